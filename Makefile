@@ -1,0 +1,49 @@
+# Few targets. `make demo` shows what Counterpart does; `make test` proves it.
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: demo run test check fmt lock bench clean help
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+
+demo: $(READY) ## Play every scene against the simulator and check how each one ends (no Azure needed)
+	@$(PY) -m simulator.demo
+
+run: $(READY) ## Start the same world and stay up; prints its URLs
+	@$(PY) -m simulator.demo --stay
+
+test: check ## All checks, then all tests
+	@$(PY) -m pytest
+
+check: $(READY) ## Format, lint, types, floors
+	@$(VENV)/bin/ruff format --check --quiet . || { echo "run: make fmt"; exit 1; }
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
+
+fmt: $(READY) ## Format, and mend what ruff can mend
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+bench: $(READY) ## Measure the budgets, as counts and ratios
+	@$(PY) -m benchmarks
+
+lock: $(READY) ## Pin the dependencies anew, with hashes
+	@$(VENV)/bin/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.13 \
+		--python-platform x86_64-manylinux_2_28 --no-header --no-emit-index-url -o requirements.txt
+	@$(VENV)/bin/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --python-version 3.13 \
+		--universal --no-header --no-emit-index-url -o requirements-dev.txt
+
+clean: ## Remove what the targets made
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The virtual environment: made once, and again when the pins change.
+$(READY): requirements-dev.txt pyproject.toml .ci/find-python
+	@python=$$(PYTHON="$(PYTHON)" .ci/find-python) && echo "making $(VENV) with $$python" && \
+		"$$python" -m venv --clear $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)

@@ -1,0 +1,1 @@
+"""The budgets of the design, measured as counts or as ratios within one run."""

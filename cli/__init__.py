@@ -1,0 +1,1 @@
+"""The operator's command line: the same workflows, called by hand."""

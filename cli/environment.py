@@ -1,0 +1,42 @@
+"""Where the command line takes its configuration from: the environment, and a file of variables over it."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from shared.errors import SettingsError
+
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+
+
+def environment(file: Path | None) -> Mapping[str, str]:
+    """The process's environment; variables of the file win, and are put into the environment too.
+
+    The file has lines `NAME=value` or `export NAME=value`, as `python -m simulator --env` prints them. They go
+    into the environment because azure-identity reads its own variables there.
+    """
+    if file is not None:
+        os.environ.update(parse(file))
+    return os.environ
+
+
+def parse(file: Path) -> dict[str, str]:
+    """The variables of a file.
+
+    Raises:
+        SettingsError: there is no such file, or a line is no variable.
+    """
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise SettingsError((f"--env-file {file}: {error.strerror}",)) from error
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if match is None:
+            raise SettingsError((f"--env-file {file}, line {number}: not NAME=value",))
+        found[match[1]] = match[2].strip().strip("'\"")
+    return found

@@ -1,0 +1,49 @@
+"""The trigger table: which function runs when, and nothing else."""
+
+import functools
+import os
+
+import azure.functions as func
+
+# "from handlers import x" would be shadowed by the row of that name.
+import handlers.app_service_changed
+import handlers.decision
+import handlers.health
+import handlers.reconcile
+from handlers._edge import answer, settle
+from shared.bootstrap import connect
+from shared.ports import Ports
+from shared.settings import Settings
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+@functools.cache
+def world() -> tuple[Ports, Settings]:
+    """The outside world, made once per process; called in async rows only, so a loop runs."""
+    settings = Settings.from_env(os.environ)
+    return connect(settings), settings
+
+
+@app.event_grid_trigger(arg_name="event")
+async def app_service_changed(event: str) -> None:
+    """App Service changed a site."""
+    await settle(handlers.app_service_changed.handle, event, world)
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 * * * * *", use_monitor=False)
+async def reconcile(timer: str) -> None:
+    """Every minute, for every group."""
+    await settle(handlers.reconcile.handle, timer, world)
+
+
+@app.route(route="decisions", methods=["POST"])
+async def decision(req: func.HttpRequest) -> func.HttpResponse:
+    """A person decides."""
+    return await answer(handlers.decision.handle, req, world)
+
+
+@app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def health(req: func.HttpRequest) -> func.HttpResponse:
+    """Alive, configured, and able to reach the store."""
+    return await answer(handlers.health.handle, req, world)

@@ -1,0 +1,131 @@
+"""What happens at the edge, once for all handlers: acknowledged or redelivered, and which status an error is.
+
+`settle` is for triggers that redeliver on failure, `answer` for HTTP. No handler catches errors itself.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import azure.functions as func
+import msgspec
+
+from shared.errors import (
+    AppError,
+    BadEvent,
+    Denied,
+    IllegalTransition,
+    NotFound,
+    PermanentError,
+    Refused,
+    SettingsError,
+    StalePlan,
+    TransientError,
+    UnsafePlan,
+)
+from shared.ports import Ports
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LONGEST = 64 * 1024  # bytes of a request's body; the largest real one is a list of key names
+
+type World = Callable[[], tuple[Ports, Settings]]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """An HTTP request, reduced to what handlers use."""
+
+    body: bytes
+    person: str  # from the platform's authentication; empty when a function key was enough
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An HTTP answer: a status and what is sent as JSON."""
+
+    status: int
+    body: Any
+
+
+class Reaction(Protocol):
+    """A handler of a trigger that redelivers."""
+
+    async def __call__(self, value: str, /, *, ports: Ports, settings: Settings) -> None:
+        """React."""
+        ...
+
+
+class Answering(Protocol):
+    """A handler of an HTTP trigger."""
+
+    def __call__(self, asked: Asked, /, *, ports: Ports, settings: Settings) -> Awaitable[Answer]:
+        """Answer."""
+        ...
+
+
+# Which status each error is. The first class that fits counts; a plain AppError is a 500.
+STATUSES: tuple[tuple[type[AppError], int, str], ...] = (
+    (BadEvent, 422, "The request cannot be understood"),
+    (UnsafePlan, 422, "This needs more than was said"),
+    (NotFound, 404, "There is no such thing"),
+    (StalePlan, 409, "The plan is another one by now"),
+    (IllegalTransition, 409, "This cannot be asked now"),
+    (Refused, 409, "A rule forbids it"),
+    (SettingsError, 503, "Counterpart is not configured"),
+    (Denied, 502, "Azure refused Counterpart's identity"),
+    (TransientError, 503, "Try again later"),
+)
+
+
+async def settle(handle: Reaction, value: str, world: World) -> None:
+    """Run a reaction. What cannot be helped by redelivery is logged and acknowledged; all else rises.
+
+    A wrong configuration rises too: once it is mended, the event is wanted.
+    """
+    ports, settings = world()
+    try:
+        await handle(value, ports=ports, settings=settings)
+    except PermanentError as error:
+        log.warning("%s: %s", type(error).__name__, error)
+
+
+async def answer(handle: Answering, req: func.HttpRequest, world: World) -> func.HttpResponse:
+    """Run an HTTP handler and turn errors into problem bodies (RFC 9457)."""
+    try:
+        ports, settings = world()
+        answered = await handle(_asked(req), ports=ports, settings=settings)
+    except AppError as error:
+        return _problem(error)
+    return func.HttpResponse(
+        msgspec.json.encode(answered.body), status_code=answered.status, mimetype="application/json"
+    )
+
+
+def _asked(req: func.HttpRequest) -> Asked:
+    body = req.get_body()
+    if len(body) > LONGEST:
+        raise BadEvent(f"a body of {len(body)} bytes is too long; {LONGEST} are the most")
+    return Asked(body=body, person=req.headers.get("x-ms-client-principal-name", ""))
+
+
+def _problem(error: AppError) -> func.HttpResponse:
+    kind = type(error).__name__
+    status, title = next(
+        ((status, title) for fits, status, title in STATUSES if isinstance(error, fits)),
+        (500, "Something went wrong"),
+    )
+    log.warning("HTTP %d: %s: %s", status, kind, error)
+    body: dict[str, Any] = {
+        "type": f"urn:counterpart:{kind}",
+        "title": title,
+        "status": status,
+        "detail": str(error),
+    }
+    if isinstance(error, SettingsError):
+        body["problems"] = error.problems
+    headers = {}
+    if isinstance(error, TransientError):
+        headers["Retry-After"] = f"{max(1, round(error.retry_after or 5))}"
+    return func.HttpResponse(
+        msgspec.json.encode(body), status_code=status, mimetype="application/problem+json", headers=headers
+    )

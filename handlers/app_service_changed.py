@@ -1,0 +1,26 @@
+"""When App Service says that a site changed, we look at that site's group at once.
+
+Never acts on what the event says beyond which site to look at. Safe to repeat because looking twice at the same
+settings changes nothing; safe to lose because the timer sweeps. An event that is not ours, or that cannot be read,
+is acknowledged and logged: delivering it again would not help.
+"""
+
+import logging
+
+from shared.events.app_service import Kind, parse
+from shared.ports import Ports
+from shared.reconcile import workflow as reconcile
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+async def handle(event: str, *, ports: Ports, settings: Settings) -> None:
+    """Look at the group of the site that the event names."""
+    signal = parse(event)
+    profile = await reconcile.profile_of_site(signal.site_id, ports, settings)
+    if profile is None:
+        log.info("event %s: %s is in no group of ours", signal.id, signal.site_id)
+        return
+    log.info("event %s: %s %s", signal.id, signal.site_id.rsplit("/", 1)[-1], signal.kind)
+    await reconcile.run(profile, ports, settings, doorbell=signal.kind is Kind.SETTINGS)

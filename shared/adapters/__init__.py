@@ -1,0 +1,1 @@
+"""The world behind the ports: the only modules of shared/ that import azure, aiohttp, dns or sqlite3."""

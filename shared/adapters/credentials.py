@@ -1,0 +1,51 @@
+"""Who we are towards Azure: the managed identity in the cloud, the operator's own sign-in elsewhere.
+
+Imports azure-identity; import it lazily.
+"""
+
+import os
+from typing import Any
+
+import aiohttp
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.identity.aio import DefaultAzureCredential
+
+from shared.adapters.failures import RETRY
+from shared.adapters.resource_manager import PUBLIC_ARM
+
+
+def open_credential(
+    session: aiohttp.ClientSession,
+    *,
+    arm_url: str = PUBLIC_ARM,
+    authority: str = "",
+) -> AsyncTokenCredential:
+    """The chain of azure-identity, which reads AZURE_* and IDENTITY_* from the environment by itself.
+
+    Its order: a service principal of AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET; a workload
+    identity; the managed identity; then the sign-ins of the developer tools (az login). Where App Service
+    offers a managed identity the developer tools are left out: looking for them takes seconds of every
+    failed token request.
+
+    Args:
+        session: lent; tokens are asked over it, so that it brings the trusted CAs and the resolver.
+        arm_url: of Resource Manager. With any but public Azure's, nobody asks public Azure whether the
+            authority is a known one.
+        authority: URL of the sign-in service; empty leaves it to AZURE_AUTHORITY_HOST, then public Azure.
+    """
+    options: dict[str, Any] = {
+        **RETRY,
+        "transport": AioHttpTransport(session=session, session_owner=False),
+        "logging_enable": False,
+    }
+    if authority:
+        options["authority"] = authority
+    if arm_url.rstrip("/") != PUBLIC_ARM:
+        options["disable_instance_discovery"] = True
+    if os.environ.get("IDENTITY_ENDPOINT"):
+        options |= {f"exclude_{tool}_credential": True for tool in _DEVELOPER_TOOLS}
+    return DefaultAzureCredential(**options)
+
+
+_DEVELOPER_TOOLS = ("shared_token_cache", "visual_studio_code", "cli", "developer_cli", "powershell")

@@ -1,0 +1,137 @@
+"""Asks a region itself how it is, over HTTPS on its own host name: the port `Probes`. Never raises."""
+
+import ssl
+from datetime import datetime
+
+import aiohttp
+from yarl import URL
+
+from shared.clock import Clock
+from shared.groups.model import ProbeResult, ScepProof
+from shared.groups.scep import UnreadableAnswer, parse_ca_certificates, parse_capabilities
+
+TIMEOUT = 10.0  # seconds for a whole exchange: the longest probe timeout that Traffic Manager has
+PROBE_BODY = 4 * 1024  # bytes read of a probe's answer; only its status counts
+SCEP_BODY = 1024 * 1024  # bytes; more than any certificate chain
+
+_OK = 200
+_REDIRECTS = range(300, 400)
+
+
+class _NoAnswer(Exception):
+    """Why there is no answer to judge, in plain words; with the status, when there was one."""
+
+    def __init__(self, problem: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(problem)
+
+
+class HttpProbes:
+    """Probes over a lent aiohttp session, which brings the trusted CAs and the resolver."""
+
+    def __init__(self, session: aiohttp.ClientSession, clock: Clock, *, timeout: float = TIMEOUT) -> None:
+        self._session = session
+        self._clock = clock
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def get_probe(self, host: str, *, port: int, path: str) -> ProbeResult:
+        """One GET of the probe path; redirects are not followed."""
+        began = self._clock.now()
+        status: int | None = None
+        problem = ""
+        try:
+            status, _ = await self._get(host, port, path, limit=PROBE_BODY)
+        except _NoAnswer as why:
+            status, problem = why.status, str(why)
+        ended = self._clock.now()
+        return ProbeResult(at=ended, status=status, problem=problem, millis=_millis(began, ended))
+
+    async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
+        """GetCACaps, then GetCACert, as a device asks them; the second is spared when the first fails."""
+        try:
+            capabilities = parse_capabilities(await self._operation("GetCACaps", host, port, path))
+            ca = parse_ca_certificates(await self._operation("GetCACert", host, port, path))
+        except (_NoAnswer, UnreadableAnswer) as why:
+            return ScepProof(at=self._clock.now(), problem=str(why))
+        return ScepProof(
+            at=self._clock.now(),
+            ca_sha256=ca.ca_sha256,
+            spki_sha256=ca.spki_sha256,
+            capabilities=capabilities,
+        )
+
+    async def _operation(self, operation: str, host: str, port: int, path: str) -> bytes:
+        """The body of a SCEP operation's 200; `message=` is left out, which the RFC allows for these two."""
+        try:
+            status, body = await self._get(host, port, path, operation=operation, limit=SCEP_BODY)
+        except _NoAnswer as why:
+            raise _NoAnswer(f"{operation}: {why}") from why
+        if status != _OK:
+            raise _NoAnswer(f"{operation} answered {status}")
+        if len(body) > SCEP_BODY:
+            raise _NoAnswer(f"{operation} answered more than {SCEP_BODY} bytes")
+        return body
+
+    async def _get(
+        self, host: str, port: int, path: str, *, limit: int, operation: str = ""
+    ) -> tuple[int, bytes]:
+        """The status and the body's first bytes, one more than `limit` at most. Raises _NoAnswer only."""
+        try:
+            url = URL.build(scheme="https", host=host, port=port, path=path)
+            async with self._session.get(
+                url.with_query(operation=operation) if operation else url,
+                allow_redirects=False,
+                timeout=self._timeout,
+                headers={"Accept-Encoding": "identity"},  # a limit on bytes means bytes
+            ) as response:
+                _refuse_redirect(response)
+                return response.status, await _read(response.content, limit + 1)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as why:
+            raise _NoAnswer(self._words(why)) from why
+
+    def _words(self, error: Exception) -> str:
+        """What went wrong, without the addresses and reprs that the libraries put into their messages."""
+        match error:
+            case aiohttp.ClientConnectorCertificateError():
+                words = f"its certificate is not valid: {_certificate_fault(error.certificate_error)}"
+            case aiohttp.ClientSSLError():
+                words = "no TLS connection: the handshake failed"
+            case aiohttp.ClientConnectorDNSError():
+                words = "the host name does not resolve"
+            case TimeoutError():
+                words = f"no answer within {self._timeout.total:g} s"
+            case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
+                words = "the connection was refused"
+            case aiohttp.ClientConnectorError(os_error=ConnectionError()):
+                words = "no connection: the other side hung up"
+            case aiohttp.ClientConnectorError():
+                words = f"no connection: {error.os_error.strerror or type(error.os_error).__name__}"
+            case aiohttp.ClientResponseError():
+                words = "the answer is not HTTP"
+            case ValueError():  # aiohttp.InvalidURL is one
+                words = "the host name, port and path do not make a URL"
+            case _:
+                words = "the connection broke off before the answer was complete"
+        return words
+
+
+def _certificate_fault(error: Exception) -> str:
+    return error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else type(error).__name__
+
+
+def _refuse_redirect(response: aiohttp.ClientResponse) -> None:
+    """A redirect is no answer: Traffic Manager counts it as a failure, and it may lead to another region."""
+    if response.status in _REDIRECTS:
+        raise _NoAnswer(f"answered a redirect ({response.status}), which is not followed", response.status)
+
+
+async def _read(content: aiohttp.StreamReader, limit: int) -> bytes:
+    """The first `limit` bytes, or all when there are fewer."""
+    body = bytearray()
+    while len(body) < limit and (chunk := await content.read(limit - len(body))):
+        body += chunk
+    return bytes(body)
+
+
+def _millis(began: datetime, ended: datetime) -> int:
+    return max(0, round((ended - began).total_seconds() * 1000))  # a clock may be set back

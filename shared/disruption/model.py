@@ -1,0 +1,41 @@
+"""Nouns of disruption: what is asked, and the permit for it."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """What disturbs a region."""
+
+    SETTINGS_WRITE = "settings-write"
+    HOST_ROTATION = "host-rotation"
+    RESTART = "restart"
+    DRILL = "drill"
+    FAILBACK_HOLD = "failback-hold"
+
+
+class Disruption(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that wants to restart a region's app or take it out of DNS.
+
+    `id` names the piece of work (a rollout, a drill), so that whoever carries it on after a crash is known as
+    the same one; two pieces of work never share an id.
+    """
+
+    id: str
+    kind: Kind
+    group: str
+    region: str
+    at_most: timedelta
+
+
+class Permit(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to one disruption: of one region, for one piece of work, until a time."""
+
+    id: str
+    kind: Kind
+    region: str
+    granted_at: datetime
+    until: datetime
+    reason: str

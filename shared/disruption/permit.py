@@ -1,0 +1,64 @@
+"""The permit: law 1 as a pure decision. Nobody overrides it, whatever the reason."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared.disruption.model import Disruption, Permit
+from shared.groups.model import Health, State
+
+FRESH = timedelta(seconds=60)  # older evidence says nothing about now
+
+
+class Granted(msgspec.Struct, frozen=True, tag="granted"):
+    """The disruption may begin."""
+
+    permit: Permit
+
+
+class Denial(msgspec.Struct, frozen=True, tag="denied"):
+    """The disruption may not begin, and why."""
+
+    reason: str
+
+
+def permit(
+    asked: Disruption, seen: Mapping[str, Health], held: Permit | None, now: datetime
+) -> Granted | Denial:
+    """Never disturb the last region that may be serving, and never two at once.
+
+    `seen` has every region of the group by name. A region that is surely down may be disturbed, to mend it. An
+    unknown region may be serving, so it needs a refuge beside it, and is none itself. A piece of work that already
+    holds the permit is judged anew: each of its disturbances needs a refuge at its own time.
+    """
+    if held and now < held.until and held.id != asked.id:
+        return Denial(f"{held.region} is being disturbed ({held.kind}) until {held.until:%H:%M:%S} UTC")
+    if asked.region not in seen:
+        return Denial(f"{asked.region} is not a region of {asked.group}")
+    fresh = {name: health for name, health in seen.items() if now - health.at < FRESH}
+    refuges = sorted(name for name, it in fresh.items() if it.state is State.HEALTHY and name != asked.region)
+    own = fresh.get(asked.region)
+    if not refuges and (own is None or own.state is not State.DOWN):
+        others = ", ".join(
+            f"{name}: {_seen(it, now)}" for name, it in sorted(seen.items()) if name != asked.region
+        )
+        return Denial(
+            f"{asked.region} may be the last region serving {asked.group} ({others or 'it has no other'})"
+        )
+    reason = f"{', '.join(refuges)} healthy" if refuges else f"{asked.region} is down already"
+    return Granted(
+        Permit(
+            id=asked.id,
+            kind=asked.kind,
+            region=asked.region,
+            granted_at=now,
+            until=now + asked.at_most,
+            reason=reason,
+        )
+    )
+
+
+def _seen(health: Health, now: datetime) -> str:
+    stale = now - health.at >= FRESH
+    return f"not seen since {health.at:%H:%M:%S} UTC" if stale else f"{health.state}, {health.reason}"

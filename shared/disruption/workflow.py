@@ -1,0 +1,51 @@
+"""Ask for a permit and give it back: one versioned row per group, so that two callers never both win."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from shared.disruption.model import Disruption, Permit
+from shared.disruption.permit import Denial, Granted, permit
+from shared.groups.model import Health
+from shared.store import Key, Store, key, revise
+
+
+class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The row: who may disturb the group now."""
+
+    permit: Permit | None = None
+
+
+def permit_key(group_key: str) -> Key:
+    """Where a group's permit lies."""
+    return key("permit", group_key)
+
+
+async def request(
+    store: Store, group_key: str, asked: Disruption, seen: Mapping[str, Health], now: datetime
+) -> Granted | Denial:
+    """Ask; when granted, the group's permit is held until it is released or its time is over.
+
+    Raises:
+        Conflict: others kept writing the row.
+    """
+    answer: Granted | Denial = Denial("not asked")
+
+    def decide(row: Held | None) -> Held | None:
+        nonlocal answer
+        answer = permit(asked, seen, row.permit if row else None, now)
+        return Held(answer.permit) if isinstance(answer, Granted) else None
+
+    await revise(store, permit_key(group_key), Held, decide)
+    return answer
+
+
+async def release(store: Store, group_key: str, work: str) -> None:
+    """Give the permit back; nothing happens when another piece of work holds it, or nobody."""
+
+    def decide(row: Held | None) -> Held | None:
+        mine = row is not None and row.permit is not None and row.permit.id == work
+        return Held() if mine else None
+
+    await revise(store, permit_key(group_key), Held, decide)

@@ -1,0 +1,73 @@
+"""Which profiles are ours, and which regions they have. Pure."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from shared.groups.model import Group, Profile, Region, Site
+from shared.store import key as store_key
+
+TAG, MANAGED = "counterpart", "managed"
+_SITE = "/providers/microsoft.web/sites/"
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What to watch: these profiles, or every tagged one in these subscriptions."""
+
+    profiles: tuple[str, ...] = ()  # ARM ids
+    subscriptions: tuple[str, ...] = ()
+
+    @property
+    def all_subscriptions(self) -> tuple[str, ...]:
+        """The subscriptions to read, each once."""
+        named = (profile.split("/")[2] for profile in self.profiles)
+        return tuple(sorted({it.lower() for it in (*named, *self.subscriptions)}))
+
+
+def chosen(profiles: Iterable[Profile], scope: Scope) -> tuple[Profile, ...]:
+    """The profiles that are ours, in order of their ids (compared without case, as Azure does)."""
+    wanted = {it.lower().rstrip("/") for it in scope.profiles}
+    mine = [it for it in profiles if (it.id.lower() in wanted if wanted else _tagged(it))]
+    return tuple(sorted(mine, key=lambda it: it.id.lower()))
+
+
+def _tagged(profile: Profile) -> bool:
+    return any(name.lower() == TAG and value.lower() == MANAGED for name, value in profile.tags)
+
+
+def site_ids(profile: Profile) -> tuple[str, ...]:
+    """The sites behind a profile: Azure endpoints that target a web app's production slot."""
+    return tuple(it.target_id for it in profile.endpoints if _is_site(it.target_id))
+
+
+def _is_site(target_id: str) -> bool:
+    _, found, name = target_id.lower().partition(_SITE)
+    return bool(found) and bool(name) and "/" not in name
+
+
+def group(profile: Profile, sites: Mapping[str, Site]) -> Group:
+    """Put a profile and the facts of its sites (by lower-case id) together."""
+    return Group(
+        id=profile.id,
+        name=profile.name,
+        profile=profile,
+        regions=tuple(
+            Region(name=it.name, location=it.location, site_id=it.target_id, host=site.host, os=site.os)
+            for it in profile.endpoints
+            if _is_site(it.target_id) and (site := sites.get(it.target_id.lower())) is not None
+        ),
+    )
+
+
+def row_name(profile_id: str) -> str:
+    """The segment of a store key that stands for a group: readable, and no two groups share one."""
+    return store_key(_slug(profile_id.rsplit("/", 1)[-1]) + "-" + _short(profile_id))
+
+
+def _slug(name: str) -> str:
+    return "".join(it if it.isalnum() and it.isascii() else "-" for it in name.lower()).strip("-") or "group"
+
+
+def _short(profile_id: str) -> str:
+    return hashlib.sha256(profile_id.lower().encode()).hexdigest()[:10]

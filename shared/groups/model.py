@@ -1,0 +1,225 @@
+"""Nouns of a group: profile, region, health, and settings whose values stay masked. No decisions, no effects."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NoReturn
+
+import msgspec
+
+
+class Os(StrEnum):
+    """What the site's workers run; it decides how nested setting names are spelled."""
+
+    WINDOWS = "windows"
+    LINUX = "linux"
+
+
+class MonitorStatus(StrEnum):
+    """`endpointMonitorStatus` as Traffic Manager reports it (azure-mgmt-trafficmanager 2.0.0)."""
+
+    CHECKING = "CheckingEndpoint"
+    ONLINE = "Online"
+    DEGRADED = "Degraded"
+    DISABLED = "Disabled"
+    INACTIVE = "Inactive"
+    STOPPED = "Stopped"
+    UNMONITORED = "Unmonitored"
+    UNKNOWN = "Unknown"  # a value this version does not know
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint of a profile, as Traffic Manager told it."""
+
+    name: str
+    type: str  # azureEndpoints, externalEndpoints or nestedEndpoints
+    target_id: str  # ARM id of the target, empty for external endpoints
+    target: str  # DNS name of the target
+    location: str
+    enabled: bool
+    status: MonitorStatus
+    weight: int | None = None
+    priority: int | None = None
+
+
+class Monitor(msgspec.Struct, frozen=True, kw_only=True):
+    """How Traffic Manager probes: seconds, counts, and where."""
+
+    protocol: str  # HTTP, HTTPS or TCP
+    port: int
+    path: str
+    interval: int
+    timeout: int
+    tolerated_failures: int
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """One Traffic Manager profile with its endpoints: one read of Resource Manager."""
+
+    id: str
+    name: str
+    enabled: bool
+    routing: str
+    fqdn: str
+    ttl: int  # seconds
+    monitor: Monitor
+    endpoints: tuple[Endpoint, ...]
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """A web app's own facts."""
+
+    id: str
+    host: str  # the default host name
+    os: Os
+    running: bool
+
+
+class Region(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint with the web app that it targets. `name` is the endpoint's name."""
+
+    name: str
+    location: str
+    site_id: str
+    host: str
+    os: Os
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """The App Services behind one profile; `id` is the profile's ARM id, `name` the profile's name."""
+
+    id: str
+    name: str
+    profile: Profile
+    regions: tuple[Region, ...]
+
+    def region(self, name: str) -> Region | None:
+        """The region of that name, in any case."""
+        return next((region for region in self.regions if region.name.lower() == name.lower()), None)
+
+
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one GET of the probe path said. Never raised: a failure is an answer too."""
+
+    at: datetime
+    status: int | None = None  # HTTP status; None when there was no answer
+    problem: str = ""  # why there was no answer
+    millis: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the app says that it works (SCEPman: 200 is up, 5xx is not)."""
+        return self.status == 200  # noqa: PLR2004 -- HTTP
+
+
+class ScepProof(msgspec.Struct, frozen=True, kw_only=True):
+    """What GetCACaps and GetCACert on a region's own host name said."""
+
+    at: datetime
+    ca_sha256: str = ""  # of the CA certificate's DER, lower-case hexadecimal
+    spki_sha256: str = ""  # of its public key
+    capabilities: tuple[str, ...] = ()
+    problem: str = ""  # why there is no proof
+
+    @property
+    def ok(self) -> bool:
+        """Whether the region answered with a CA certificate."""
+        return bool(self.ca_sha256) and not self.problem
+
+
+class State(StrEnum):
+    """A region's health: a refuge, surely not serving, or anything between."""
+
+    HEALTHY = "healthy"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement on one region with what it rests on."""
+
+    state: State
+    at: datetime  # of the youngest evidence
+    since: datetime  # when the region came into this state
+    reason: str
+    probe: ProbeResult | None = None
+    scep: ScepProof | None = None
+    monitor: MonitorStatus = MonitorStatus.UNKNOWN
+
+
+class Value:
+    """A setting's value: usable, comparable, and never shown, logged or encoded (law 4)."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text: Final = text
+
+    def reveal(self) -> str:
+        """The text itself, for the adapters that write it and the fingerprint that hides it."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Value) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "Value(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a setting's value does not leave the process")
+
+
+class ConnectionString(msgspec.Struct, frozen=True):
+    """A connection string: its masked value and its type as Azure spells it (SQLAzure, Custom, ...)."""
+
+    value: Value
+    type: str
+
+
+class AppSettings(Mapping[str, Value]):
+    """All app settings of one site, by their names as the site spells them. Values stay masked."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values: Final = dict(values)
+
+    def __getitem__(self, name: str) -> Value:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"AppSettings({len(self)} values, masked)"
+
+
+class RegionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What Counterpart keeps in step on one site: app settings and connection strings of production."""
+
+    app: AppSettings
+    connections: Mapping[str, ConnectionString]
+
+
+class ReferenceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How App Service fared with one Key Vault reference."""
+
+    name: str
+    status: str  # Resolved, Initialized, SecretNotFound, ... (facts: section 9)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the app got the secret rather than the literal reference."""
+        return self.status == "Resolved"

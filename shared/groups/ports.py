@@ -1,0 +1,33 @@
+"""What groups need from outside: reads only. Every method may raise Unavailable, Throttled or Denied."""
+
+from typing import Protocol
+
+from shared.groups.model import ProbeResult, Profile, ScepProof, Site
+
+
+class Profiles(Protocol):
+    """Traffic Manager, read."""
+
+    async def list_profiles(self, subscription: str) -> tuple[Profile, ...]:
+        """Every profile of a subscription with its endpoints' status: one read for all groups."""
+        ...
+
+
+class Sites(Protocol):
+    """App Service sites, read. Raises NotFound when there is no such site."""
+
+    async def get_site(self, site_id: str) -> Site:
+        """The site's operating system, default host name and state."""
+        ...
+
+
+class Probes(Protocol):
+    """Asking a region itself, on its default host name, never through Traffic Manager. Never raises."""
+
+    async def get_probe(self, host: str, *, port: int, path: str) -> ProbeResult:
+        """One GET of the probe path."""
+        ...
+
+    async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
+        """GetCACaps and GetCACert at the SCEP path."""
+        ...

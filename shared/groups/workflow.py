@@ -1,0 +1,153 @@
+"""Find the groups and look at them: the reads of every wake-up, and the one row that remembers them."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared.clock import Clock
+from shared.groups.classify import judge, one_authority
+from shared.groups.discover import Scope, chosen, group, row_name, site_ids
+from shared.groups.model import Endpoint, Group, Health, ProbeResult, Profile, Region, ScepProof, Site
+from shared.groups.ports import Probes, Profiles, Sites
+from shared.store import Key, Store, key, read, revise
+
+_JITTER = 0.9  # a timer that comes a little early must not skip its turn
+_HTTPS = 443
+
+
+class Looking(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a region is asked. Seconds. The vendor asks monitors for one /probe a minute at most."""
+
+    probe_every: float = 60.0
+    prove_every: float = 300.0
+    sites_every: float = 86_400.0
+    scep_path: str = "/certsrv/mscep/mscep.dll"  # empty: the apps are no SCEP servers
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The row: what was last seen of a group's regions and sites."""
+
+    profile_id: str
+    health: dict[str, Health]
+    sites: tuple[Site, ...] = ()
+    sites_at: datetime | None = None
+
+
+def watched_key(profile_id: str) -> Key:
+    """Where a group's observations lie."""
+    return key("watched", row_name(profile_id))
+
+
+async def discover(scope: Scope, profiles: Profiles) -> tuple[Profile, ...]:
+    """The profiles that are ours: one read per subscription, for all groups."""
+    found = await asyncio.gather(*(profiles.list_profiles(it) for it in scope.all_subscriptions))
+    return chosen((it for listed in found for it in listed), scope)
+
+
+async def assemble(profile: Profile, *, store: Store, sites: Sites, clock: Clock, looking: Looking) -> Group:
+    """The group behind a profile; a site's own facts are read once a day."""
+    row, _ = await read(store, watched_key(profile.id), Watched)
+    known = {it.id.lower(): it for it in row.sites} if row else {}
+    wanted = site_ids(profile)
+    now = clock.now()
+    old = row is None or row.sites_at is None or now - row.sites_at > timedelta(seconds=looking.sites_every)
+    if old or any(it.lower() not in known for it in wanted):
+        facts = await asyncio.gather(*(sites.get_site(it) for it in wanted))
+        known = {asked.lower(): it for asked, it in zip(wanted, facts, strict=True)}
+        fresh = tuple(msgspec.structs.replace(it, id=asked) for asked, it in zip(wanted, facts, strict=True))
+        await _remember(store, profile.id, {}, fresh, now)
+    return group(profile, known)
+
+
+async def observe(
+    of: Group, *, store: Store, probes: Probes, clock: Clock, looking: Looking, prove: bool = False
+) -> Mapping[str, Health]:
+    """Look at every region: what Traffic Manager said, and our own probe and SCEP proof where they are due.
+
+    `prove` asks for a SCEP proof younger than a probe's interval, as a permit needs.
+    """
+    row, _ = await read(store, watched_key(of.id), Watched)
+    before = row.health if row else {}
+    now = clock.now()
+    results = await asyncio.gather(
+        *(_ask(of, it, before.get(it.name), probes, now, looking, prove=prove) for it in of.regions)
+    )
+    endpoints = {it.name: it for it in of.profile.endpoints}
+    seen = {
+        region.name: _judged(endpoints[region.name], probe, scep, before.get(region.name), clock, looking)
+        for region, (probe, scep) in zip(of.regions, results, strict=True)
+    }
+    health = one_authority(seen)
+    if health != before:
+        await _remember(store, of.id, health, None, now)
+    return health
+
+
+def _judged(
+    endpoint: Endpoint,
+    probe: ProbeResult | None,
+    scep: ScepProof | None,
+    before: Health | None,
+    clock: Clock,
+    looking: Looking,
+) -> Health:
+    # Two missed turns are a hole in the evidence; one late timer is not.
+    gap = timedelta(seconds=max(3 * looking.probe_every, 1.0))
+    return judge(endpoint, probe=probe, scep=scep, before=before, now=clock.now(), gap=gap)
+
+
+async def _ask(
+    of: Group,
+    region: Region,
+    before: Health | None,
+    probes: Probes,
+    now: datetime,
+    looking: Looking,
+    *,
+    prove: bool,
+) -> tuple[ProbeResult | None, ScepProof | None]:
+    """The probe and the proof, new where they are due."""
+    probe = before.probe if before else None
+    scep = before.scep if before else None
+    monitor = of.profile.monitor
+    port = monitor.port if monitor.protocol == "HTTPS" else _HTTPS
+    prove_every = looking.probe_every if prove else looking.prove_every
+    probing = _due(probe.at if probe else None, now, looking.probe_every)
+    proving = bool(looking.scep_path) and _due(scep.at if scep else None, now, prove_every)
+    async with asyncio.TaskGroup() as asking:
+        if probing:
+            path = monitor.path or "/probe"
+            new_probe = asking.create_task(probes.get_probe(region.host, port=port, path=path))
+        if proving:
+            new_scep = asking.create_task(
+                probes.get_scep_proof(region.host, port=port, path=looking.scep_path)
+            )
+    return (new_probe.result() if probing else probe), (new_scep.result() if proving else scep)
+
+
+def _due(last: datetime | None, now: datetime, every: float) -> bool:
+    return last is None or now - last >= timedelta(seconds=every * _JITTER)
+
+
+async def _remember(
+    store: Store, profile_id: str, health: Mapping[str, Health], sites: Iterable[Site] | None, now: datetime
+) -> None:
+    """Write what was seen; when two instances looked at once, the younger evidence of each region stays."""
+
+    def decide(row: Watched | None) -> Watched:
+        known = row or Watched(profile_id=profile_id, health={})
+        younger = {
+            name: it
+            for name, it in health.items()
+            if name not in known.health or known.health[name].at <= it.at
+        }
+        return Watched(
+            profile_id=profile_id,
+            health={**known.health, **younger},
+            sites=known.sites if sites is None else tuple(sites),
+            sites_at=known.sites_at if sites is None else now,
+        )
+
+    await revise(store, watched_key(profile_id), Watched, decide)

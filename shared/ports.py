@@ -1,0 +1,24 @@
+"""The outside world on one page: what handlers are handed. Workflows take only what they use."""
+
+from dataclasses import dataclass
+
+from shared.clock import Clock, Ids
+from shared.disruption.ports import SettingsWrites
+from shared.groups.ports import Probes, Profiles, Sites
+from shared.settings_sync.ports import RollbackCopies, SettingsReads
+from shared.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Everything outside. Each field's Protocol says what may be raised."""
+
+    clock: Clock
+    ids: Ids
+    store: Store
+    profiles: Profiles
+    sites: Sites
+    probes: Probes
+    settings_reads: SettingsReads
+    settings_writes: SettingsWrites
+    copies: RollbackCopies

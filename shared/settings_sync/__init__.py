@@ -1,0 +1,1 @@
+"""Keep the settings of a group's regions in step: three-way merge, soak, one merged write, verify, undo."""

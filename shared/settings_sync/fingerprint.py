@@ -1,0 +1,45 @@
+"""Keyed fingerprints: a value is recognised without being kept (law 4). Pure."""
+
+import hashlib
+import hmac
+
+from shared.groups.model import ConnectionString, Value
+
+_SEPARATOR = b"\x00"
+_BYTES = 16  # 128 bits: no two of a group's few hundred values meet by chance
+
+
+class FingerprintKey:
+    """The secret that fingerprints are made with. Its `id` may be stored; it may not."""
+
+    __slots__ = ("_key", "id")
+
+    def __init__(self, secret: str) -> None:
+        self._key = hashlib.sha256(b"counterpart fingerprint key" + _SEPARATOR + secret.encode()).digest()
+        self.id = self._digest(b"id")[:8]
+
+    def value(self, key: str, value: Value) -> str:
+        """The fingerprint of an app setting's value under its canonical key."""
+        return self._digest(b"app", key.encode(), value.reveal().encode())
+
+    def connection(self, key: str, string: ConnectionString) -> str:
+        """The fingerprint of a connection string, type and value."""
+        return self._digest(b"connection", key.encode(), string.type.encode(), string.value.reveal().encode())
+
+    def parts(self, key: str, template: str, free: tuple[str, ...]) -> str:
+        """The fingerprint of a translated value: the same in every region that says the same."""
+        return self._digest(b"translated", key.encode(), template.encode(), *(part.encode() for part in free))
+
+    def _digest(self, *fields: bytes) -> str:
+        # Lengths in front keep ("ab", "c") apart from ("a", "bc").
+        body = b"".join(len(field).to_bytes(8) + field for field in fields)
+        return hmac.new(self._key, body, hashlib.sha256).digest()[:_BYTES].hex()
+
+    def __repr__(self) -> str:
+        return f"FingerprintKey(id={self.id})"
+
+
+def digest(*fields: object) -> str:
+    """A short plain digest of things that are no secrets: key names, region names, fingerprints."""
+    body = "\n".join(repr(field) for field in fields).encode()
+    return hashlib.sha256(body).hexdigest()[:16]

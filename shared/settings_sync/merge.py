@@ -1,0 +1,130 @@
+"""Three-way merge of the regions' settings, per key: a list of decisions, each with its reason. Pure.
+
+The three ways are the baseline (what all regions last agreed on) and, for two regions, their two values; more
+regions work alike. The order in which regions are given does not matter.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from shared.settings_sync.fingerprint import digest
+from shared.settings_sync.model import Action, Decision, Print, Side, Verdict, VerdictKind, Written
+
+
+def merge(
+    sides: Sequence[Side],
+    *,
+    baseline: Mapping[str, str],
+    undecided: Iterable[str] = (),
+    written: Iterable[Written] = (),
+    verdicts: Iterable[Verdict] = (),
+) -> tuple[Decision, ...]:
+    """Decide every key that any region or the baseline knows, in order of the keys.
+
+    `undecided` are keys without a baseline because they differed at first contact. `written` are values that we
+    put somewhere and that are still on their way: they are nobody's own change.
+    """
+    ordered = sorted(sides, key=lambda it: it.region.name)
+    open_keys = frozenset(undecided)
+    ours = {(it.region, it.key, it.print): it.old for it in written}
+    said = {(it.key, it.state): it for it in verdicts}  # the last word counts
+    local = {key for it in ordered for key in it.local}
+    keys = {key for it in ordered for key in it.entries} | set(baseline)
+    decisions = [_keep_local(key, ordered) for key in sorted(local)]
+    for key in sorted(keys - local):
+        prints = {it.region.name: it.print_of(key) for it in ordered}
+        base = baseline.get(key)
+        # Our own write must not make a person's word on this key void before the last region has it.
+        before = {name: ours.get((name, key, print_), print_) for name, print_ in prints.items()}
+        state = digest(key, base, sorted(before.items(), key=lambda it: it[0]), key in open_keys)
+        if len(set(prints.values())) == 1:
+            decisions.append(_decision(key, Action.AGREE, "the same in every region", state))
+        elif verdict := said.get((key, state)):
+            decisions.append(
+                _by_verdict(verdict, prints, _merge_key(key, base, prints, ours, state, open_keys))
+            )
+        else:
+            decisions.append(_merge_key(key, base, prints, ours, state, open_keys))
+    return tuple(decisions)
+
+
+def _decision(key: str, action: Action, reason: str, state: str) -> Decision:
+    return Decision(key=key, action=action, reason=reason, state=state)
+
+
+def _keep_local(key: str, ordered: Sequence[Side]) -> Decision:
+    where = ", ".join(it.region.name for it in ordered if key in it.local)
+    return _decision(key, Action.KEEP_LOCAL, f"the policy keeps it in its region ({where})", "")
+
+
+def _merge_key(
+    key: str,
+    base: Print,
+    prints: Mapping[str, Print],
+    ours: Mapping[tuple[str, str, Print], Print],
+    state: str,
+    undecided: frozenset[str],
+) -> Decision:
+    """One key on which the regions differ, without a person's word."""
+    if key in undecided:
+        having = [name for name, print_ in prints.items() if print_ is not None]
+        lacking = [name for name, print_ in prints.items() if print_ is None]
+        only = f"only in {', '.join(having)}" if lacking else "different"
+        return Decision(
+            key=key,
+            action=Action.CONFLICT,
+            reason=f"{only} at first contact: no common past to tell what is newer",
+            state=state,
+            first_contact=True,
+        )
+    moved = {
+        name: print_ for name, print_ in prints.items() if print_ != base and (name, key, print_) not in ours
+    }
+    if not moved:  # what we wrote is ahead of its source, which took its change back
+        return _take(key, base, prints, "the change was taken back where it was made", state)
+    if len(set(moved.values())) > 1:
+        changed = " and ".join(moved)
+        return _decision(
+            key, Action.CONFLICT, f"changed differently in {changed} since they last agreed", state
+        )
+    print_ = next(iter(moved.values()))
+    verb = "removed" if print_ is None else "added" if base is None else "changed"
+    return _take(
+        key, print_, prints, f"{verb} in {', '.join(moved)}, unchanged elsewhere", state, tuple(moved)
+    )
+
+
+def _take(
+    key: str,
+    wanted: Print,
+    prints: Mapping[str, Print],
+    reason: str,
+    state: str,
+    sources: tuple[str, ...] = (),
+) -> Decision:
+    return Decision(
+        key=key,
+        action=Action.DELETE if wanted is None else Action.TAKE,
+        reason=reason,
+        state=state,
+        sources=sources or tuple(name for name, print_ in prints.items() if print_ == wanted),
+        targets=tuple(name for name, print_ in prints.items() if print_ != wanted),
+    )
+
+
+def _by_verdict(verdict: Verdict, prints: Mapping[str, Print], otherwise: Decision) -> Decision:
+    """What a person said, when it says something about the direction; else what the merge says."""
+    said = f"{verdict.by}: {verdict.reason}" if verdict.reason else verdict.by
+    match verdict.kind:
+        case VerdictKind.TAKE if verdict.side in prints:
+            return _take(
+                verdict.key,
+                prints[verdict.side],
+                prints,
+                f"{verdict.side} was chosen by {said}",
+                verdict.state,
+                (verdict.side,),
+            )
+        case VerdictKind.REJECT:
+            return _decision(verdict.key, Action.KEEP_APART, f"left different by {said}", verdict.state)
+        case _:
+            return otherwise

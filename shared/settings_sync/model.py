@@ -1,0 +1,210 @@
+"""Nouns of settings_sync: sides, decisions, plans, verdicts, and the one row a group's rollout lives in.
+
+No setting's value is in any of them: values are stood for by keyed fingerprints (see `fingerprint`).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from shared.groups.model import Region
+
+type Print = str | None  # a value's fingerprint; None stands for "not set"
+
+
+def counted(number: int, noun: str = "key") -> str:
+    """`1 key`, `2 keys`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One setting as one region has it."""
+
+    name: str  # as the site spells it
+    print: str
+    fits: bool = True  # False: a translated value that does not fit its template, so it cannot travel
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One region's settings, reduced to what may be compared and stored. Local keys are left out."""
+
+    region: Region
+    entries: Mapping[str, Entry]  # by canonical key
+    local: tuple[str, ...] = ()  # canonical keys that the policy keeps here
+    ambiguous: tuple[str, ...] = ()  # keys that this region spells in two ways at once
+
+    def print_of(self, key: str) -> Print:
+        """The fingerprint of the key's value here."""
+        entry = self.entries.get(key)
+        return entry.print if entry else None
+
+
+class Action(StrEnum):
+    """What is to become of one key."""
+
+    AGREE = "agree"
+    TAKE = "take"
+    DELETE = "delete"
+    KEEP_LOCAL = "keep-local"
+    KEEP_APART = "keep-apart"
+    CONFLICT = "conflict"
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The merge's answer for one key, with its reason. `state` names what was seen of the key (a digest)."""
+
+    key: str
+    action: Action
+    reason: str
+    state: str
+    sources: tuple[str, ...] = ()  # regions that hold what is to be everywhere
+    targets: tuple[str, ...] = ()  # regions that are to get it
+    first_contact: bool = False  # a conflict only because there is no common past
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a plan will not be carried out without a person: the rule, the keys, the numbers and the way out."""
+
+    rule: str  # conflict, first-contact, identity, brake, cannot-travel, ambiguous, undone
+    keys: tuple[str, ...]
+    text: str
+    way_out: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a merge found to do, under one fingerprint; equal views of the world give equal fingerprints."""
+
+    fingerprint: str
+    decisions: tuple[Decision, ...]  # those with something to do or to say: no AGREE, no KEEP_LOCAL
+    refusals: tuple[Refusal, ...] = ()
+    agreed: int = 0  # keys
+    local: int = 0  # keys
+
+    @property
+    def changes(self) -> tuple[Decision, ...]:
+        """The decisions that would write."""
+        return tuple(it for it in self.decisions if it.action in {Action.TAKE, Action.DELETE})
+
+
+class VerdictKind(StrEnum):
+    """What a person said of a key."""
+
+    APPROVE = "approve"  # let it travel although a rule held it
+    TAKE = "take"  # this region's value is the right one
+    REJECT = "reject"  # leave the regions different in this key
+    FORCE = "force"  # let it travel without the soak
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word on one key, good only for the very state of the key that the person saw."""
+
+    key: str
+    state: str
+    kind: VerdictKind
+    by: str
+    reason: str
+    at: datetime
+    side: str = ""  # the region, for TAKE
+
+
+class State(StrEnum):
+    """Where a group's rollout is. The sentences stand in `transitions.SENTENCES`."""
+
+    CONVERGED = "converged"
+    SOAKING = "soaking"
+    WRITING = "writing"
+    VERIFYING = "verifying"
+    CONTAINED = "contained"
+    HELD = "held"
+
+
+class Phase(StrEnum):
+    """How far a write to one region has come."""
+
+    CLAIMED = "claimed"  # decided, by one worker; whether the write happened shows only at the region
+    WRITTEN = "written"  # the region was seen with every planned value
+    UNDOING = "undoing"  # the old values are being put back
+
+
+class Start(StrEnum):
+    """How a flight's target was before the write; afterwards it must be no worse."""
+
+    HEALTHY = "healthy"
+    ANSWERING = "answering"  # its probe answered, but it was no refuge (out of DNS, say)
+    SILENT = "silent"
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """One key of a flight: what the target had, and what it is to have."""
+
+    key: str
+    old: Print
+    new: Print
+
+
+class Flight(msgspec.Struct, frozen=True, kw_only=True):
+    """One write to one region, from the claim to its verification or undoing. Survives its worker."""
+
+    id: str  # the permit's id, and part of the vault copy's name
+    phase: Phase
+    source: str
+    target: str
+    keys: tuple[Planned, ...]
+    claimed_at: datetime
+    worker: str
+    worker_until: datetime  # until then only `worker` acts on a CLAIMED or UNDOING flight
+    start: Start
+    written_at: datetime | None = None
+    put_back_at: datetime | None = None
+
+    @property
+    def copy_name(self) -> str:
+        """The Key Vault secret that holds the target's old values."""
+        return f"counterpart-{self.id}"
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A value that we put into a region and that is not yet everywhere: it is not that region's own change."""
+
+    region: str
+    key: str
+    print: Print
+    old: Print  # what it replaced
+
+
+class Footprint(msgspec.Struct, frozen=True):
+    """The digest of a region's synchronised settings, and when it was first seen so."""
+
+    region: str
+    digest: str
+    at: datetime
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """One line of a rollout's history."""
+
+    at: datetime
+    state: State
+    text: str
+
+
+class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that is remembered of a group's settings: one row, changed by compare-and-swap."""
+
+    group: str
+    state: State
+    since: datetime
+    reason: str
+    key_id: str  # which fingerprint key made the fingerprints below
+    baseline: tuple[tuple[str, str], ...] = ()  # canonical key -> fingerprint, sorted
+    undecided: tuple[str, ...] = ()  # keys that differed at first contact and were not decided yet
+    footprints: tuple[Footprint, ...] = ()
+    written: tuple[Written, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    undone: tuple[str, ...] = ()  # states of keys whose rollout was undone
+    flight: Flight | None = None
+    plan: Plan | None = None  # as last seen, for people: key names, never values
+    looked_at: datetime | None = None  # when the settings were last read
+    history: tuple[Happening, ...] = ()  # the newest last, bounded

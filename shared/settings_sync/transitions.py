@@ -1,0 +1,551 @@
+"""The life of a rollout: a table of states, and the pure step from what is seen to what is to be done.
+
+`look` takes in what the regions say now; `turn` decides the next step. The workflow calls both, saves the row,
+and does what the step says. Nothing here reads a clock or the world.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared.errors import IllegalTransition
+from shared.groups.model import Health
+from shared.groups.model import State as HealthState
+from shared.settings_sync.diff import footprint
+from shared.settings_sync.fingerprint import digest
+from shared.settings_sync.merge import merge
+from shared.settings_sync.model import (
+    Action,
+    Decision,
+    Flight,
+    Footprint,
+    Happening,
+    Phase,
+    Plan,
+    Planned,
+    Rollout,
+    Side,
+    Start,
+    State,
+    Verdict,
+    VerdictKind,
+    Written,
+    counted,
+)
+from shared.settings_sync.plan import plan
+from shared.settings_sync.policy import Policy
+
+HISTORY = 50  # lines of a rollout's history that are kept
+
+SENTENCES: dict[State, str] = {
+    State.CONVERGED: "The regions agree in every key that is kept in step.",
+    State.SOAKING: "A region changed; its change waits until that region has stayed healthy for the soak.",
+    State.WRITING: "The change is ready; it waits for a permit or is being written to one region.",
+    State.VERIFYING: "One region was written; it must stay healthy for the soak, or it gets its old values back.",
+    State.CONTAINED: "The changed region is not healthy; its change goes nowhere until a person decides or it mends.",
+    State.HELD: "The plan refuses itself; a person approves it, takes a side, or the regions agree again.",
+}
+
+# From each state, where the next look may lead. Every state may stay as it is.
+MOVES: dict[State, frozenset[State]] = {
+    State.CONVERGED: frozenset({State.SOAKING, State.WRITING, State.HELD, State.CONTAINED}),
+    State.SOAKING: frozenset({State.WRITING, State.CONTAINED, State.HELD, State.CONVERGED}),
+    State.WRITING: frozenset({State.VERIFYING, State.SOAKING, State.CONTAINED, State.HELD, State.CONVERGED}),
+    State.VERIFYING: frozenset({State.WRITING, State.SOAKING, State.HELD, State.CONVERGED, State.CONTAINED}),
+    State.CONTAINED: frozenset({State.SOAKING, State.WRITING, State.HELD, State.CONVERGED}),
+    State.HELD: frozenset({State.SOAKING, State.WRITING, State.CONTAINED, State.CONVERGED}),
+}
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things take. Durations in seconds."""
+
+    soak: float = 180.0
+    soak_deadline: float = 900.0
+    verify_deadline: float = 600.0
+    claim: float = 90.0  # how long one worker has a write to itself; longer than a PUT's own deadline
+    sweep: float = 900.0  # a converged group's settings are read this often without a doorbell
+    revert_bad_changes: bool = False  # put a contained change back at its source without asking
+
+    @property
+    def permit(self) -> timedelta:
+        """The longest that one write and its verification can take."""
+        return timedelta(seconds=self.claim + self.verify_deadline + self.claim)
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """What is seen at one moment."""
+
+    sides: Sequence[Side]
+    decisions: Sequence[Decision]
+    health: Mapping[str, Health]
+    now: datetime
+    worker: str
+    unresolved: Sequence[
+        str
+    ] = ()  # keys of the flight whose Key Vault references do not resolve in its target
+
+    def side(self, region: str) -> Side | None:
+        """One region's side."""
+        return next((it for it in self.sides if it.region.name == region), None)
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """Nothing to do now; the row says why."""
+
+
+class Write(msgspec.Struct, frozen=True):
+    """Write what the claimed flight plans."""
+
+    flight: Flight
+    resumed: bool = False  # an earlier worker may have begun it
+    forced: bool = False  # a person waived the soak
+
+
+class Undo(msgspec.Struct, frozen=True):
+    """Put the flight's target back to its old values."""
+
+    flight: Flight
+
+
+class Close(msgspec.Struct, frozen=True):
+    """Give the permit back and delete the vault copy; then save the row, which no longer has the flight."""
+
+    flight: Flight
+
+
+class Again(msgspec.Struct, frozen=True):
+    """The row now says something that changes the plan: look again."""
+
+
+type Step = Rest | Write | Undo | Close | Again
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """The row as it is to be, and the step to take."""
+
+    rollout: Rollout
+    step: Step
+
+
+def enter(rollout: Rollout, state: State, reason: str, now: datetime) -> Rollout:
+    """Put the rollout into a state, with the reason; a new state or reason is a line of its history.
+
+    Raises:
+        IllegalTransition: the table does not know this move.
+    """
+    if state is not rollout.state and state not in MOVES[rollout.state]:
+        raise IllegalTransition(f"a rollout does not go from {rollout.state} to {state}")
+    if state is rollout.state and reason == rollout.reason:
+        return rollout
+    line = Happening(now, state, reason)
+    return msgspec.structs.replace(
+        rollout,
+        state=state,
+        since=now if state is not rollout.state else rollout.since,
+        reason=reason,
+        history=(*rollout.history, line)[-HISTORY:],
+    )
+
+
+# -- taking in what is seen -------------------------------------------------------------------------------------
+
+
+def first_look(group: str, sides: Sequence[Side], key_id: str, now: datetime) -> Rollout:
+    """The row at first contact, or under a new fingerprint key: what agrees is the baseline, the rest undecided."""
+    decisions = [it for it in merge(sides, baseline={}) if it.action is not Action.KEEP_LOCAL]
+    agreed = [it.key for it in decisions if it.action is Action.AGREE]
+    reason = f"first contact: {len(agreed)} keys agree, {len(decisions) - len(agreed)} differ"
+    return Rollout(
+        group=group,
+        state=State.CONVERGED,
+        since=now,
+        reason=reason,
+        key_id=key_id,
+        baseline=_baseline({key: sides[0].entries[key].print for key in agreed}),
+        undecided=tuple(it.key for it in decisions if it.action is not Action.AGREE),
+        history=(Happening(now, State.CONVERGED, reason),),
+    )
+
+
+def look(
+    rollout: Rollout, sides: Sequence[Side], policy: Policy, now: datetime
+) -> tuple[Rollout, tuple[Decision, ...]]:
+    """Take in the regions' settings: footprints, agreement, and the plan. Returns the row and the decisions."""
+    decisions = merge(
+        sides,
+        baseline=dict(rollout.baseline),
+        undecided=rollout.undecided,
+        written=rollout.written,
+        verdicts=rollout.verdicts,
+    )
+    states = {it.state for it in decisions}
+    settled = _settle(rollout, sides, decisions)
+    plan_ = plan(decisions, sides, policy=policy, verdicts=rollout.verdicts, undone=rollout.undone)
+    return (
+        msgspec.structs.replace(
+            settled,
+            footprints=tuple(_footprint(rollout, it, now) for it in sides),
+            verdicts=tuple(it for it in rollout.verdicts if it.state in states),
+            undone=tuple(it for it in rollout.undone if it in states),
+            plan=plan_,
+            looked_at=now,
+        ),
+        decisions,
+    )
+
+
+def _footprint(rollout: Rollout, side: Side, now: datetime) -> Footprint:
+    print_ = footprint(side)
+    known = next((it for it in rollout.footprints if it.region == side.region.name), None)
+    return known if known and known.digest == print_ else Footprint(side.region.name, print_, now)
+
+
+def _settle(rollout: Rollout, sides: Sequence[Side], decisions: Sequence[Decision]) -> Rollout:
+    """Keys in which all regions agree, and which are not being verified, become the baseline."""
+    flying = {it.key for it in rollout.flight.keys} if rollout.flight else set()
+    agreed = {it.key for it in decisions if it.action is Action.AGREE} - flying
+    local = {it.key for it in decisions if it.action is Action.KEEP_LOCAL}
+    baseline = {key: print_ for key, print_ in rollout.baseline if key not in local}
+    for key in agreed:
+        print_ = sides[0].print_of(key)
+        if print_ is None:
+            baseline.pop(key, None)
+        else:
+            baseline[key] = print_
+    return msgspec.structs.replace(
+        rollout,
+        baseline=_baseline(baseline),
+        undecided=tuple(key for key in rollout.undecided if key not in agreed and key not in local),
+        written=tuple(it for it in rollout.written if it.key not in agreed),
+    )
+
+
+def _baseline(prints: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(prints.items()))
+
+
+# -- deciding the next step -------------------------------------------------------------------------------------
+
+
+def turn(rollout: Rollout, view: View, rules: Rules) -> Turn:
+    """The next step for a row that `look` has brought up to date."""
+    if rollout.flight is not None:
+        return _in_flight(rollout, rollout.flight, view, rules)
+    return _at_rest(rollout, view, rules)
+
+
+def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
+    plan_ = rollout.plan
+    assert plan_ is not None, "look comes before turn"  # noqa: S101 -- an internal order, not input
+    if plan_.refusals:
+        return _rest(rollout, State.HELD, "; ".join(it.text for it in plan_.refusals), view)
+    if not plan_.changes:
+        apart = len(plan_.decisions)
+        left = f"; left different on purpose: {counted(apart)}" if apart else ""
+        return _rest(rollout, State.CONVERGED, f"the regions agree in {plan_.agreed} keys{left}", view)
+    return _travel(rollout, plan_, view, rules)
+
+
+class _Set(msgspec.Struct, frozen=True):
+    """The changes that travel together: all from one source."""
+
+    source: str
+    changed_at: datetime
+    decisions: tuple[Decision, ...]
+
+
+def _oldest_set(rollout: Rollout, plan_: Plan) -> _Set:
+    """Changes of different regions travel in turn, the one that has stood longest first."""
+    stood = {it.region: (it.at, it.region) for it in rollout.footprints}
+    source_of = {it.key: min(it.sources, key=lambda name: stood[name]) for it in plan_.changes}
+    source = min(set(source_of.values()), key=lambda name: stood[name])
+    chosen = tuple(it for it in plan_.changes if source_of[it.key] == source)
+    return _Set(source, stood[source][0], chosen)
+
+
+def _travel(rollout: Rollout, plan_: Plan, view: View, rules: Rules) -> Turn:
+    set_ = _oldest_set(rollout, plan_)
+    keys = counted(len(set_.decisions))
+    forced = _all_said(rollout, set_.decisions, VerdictKind.FORCE)
+    if forced or soaked(set_.source, set_.changed_at, view.health, view.now, rules):
+        return _claim(rollout, set_, view, rules, forced=forced)
+    health = view.health.get(set_.source)
+    if health is not None and health.state is HealthState.HEALTHY:
+        until = max(set_.changed_at, health.since) + timedelta(seconds=rules.soak)
+        reason = f"{keys} changed in {set_.source}, which must stay healthy until {until:%H:%M:%S} UTC"
+        return _rest(rollout, State.SOAKING, reason, view)
+    why = health.reason if health else "its health is not known"
+    deadline = set_.changed_at + timedelta(seconds=rules.soak_deadline)
+    if view.now >= deadline:
+        reason = f"{keys} changed in {set_.source}, which is not healthy since: {why}"
+        contained = enter(rollout, State.CONTAINED, reason, view.now)
+        return _revert(contained, set_, view) if rules.revert_bad_changes else Turn(contained, Rest())
+    reason = (
+        f"{keys} changed in {set_.source}, which is not healthy: {why}; given until {deadline:%H:%M:%S} UTC"
+    )
+    return _rest(rollout, State.SOAKING, reason, view)
+
+
+def _revert(rollout: Rollout, set_: _Set, view: View) -> Turn:
+    """The policy's own word: what the peer has is right."""
+    verdicts = tuple(
+        Verdict(
+            key=it.key,
+            state=it.state,
+            kind=VerdictKind.TAKE,
+            side=min(it.targets),
+            by="the policy on_bad_change",
+            reason=f"{set_.source} was not healthy with its change",
+            at=view.now,
+        )
+        for it in set_.decisions
+    )
+    return Turn(msgspec.structs.replace(rollout, verdicts=(*rollout.verdicts, *verdicts)), Again())
+
+
+def soaked(
+    source: str, changed_at: datetime, health: Mapping[str, Health], now: datetime, rules: Rules
+) -> bool:
+    """Law 2: the source has been healthy for the whole soak since its last change."""
+    seen = health.get(source)
+    if seen is None or seen.state is not HealthState.HEALTHY:
+        return False
+    soak = timedelta(seconds=rules.soak)
+    # The evidence itself must reach past the soak: a probe from before its end proves nothing about its end.
+    return seen.at - max(changed_at, seen.since) >= soak or (not soak and now >= changed_at)
+
+
+def _claim(rollout: Rollout, set_: _Set, view: View, rules: Rules, *, forced: bool) -> Turn:
+    """Claim the write to the next region for this worker."""
+    target = min({name for it in set_.decisions for name in it.targets})
+    sides = {it.region.name: it for it in view.sides}
+    planned = tuple(
+        Planned(it.key, sides[target].print_of(it.key), sides[set_.source].print_of(it.key))
+        for it in set_.decisions
+        if target in it.targets
+    )
+    flight = Flight(
+        id=digest(view.worker, target, view.now.isoformat()),
+        phase=Phase.CLAIMED,
+        source=set_.source,
+        target=target,
+        keys=planned,
+        claimed_at=view.now,
+        worker=view.worker,
+        worker_until=view.now + timedelta(seconds=rules.claim),
+        start=_start(view.health.get(target)),
+    )
+    ours = {(target, it.key) for it in planned}
+    written = (
+        *(it for it in rollout.written if (it.region, it.key) not in ours),
+        *(Written(target, it.key, it.new, it.old) for it in planned),
+    )
+    reason = f"{counted(len(planned))} from {set_.source} to {target}"
+    claimed = msgspec.structs.replace(
+        enter(rollout, State.WRITING, reason, view.now), flight=flight, written=written
+    )
+    return Turn(claimed, Write(flight, forced=forced))
+
+
+def _start(health: Health | None) -> Start:
+    if health is not None and health.state is HealthState.HEALTHY:
+        return Start.HEALTHY
+    answered = health is not None and health.probe is not None and health.probe.ok
+    return Start.ANSWERING if answered else Start.SILENT
+
+
+def unclaim(rollout: Rollout, reason: str, now: datetime) -> Rollout:
+    """Take the claim back: the write was not made. The row waits in WRITING and says why."""
+    flight = rollout.flight
+    assert flight is not None, "there is a claim to take back"  # noqa: S101 -- an internal order, not input
+    ours = {(flight.target, it.key) for it in flight.keys}
+    return msgspec.structs.replace(
+        enter(rollout, State.WRITING, reason, now),
+        flight=None,
+        written=tuple(it for it in rollout.written if (it.region, it.key) not in ours),
+    )
+
+
+def landed(rollout: Rollout, now: datetime, rules: Rules) -> Rollout:
+    """Resource Manager accepted the write."""
+    flight = rollout.flight
+    assert flight is not None, "there is a claim that landed"  # noqa: S101 -- an internal order, not input
+    reason = f"{flight.target} was written and must stay healthy for {rules.soak:g} s"
+    return msgspec.structs.replace(
+        enter(rollout, State.VERIFYING, reason, now),
+        flight=msgspec.structs.replace(
+            flight, phase=Phase.WRITTEN, written_at=now, worker_until=now + timedelta(seconds=rules.claim)
+        ),
+    )
+
+
+def put_back(rollout: Rollout, now: datetime) -> Rollout:
+    """Resource Manager accepted the old values; the flight is closed when the region shows them."""
+    flight = rollout.flight
+    assert flight is not None, "there is a flight to undo"  # noqa: S101 -- an internal order, not input
+    return msgspec.structs.replace(rollout, flight=msgspec.structs.replace(flight, put_back_at=now))
+
+
+def stale(flight: Flight, sides: Sequence[Side]) -> str:
+    """Why the claimed plan no longer fits what the two regions have, or nothing."""
+    by_region = {it.region.name: it for it in sides}
+    source, target = by_region.get(flight.source), by_region.get(flight.target)
+    if source is None or target is None:
+        return f"{flight.source} or {flight.target} left the group"
+    for it in flight.keys:
+        if source.print_of(it.key) != it.new:
+            return f"{it.key} changed in {flight.source} meanwhile"
+        if target.print_of(it.key) not in {it.old, it.new}:
+            return f"{it.key} changed in {flight.target} meanwhile"
+    return ""
+
+
+class _Fate(msgspec.Struct, frozen=True):
+    """What became of a flight's keys in its target."""
+
+    new: tuple[Planned, ...]  # with the planned value
+    old: tuple[Planned, ...]  # still, or again, with the old one
+    moved: tuple[Planned, ...]  # with a value of somebody else's
+
+
+def _fate(flight: Flight, target: Side) -> _Fate:
+    new = tuple(it for it in flight.keys if target.print_of(it.key) == it.new)
+    old = tuple(it for it in flight.keys if it not in new and target.print_of(it.key) == it.old)
+    return _Fate(new, old, tuple(it for it in flight.keys if it not in new and it not in old))
+
+
+def _in_flight(rollout: Rollout, flight: Flight, view: View, rules: Rules) -> Turn:
+    target = view.side(flight.target)
+    if target is None:
+        return _close(rollout, flight, view, f"{flight.target} left the group while it was being written")
+    fate = _fate(flight, target)
+    match flight.phase:
+        case Phase.CLAIMED:
+            return _claimed(rollout, flight, fate, view, rules)
+        case Phase.WRITTEN:
+            return _verifying(rollout, flight, fate, view, rules)
+        case Phase.UNDOING:
+            return _undoing(rollout, flight, fate, view, rules)
+
+
+def _claimed(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules: Rules) -> Turn:
+    """A claim that is still open: its worker is at it, or died before or after the write."""
+    if flight.worker != view.worker and view.now < flight.worker_until:
+        return Turn(rollout, Rest())
+    if fate.moved and not fate.new:
+        somebody = f"{flight.target} was changed by somebody else before it was written"
+        return _close(_give_up(rollout, flight, flight.keys, view, retry=True), flight, view, somebody)
+    outdated = tuple(it for it in fate.old if _outdated(it, flight, view))
+    if outdated and not fate.new:
+        taken_back = f"{flight.source} changed before {flight.target} was written"
+        return _close(_give_up(rollout, flight, flight.keys, view, retry=True), flight, view, taken_back)
+    rollout, flight = _shrink(rollout, flight, fate.moved, view)
+    rollout, flight = _shrink(rollout, flight, outdated, view, retry=True)
+    if len(outdated) == len(fate.old):
+        return turn(landed(rollout, view.now, rules), view, rules)
+    mine = _mine(flight, view, rules, Phase.CLAIMED)
+    return Turn(msgspec.structs.replace(rollout, flight=mine), Write(mine, resumed=True))
+
+
+def _verifying(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules: Rules) -> Turn:
+    written_at = flight.written_at
+    assert written_at is not None, "a written flight knows when"  # noqa: S101 -- an internal order, not input
+    if fate.old and not fate.moved and view.now < flight.worker_until:
+        return Turn(rollout, Rest())  # Resource Manager applies settings asynchronously
+    if not fate.new:
+        somebody = f"{flight.target} was changed by somebody else while it was being verified"
+        return _close(_give_up(rollout, flight, flight.keys, view), flight, view, somebody)
+    rollout, flight = _shrink(rollout, flight, (*fate.old, *fate.moved), view)
+    if not view.unresolved and _came_back(flight, written_at, view, rules):
+        return _close(rollout, flight, view, f"{flight.target} has the change and is {flight.start}")
+    why = _not_yet(flight, view)
+    deadline = written_at + timedelta(seconds=rules.verify_deadline)
+    if view.now < deadline:
+        reason = f"{flight.target} was written; {why}; given until {deadline:%H:%M:%S} UTC"
+        return _rest(rollout, State.VERIFYING, reason, view)
+    if flight.start is Start.SILENT and not view.unresolved:
+        return _close(rollout, flight, view, f"{flight.target} has the change; as before it, {why}")
+    failed = enter(rollout, State.VERIFYING, f"{flight.target} did not come back: {why}", view.now)
+    return _undoing(failed, flight, fate, view, rules)
+
+
+def _came_back(flight: Flight, written_at: datetime, view: View, rules: Rules) -> bool:
+    """As well as it was before the write, by evidence from after the soak."""
+    health = view.health.get(flight.target)
+    if health is None or health.at <= written_at:
+        return False
+    if soaked(flight.target, written_at, view.health, view.now, rules):
+        return True
+    waited = health.at - written_at >= timedelta(seconds=rules.soak)
+    return flight.start is Start.ANSWERING and waited and health.probe is not None and health.probe.ok
+
+
+def _outdated(planned: Planned, flight: Flight, view: View) -> bool:
+    source = view.side(flight.source)
+    return source is None or source.print_of(planned.key) != planned.new
+
+
+def _shrink(
+    rollout: Rollout, flight: Flight, gone: Sequence[Planned], view: View, *, retry: bool = False
+) -> tuple[Rollout, Flight]:
+    """Keys that somebody else changed are theirs now; the flight goes on with the rest."""
+    if not gone:
+        return rollout, flight
+    left = msgspec.structs.replace(flight, keys=tuple(it for it in flight.keys if it not in gone))
+    return msgspec.structs.replace(_give_up(rollout, flight, gone, view, retry=retry), flight=left), left
+
+
+def _mine(flight: Flight, view: View, rules: Rules, phase: Phase) -> Flight:
+    until = view.now + timedelta(seconds=rules.claim)
+    return msgspec.structs.replace(flight, phase=phase, worker=view.worker, worker_until=until)
+
+
+def _not_yet(flight: Flight, view: View) -> str:
+    if view.unresolved:
+        return f"Key Vault references are not resolved: {', '.join(view.unresolved)}"
+    health = view.health.get(flight.target)
+    if health is None:
+        return "its health is not known"
+    return "it is healthy so far" if health.state is HealthState.HEALTHY else health.reason
+
+
+def _undoing(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules: Rules) -> Turn:
+    if flight.phase is Phase.UNDOING and flight.worker != view.worker and view.now < flight.worker_until:
+        return Turn(rollout, Rest())
+    if not fate.new:
+        back = f"{flight.target} did not come back with the change and has its old values again"
+        return _close(_give_up(rollout, flight, flight.keys, view), flight, view, back)
+    if flight.put_back_at and view.now < flight.put_back_at + timedelta(seconds=rules.claim):
+        return Turn(rollout, Rest())  # Resource Manager applies settings asynchronously
+    mine = _mine(flight, view, rules, Phase.UNDOING)
+    return Turn(msgspec.structs.replace(rollout, flight=mine), Undo(mine))
+
+
+def _give_up(
+    rollout: Rollout, flight: Flight, keys: Sequence[Planned], view: View, *, retry: bool = False
+) -> Rollout:
+    """These keys are not ours any more in the flight's target; unless `retry`, they are not tried again unasked."""
+    names = {it.key for it in keys}
+    states = set() if retry else {it.state for it in view.decisions if it.key in names}
+    return msgspec.structs.replace(
+        rollout,
+        written=tuple(it for it in rollout.written if not (it.region == flight.target and it.key in names)),
+        undone=tuple(sorted({*rollout.undone, *states})),
+    )
+
+
+def _close(rollout: Rollout, flight: Flight, view: View, reason: str) -> Turn:
+    """The flight is over. The state stays until the next look says what the regions are like now."""
+    noted = enter(rollout, rollout.state, reason, view.now)
+    return Turn(msgspec.structs.replace(noted, flight=None), Close(flight))
+
+
+def _all_said(rollout: Rollout, decisions: Sequence[Decision], kind: VerdictKind) -> bool:
+    said = {(it.key, it.state) for it in rollout.verdicts if it.kind is kind}
+    return all((it.key, it.state) in said for it in decisions)
+
+
+def _rest(rollout: Rollout, state: State, reason: str, view: View) -> Turn:
+    return Turn(enter(rollout, state, reason, view.now), Rest())

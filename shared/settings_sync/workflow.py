@@ -1,0 +1,388 @@
+"""Carry rollouts on: read, decide, write under a permit, remember. The only effects of this slice.
+
+Every step is safe to die in: the row is saved before what it announces is done, and the next wake-up finds in the
+regions themselves how far the last one came (law 3).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from shared.clock import Clock
+from shared.disruption.model import Disruption, Kind, Permit
+from shared.disruption.permit import Denial
+from shared.disruption.ports import SettingsWrites
+from shared.disruption.workflow import release, request
+from shared.errors import Denied, NotFound, Throttled, UnsafePlan
+from shared.groups.discover import row_name
+from shared.groups.model import Group, Health, RegionSettings, Value
+from shared.settings_sync import ask, patch
+from shared.settings_sync.diff import side
+from shared.settings_sync.fingerprint import FingerprintKey
+from shared.settings_sync.model import Decision, Flight, Phase, Rollout, Side, State, counted
+from shared.settings_sync.policy import Policy
+from shared.settings_sync.ports import RollbackCopies, SettingsReads
+from shared.settings_sync.transitions import (
+    Again,
+    Close,
+    Rest,
+    Rules,
+    Turn,
+    Undo,
+    View,
+    Write,
+    enter,
+    first_look,
+    landed,
+    look,
+    put_back,
+    soaked,
+    stale,
+    turn,
+    unclaim,
+)
+from shared.store import Key, Store, Version, key, read, write
+
+log = logging.getLogger(__name__)
+
+MOVES_AT_ONCE = 24  # steps in one wake-up; a guard against a loop, far above what a rollout takes
+_COPY_LIVES = timedelta(days=1)  # an unverified write is over long before; then the copy expires by itself
+
+
+class Eyes(Protocol):
+    """How this slice looks at the group's health: bound to the group by reconcile."""
+
+    def __call__(self, *, prove: bool = False) -> Awaitable[Mapping[str, Health]]:
+        """Every region's health now; `prove` includes a fresh SCEP proof."""
+        ...
+
+
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
+    """What a round over one group's settings uses."""
+
+    store: Store
+    clock: Clock
+    reads: SettingsReads
+    writes: SettingsWrites
+    copies: RollbackCopies
+    policy: Policy
+    secret: FingerprintKey
+    rules: Rules
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """One reading of all regions' settings."""
+
+    settings: Mapping[str, RegionSettings]  # by region
+    sides: tuple[Side, ...]
+
+    def side(self, region: str) -> Side:
+        return next(it for it in self.sides if it.region.name == region)
+
+
+def rollout_key(group_id: str) -> Key:
+    """Where a group's rollout lies."""
+    return key("settings-sync", row_name(group_id))
+
+
+async def read_rollout(store: Store, group_id: str) -> Rollout | None:
+    """The group's rollout as it was last saved."""
+    rollout, _ = await read(store, rollout_key(group_id), Rollout)
+    return rollout
+
+
+def needs_look(rollout: Rollout | None, rules: Rules, now: datetime) -> bool:
+    """Whether the timer should read this group's settings now (law 7: converged means quiet)."""
+    if rollout is None or rollout.looked_at is None or rollout.flight is not None:
+        return True
+    if rollout.state in {State.SOAKING, State.WRITING, State.VERIFYING}:
+        return True
+    return now - rollout.looked_at >= timedelta(seconds=rules.sweep)
+
+
+async def sync(group: Group, eyes: Eyes, tools: Tools, *, worker: str) -> Rollout:
+    """Read the regions' settings and carry the rollout on as far as it goes now.
+
+    Raises:
+        Conflict: another instance works on the same row; the next wake-up goes on.
+        Unavailable, Throttled, Denied, NotFound: from the reads and writes; the row says how far it came.
+    """
+    round_ = _Round(group, eyes, tools, worker)
+    for _ in range(MOVES_AT_ONCE):
+        turned = await round_.decide()
+        if await round_.do(turned):
+            return turned.rollout if round_.row is None else round_.row
+    raise AssertionError(f"{group.name}: the rollout did not come to rest in {MOVES_AT_ONCE} steps")
+
+
+async def look_only(group: Group, tools: Tools) -> tuple[Rollout, tuple[Decision, ...]]:
+    """The plan as it would be now; nothing is written, not even the row."""
+    rollout, _ = await read(tools.store, rollout_key(group.id), Rollout)
+    seen = await _read_all(group, tools, rollout)
+    now = tools.clock.now()
+    if rollout is None or rollout.key_id != tools.secret.id:
+        rollout = first_look(group.name, seen.sides, tools.secret.id, now)
+    looked, decisions = look(rollout, seen.sides, tools.policy, now)
+    return looked, decisions
+
+
+async def settle(group: Group, asked: ask.Request, tools: Tools) -> Rollout:
+    """Take a person's word into the row. The next round acts on it.
+
+    Raises:
+        StalePlan, IllegalTransition, NotFound, UnsafePlan: as `ask.verdicts` says.
+        Conflict: the row moved while we wrote; ask again.
+    """
+    stored, version = await read(tools.store, rollout_key(group.id), Rollout)
+    looked, _ = await look_only(group, tools)
+    now = tools.clock.now()
+    said = ask.verdicts(asked, looked, [it.name for it in group.regions], now)
+    replaced = {it.key for it in said}
+    settled = {it.state for it in said}
+    reason = f"{asked.ask} by {asked.by}" + (f": {asked.reason}" if asked.reason else "")
+    noted = enter(looked, looked.state, f"{counted(len(said))}: {reason}", now)
+    after = msgspec.structs.replace(
+        noted,
+        verdicts=(*(it for it in noted.verdicts if it.key not in replaced), *said),
+        undone=tuple(it for it in noted.undone if it not in settled),
+    )
+    await write(tools.store, rollout_key(group.id), after, if_version=version if stored else None)
+    return after
+
+
+class _Round:
+    """One wake-up's work on one group's row. Holds the row as it was last read or saved, and its version."""
+
+    def __init__(self, group: Group, eyes: Eyes, tools: Tools, worker: str) -> None:
+        self.group, self.eyes, self.tools, self.worker = group, eyes, tools, worker
+        self.row: Rollout | None = None
+        self._version: Version | None = None
+
+    # -- deciding
+
+    async def decide(self) -> Turn:
+        """Read the row and the regions, and decide the next step."""
+        tools, group = self.tools, self.group
+        self.row, self._version = await read(tools.store, rollout_key(group.id), Rollout)
+        seen = await _read_all(group, tools, self.row)
+        if self.row is not None and self.row.key_id == tools.secret.id:
+            rollout = self.row
+        else:
+            await self._forget(self.row)
+            rollout = first_look(group.name, seen.sides, tools.secret.id, tools.clock.now())
+        looked, decisions = look(rollout, seen.sides, tools.policy, tools.clock.now())
+        health = await self.eyes()
+        view = View(
+            sides=seen.sides,
+            decisions=decisions,
+            health=health,
+            now=tools.clock.now(),
+            worker=self.worker,
+            unresolved=await _unresolved(looked.flight, seen, tools),
+        )
+        return turn(looked, view, tools.rules)
+
+    async def _forget(self, row: Rollout | None) -> None:
+        """The fingerprint key was replaced: the row's fingerprints mean nothing any more."""
+        if row is None:
+            return
+        log.warning("%s: the fingerprint key was replaced; compared as at first contact", self.group.name)
+        if row.flight is not None:
+            await release(self.tools.store, row_name(self.group.id), row.flight.id)
+
+    # -- doing
+
+    async def do(self, turned: Turn) -> bool:
+        """Take the step. Returns whether the round is over."""
+        match turned.step:
+            case Rest():
+                await self._save(turned.rollout)
+                return True
+            case Again():
+                await self._save(turned.rollout)
+                return False
+            case Close(flight):
+                # Copy and permit first: if we die here the flight is still in the row, and is closed again.
+                await self.tools.copies.forget(flight.copy_name)
+                await self._release(flight)
+                await self._save(turned.rollout)
+                return False
+            case Write(flight):
+                claimed = await self._save(turned.rollout)
+                return await self._write(claimed, flight, turned.step)
+            case Undo(flight):
+                claimed = await self._save(turned.rollout)
+                return await self._undo(claimed, flight)
+
+    async def _save(self, rollout: Rollout) -> Rollout:
+        """Write the row if it says anything new. Raises Conflict when another instance wrote it meanwhile."""
+        before = self.row
+        if before is not None and _same(before, rollout, self.tools.rules):
+            return rollout
+        at = rollout_key(self.group.id)
+        self._version = await write(self.tools.store, at, rollout, if_version=self._version)
+        if before is None or before.state is not rollout.state:
+            log.info("%s: %s: %s", self.group.name, rollout.state, rollout.reason)
+        self.row = rollout
+        return rollout
+
+    async def _release(self, flight: Flight) -> None:
+        await release(self.tools.store, row_name(self.group.id), flight.id)
+
+    async def _permit(self, flight: Flight) -> tuple[Permit | Denial, Mapping[str, Health]]:
+        health = await self.eyes(prove=True)
+        asked = Disruption(
+            id=flight.id,
+            kind=Kind.SETTINGS_WRITE,
+            group=self.group.name,
+            region=flight.target,
+            at_most=self.tools.rules.permit,
+        )
+        now = self.tools.clock.now()
+        answer = await request(self.tools.store, row_name(self.group.id), asked, health, now)
+        return (answer if isinstance(answer, Denial) else answer.permit), health
+
+    async def _write(self, claimed: Rollout, flight: Flight, step: Write) -> bool:
+        """Write the claimed flight, if it still fits and a permit is granted."""
+        granted, health = await self._permit(flight)
+        if isinstance(granted, Denial):
+            return await self._wait(claimed, f"no permit: {granted.reason}", step)
+        seen = await _read_all(self.group, self.tools, claimed)
+        why_not = stale(flight, seen.sides)
+        if not why_not and not step.forced and not step.resumed:
+            why_not = self._unsound(claimed, flight, health)
+        if why_not:
+            return await self._step_back(claimed, flight, why_not, step)
+        await self._put_forward(claimed, flight, step, seen, granted)
+        await self._save(landed(claimed, self.tools.clock.now(), self.tools.rules))
+        return False
+
+    async def _put_forward(
+        self, claimed: Rollout, flight: Flight, step: Write, seen: _Seen, permit: Permit
+    ) -> None:
+        """Lay the old values into the vault, then PUT."""
+        source, target = seen.side(flight.source), seen.side(flight.target)
+        change = patch.Patch({}, {})
+        try:
+            change = patch.forward(
+                flight.keys, source, target, seen.settings[flight.source], self.tools.policy
+            )
+            await self._keep_copy(flight, change, seen)
+            await _put(target.region.site_id, change, seen.settings[flight.target], permit, self.tools)
+        except (Denied, NotFound, Throttled, UnsafePlan) as error:
+            # These say that nothing took effect, so the claim is given back, unless a first part may have.
+            # After any other error the claim stays, and the next look finds out in the region itself.
+            if not (change.app and change.connections):
+                await self._step_back(claimed, flight, f"{flight.target} was not written: {error}", step)
+            raise
+
+    def _unsound(self, claimed: Rollout, flight: Flight, health: Mapping[str, Health]) -> str:
+        """Why the source no longer stands by its change, or nothing (law 2, by the freshest evidence)."""
+        stood = next(it.at for it in claimed.footprints if it.region == flight.source)
+        if soaked(flight.source, stood, health, self.tools.clock.now(), self.tools.rules):
+            return ""
+        seen = health.get(flight.source)
+        return f"{flight.source} is no longer well: {seen.reason if seen else 'not seen'}"
+
+    async def _wait(self, claimed: Rollout, reason: str, step: Write) -> bool:
+        """No permit. A fresh claim is given back; a resumed one stays, as its write may have begun."""
+        now = self.tools.clock.now()
+        await self._save(
+            enter(claimed, State.WRITING, reason, now) if step.resumed else unclaim(claimed, reason, now)
+        )
+        return True
+
+    async def _step_back(self, claimed: Rollout, flight: Flight, reason: str, step: Write) -> bool:
+        """The write is not made: give claim and permit back. The round is over; the next one looks anew."""
+        log.info("%s: not written: %s", self.group.name, reason)
+        if not step.resumed:
+            await self._save(unclaim(claimed, reason, self.tools.clock.now()))
+            await self._release(flight)
+        return True
+
+    async def _keep_copy(self, flight: Flight, change: patch.Patch, seen: _Seen) -> None:
+        """Lay the target's old values into the vault, unless an earlier worker of this flight has done it."""
+        if await self.tools.copies.get(flight.copy_name) is not None:
+            return
+        names = patch.names_of(flight.keys, seen.side(flight.source), seen.side(flight.target))
+        content = patch.copied(change, seen.settings[flight.target], flight.keys, names)
+        expires = self.tools.clock.now() + _COPY_LIVES
+        await self.tools.copies.keep(flight.copy_name, content, expires=expires)
+
+    async def _undo(self, claimed: Rollout, flight: Flight) -> bool:
+        """Put the target's old values back, where it still has ours."""
+        copy = await self.tools.copies.get(flight.copy_name)
+        if copy is None:
+            gone = (
+                f"{flight.target} did not come back, and the copy of its old values is gone: mend it by hand"
+            )
+            await self._save(enter(claimed, claimed.state, gone, self.tools.clock.now()))
+            return True
+        granted, _ = await self._permit(flight)
+        if isinstance(granted, Denial):
+            waiting = f"waiting to put {flight.target} back: {granted.reason}"
+            await self._save(enter(claimed, claimed.state, waiting, self.tools.clock.now()))
+            return True
+        seen = await _read_all(self.group, self.tools, claimed)
+        target = seen.side(flight.target)
+        change = patch.backward(copy, flight.keys, target)
+        await _put(target.region.site_id, change, seen.settings[flight.target], granted, self.tools)
+        await self._save(put_back(claimed, self.tools.clock.now()))
+        return False
+
+
+async def _read_all(group: Group, tools: Tools, row: Rollout | None) -> _Seen:
+    found = await asyncio.gather(*(tools.reads.get_settings(it.site_id) for it in group.regions))
+    settings = {region.name: it for region, it in zip(group.regions, found, strict=True)}
+    known = {key_ for key_, _ in row.baseline} if row else set()
+    sides: list[Side] = []
+    for region in group.regions:
+        one = side(region, settings[region.name], tools.policy, tools.secret, known=sorted(known))
+        known |= one.entries.keys()
+        sides.append(one)
+    return _Seen(settings, tuple(sides))
+
+
+async def _unresolved(flight: Flight | None, seen: _Seen, tools: Tools) -> tuple[str, ...]:
+    """Keys of a written flight whose references the target could not resolve. No references, no read."""
+    if flight is None or flight.phase is not Phase.WRITTEN or flight.target not in seen.settings:
+        return ()
+    target = seen.side(flight.target)
+    settings = seen.settings[flight.target]
+    names = {
+        entry.name: it.key
+        for it in flight.keys
+        if (entry := target.entries.get(it.key)) and _is_reference(settings.app.get(entry.name))
+    }
+    if not names:
+        return ()
+    statuses = await tools.reads.list_references(target.region.site_id)
+    resolved = {it.name for it in statuses if it.resolved}
+    return tuple(sorted(key_ for name, key_ in names.items() if name not in resolved))
+
+
+def _is_reference(value: Value | None) -> bool:
+    return value is not None and value.reveal().startswith("@Microsoft.KeyVault(")
+
+
+def _same(before: Rollout, after: Rollout, rules: Rules) -> bool:
+    """Whether only the time of looking differs, and the next sweep does not depend on it yet."""
+    if before.looked_at is None or after.looked_at is None:
+        return before == after
+    recent = after.looked_at - before.looked_at < timedelta(seconds=rules.sweep / 2)
+    return recent and msgspec.structs.replace(after, looked_at=before.looked_at) == before
+
+
+async def _put(
+    site_id: str, change: patch.Patch, settings: RegionSettings, permit: Permit, tools: Tools
+) -> None:
+    """One merged full-replace PUT; a second one only when connection strings change too."""
+    app, connections = patch.applied(change, settings)
+    if app is not None:
+        await tools.writes.put_app_settings(site_id, app, permit=permit)
+    if connections is not None:
+        await tools.writes.put_connection_strings(site_id, connections, permit=permit)

@@ -1,0 +1,110 @@
+"""Versioned rows, and the one way to change them. Knows no rules of any slice.
+
+Keys are paths of lower-case segments, `settings_sync/<group>`; a body is JSON bytes of at most `MAX_BODY`.
+Compare-and-swap is the only concurrency tool: `revise` gets, decides, puts, and decides again on a conflict.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import NewType, Protocol
+
+import msgspec
+
+from shared.errors import Conflict
+
+Key = NewType("Key", str)
+Version = NewType("Version", str)
+
+MAX_BODY = 512 * 1024  # bytes; an Azure Tables entity holds 1 MiB (UTF-16 doubles ASCII text)
+ATTEMPTS = 3
+
+_SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One stored thing: its key and its JSON body."""
+
+    key: Key
+    body: bytes
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A row as it was read, with the version to name when writing it back."""
+
+    row: Row
+    version: Version
+
+
+class Store(Protocol):
+    """Versioned rows: Azure Tables in the cloud, SQLite at home.
+
+    Every method may raise Unavailable or Throttled; writes raise Conflict when the row is not at `if_version`.
+    """
+
+    async def get(self, key: Key) -> Stored | None:
+        """The row, or None."""
+        ...
+
+    async def put(self, row: Row, *, if_version: Version | None) -> Version:
+        """Write the row; `if_version=None` means that it must be new. Returns the new version."""
+        ...
+
+    async def delete(self, key: Key, *, if_version: Version) -> None:
+        """Remove the row."""
+        ...
+
+    def list(self, prefix: str) -> AsyncIterator[Stored]:
+        """Every row whose key begins with `prefix` (whole first segment at least), ordered by key."""
+        ...
+
+
+def key(*segments: str) -> Key:
+    """Join segments into a key.
+
+    Raises:
+        ValueError: a segment is empty, too long, or has a character outside `a-z 0-9 . _ -`.
+    """
+    for segment in segments:
+        if not _SEGMENT.fullmatch(segment):
+            raise ValueError(f"not a key segment: {segment!r}")
+    return Key("/".join(segments))
+
+
+async def read[T](store: Store, at: Key, kind: type[T]) -> tuple[T | None, Version | None]:
+    """The row's body as `kind`, with its version; a missing row is (None, None).
+
+    Raises:
+        msgspec.ValidationError: the row was written by something that is not this version of the product.
+    """
+    stored = await store.get(at)
+    if stored is None:
+        return None, None
+    return msgspec.json.decode(stored.row.body, type=kind), stored.version
+
+
+async def write(store: Store, at: Key, value: msgspec.Struct, *, if_version: Version | None) -> Version:
+    """Write `value` as the row's body. Raises Conflict when the row is not at `if_version`."""
+    return await store.put(Row(at, msgspec.json.encode(value)), if_version=if_version)
+
+
+async def revise[T: msgspec.Struct](
+    store: Store, at: Key, kind: type[T], decide: Callable[[T | None], T | None]
+) -> T | None:
+    """Get, decide, put; on a conflict decide again from the start, `ATTEMPTS` times at most.
+
+    `decide` is pure and may be called more than once. When it returns what it was given, or None, nothing is
+    written. Returns what the row holds after. Raises Conflict when others kept winning.
+    """
+    for attempt in range(ATTEMPTS):
+        before, version = await read(store, at, kind)
+        after = decide(before)
+        if after is None or after == before:
+            return before
+        try:
+            await write(store, at, after, if_version=version)
+        except Conflict:
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return after
+    raise AssertionError("unreachable: the loop returns or raises")

@@ -1,0 +1,160 @@
+"""The scenes. Each one begins and ends with a converged pair, and checks what the world says, not the product."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.settings_sync.model import State
+from simulator.demo.theatre import PRODUCT, SOAK, Theatre
+
+VALIDITY = "AppConfig:ValidityPeriodDays"
+LICENSE = "AppConfig:LicenseKey"
+OCSP = "AppConfig:OCSP:CacheTimeOutSecondsIfDeviceExists"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene: its name, what it shows, and how it is played."""
+
+    name: str
+    about: str
+    play: Callable[[Theatre], Awaitable[None]]
+
+
+async def a_change_travels(on: Theatre) -> None:
+    """An edit soaks in its region and reaches the other by one write and one restart."""
+    first, second = on.sites
+    mark = len(on.world.journal)
+    device = on.device()
+    async with device.watch():
+        on.teller.say(f"an administrator adds {OCSP} and changes {LICENSE} in {first.name}")
+        on.world.edit(first, {OCSP: "300", LICENSE: "S3CRET-a-renewed-licence"})
+        edited = on.world.now()
+        await on.until_state(State.SOAKING)
+        await on.until(lambda: on.writes(second, mark) > 0, f"{second.name} is written")
+        written = next(it.at for it in on.world.journal[mark:] if it.who in PRODUCT)
+        on.teller.say(f"{second.name} was written {written - edited:.1f} s after the edit and restarts")
+        enrolment = await device.enrol("device-of-scene-1")
+        await on.until_state(State.CONVERGED)
+    on.check(
+        second.app_settings == {**second.app_settings, **_shared(on, OCSP, LICENSE)}, "both keys arrived"
+    )
+    on.check(written - edited >= SOAK, f"not before the soak of {SOAK:g} s was over")
+    on.check(on.writes(second, mark) == 1, f"{second.name} got one merged write")
+    on.check(on.world.count("restart", second.name, since=mark) == 1, f"{second.name} restarted once")
+    on.check(on.writes(first, mark) == 0, f"{first.name} was not written")
+    on.check(
+        not device.failures,
+        f"a device saw the service up in {len(device.attempts)} of {len(device.attempts)} looks",
+    )
+    if enrolment.installed:
+        on.check(enrolment.ok, f"scepclient enrolled through {on.domain}, served by {enrolment.site}")
+    else:
+        on.teller.say(f"no real enrolment: {enrolment.reason}")
+    on.check(
+        not on.world.vaults["kv-counterpart"].secrets, "the copy of the old values is gone from Key Vault"
+    )
+
+
+def _shared(on: Theatre, *keys: str) -> dict[str, str]:
+    first, _ = on.sites
+    return {key: first.app_settings[key] for key in keys}
+
+
+async def a_bad_change_is_contained(on: Theatre) -> None:
+    """A change that breaks its region goes nowhere, and one command puts it back."""
+    first, second = on.sites
+    mark = len(on.world.journal)
+    only_second = on.device(second.host)
+    async with only_second.watch():
+        on.teller.say(f"somebody types words into {VALIDITY} in {first.name}, which wants a number")
+        on.world.edit(first, {VALIDITY: "one year"})
+        await on.until_state(State.CONTAINED)
+        on.check(on.writes(second, mark) == 0, f"{second.name} was not written")
+        device = on.device()
+        looks = [await device.check() for _ in range(3)]
+        on.check(
+            all(it.ok and it.site == second.name for it in looks),
+            f"devices are sent to {second.name} and served",
+        )
+        ran = await on.shell("revert", "--reason", "not a number", "--wait")
+        on.check(ran.code == 0, "one command put the change back")
+        on.check(
+            first.app_settings[VALIDITY] == second.app_settings[VALIDITY],
+            f"{first.name} has {second.name}'s value",
+        )
+    on.check(on.writes(second, mark) == 0, f"{second.name} was never written")
+    on.check(not only_second.failures, f"{second.name} served in all {len(only_second.attempts)} looks")
+    on.check((await on.device(first.host).check()).ok, f"{first.name} serves again")
+
+
+async def both_changed_the_same_key(on: Theatre) -> None:
+    """Two people change one key differently: nothing is guessed, a person takes a side."""
+    first, second = on.sites
+    mark = len(on.world.journal)
+    on.teller.say(f"{OCSP} is changed in both regions, differently")
+    on.world.edit(first, {OCSP: "120"})
+    on.world.edit(second, {OCSP: "240"})
+    await on.until_state(State.HELD)
+    ran = await on.shell("plan")
+    on.check(
+        ran.code == 3 and OCSP in ran.out, "the plan shows the conflict and says that a person must decide"
+    )
+    await asyncio.sleep(2 * SOAK)
+    on.check(on.writes(first, mark) + on.writes(second, mark) == 0, "until then nothing is written")
+    ran = await on.shell("resolve", "--take", "neu", "--key", OCSP, "--reason", "the longer one", "--wait")
+    on.check(ran.code == 0, "the decision is carried out")
+    on.check(
+        first.app_settings[OCSP] == second.app_settings[OCSP] == "240", "both regions have the chosen value"
+    )
+    on.check(
+        on.writes(first, mark) == 1 and on.writes(second, mark) == 0, f"only {first.name} was written, once"
+    )
+
+
+async def an_event_is_lost(on: Theatre) -> None:
+    """Nothing arrives; the timer's sweep finds the change."""
+    first, second = on.sites
+    mark = len(on.world.journal)
+    on.world.events.lose = True
+    try:
+        on.teller.say(f"Event Grid loses the event of a change to {OCSP} in {second.name}")
+        on.world.edit(second, {OCSP: "360"})
+        await on.until(lambda: on.writes(first, mark) > 0, f"{first.name} is written")
+        await on.until_state(State.CONVERGED)
+    finally:
+        on.world.events.lose = False
+    on.check(on.world.count("event-lost", second.name, since=mark) == 1, "the event was really lost")
+    on.check(first.app_settings[OCSP] == "360", "the change arrived all the same, from B to A this time")
+    on.check(on.writes(first, mark) == 1, f"{first.name} got one write")
+
+
+async def a_burst_makes_one_write(on: Theatre) -> None:
+    """Twenty edits in a row, each a save in the portal: one write and one restart of the peer."""
+    first, second = on.sites
+    mark = len(on.world.journal)
+    on.teller.say(f"twenty edits are saved one by one in {first.name}")
+    for number in range(20):
+        on.world.edit(first, {f"AppConfig:JamfValidation:Note{number % 5}": f"note {number}"})
+        await asyncio.sleep(0.05)
+    await on.until(lambda: on.writes(second, mark) > 0, f"{second.name} is written")
+    await on.until_state(State.CONVERGED)
+    on.check(
+        on.world.count("settings-put", first.name, since=mark) == 20, f"{first.name} was saved twenty times"
+    )
+    on.check(on.writes(second, mark) == 1, f"{second.name} got one write")
+    on.check(on.world.count("restart", second.name, since=mark) == 1, f"{second.name} restarted once")
+    notes = [f"AppConfig:JamfValidation:Note{number}" for number in range(5)]
+    on.check(
+        all(second.app_settings.get(it) == first.app_settings[it] for it in notes),
+        "with all that was saved last",
+    )
+
+
+SCENES = (
+    Scene("a change travels", "An edit in one region reaches the other, safely.", a_change_travels),
+    Scene("a bad change is contained", "What breaks one region stays there.", a_bad_change_is_contained),
+    Scene("both sides changed the same key", "Conflicts go to people.", both_changed_the_same_key),
+    Scene("a lost event", "Events are doorbells; the timer knocks anyway.", an_event_is_lost),
+    Scene("a burst", "Many edits, one disturbance.", a_burst_makes_one_write),
+)

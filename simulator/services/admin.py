@@ -1,0 +1,179 @@
+"""The way to look at the world and change it from outside: plain HTTP, for `make run` and the demo.
+
+This is no Azure service. Values of settings are never shown.
+"""
+
+import contextlib
+import dataclasses
+import json
+import re
+import shlex
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from aiohttp import web
+
+from simulator.premises import Premises, listening
+from simulator.world import Site
+
+SITE_FAULTS = frozenset({"down", "status", "slow", "scep_status", "other_ca"})
+EVENT_FAULTS = frozenset({"lose", "duplicates", "shuffle", "delay"})
+ARM_FAULTS = frozenset({"retry_after", "delay", "after_effect", "throttle"})
+
+
+@contextlib.asynccontextmanager
+async def serve(cloud: Premises) -> AsyncIterator[None]:
+    """`/_world` on a port of its own, or the one that was asked for."""
+    async with listening(routes(cloud), port=cloud.admin_port) as cloud.admin_url:
+        yield
+
+
+class BadRequest(ValueError):
+    """What was sent does not fit; the message says what does."""
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+    try:
+        answer: web.StreamResponse = await handler(request)
+    except (BadRequest, json.JSONDecodeError) as error:
+        return web.json_response({"title": str(error)}, status=422)
+    return answer
+
+
+def routes(cloud: Premises) -> web.Application:
+    """GET /_world, /_world/journal, /_world/env; POST /_world/edit, /_world/faults."""
+
+    async def state(_request: web.Request) -> web.Response:
+        return web.json_response(_state(cloud))
+
+    async def journal(request: web.Request) -> web.Response:
+        since = request.query.get("since", "0")
+        if not since.isdigit():
+            raise BadRequest("since is a position in the journal, such as ?since=12")
+        entries = cloud.world.journal[int(since) :]
+        return web.json_response([dataclasses.asdict(entry) for entry in entries])
+
+    async def env(_request: web.Request) -> web.Response:
+        return web.Response(text=exports(cloud))
+
+    async def edit(request: web.Request) -> web.Response:
+        sent = await _sent(request, {"site", "set", "unset", "who"})
+        site = _site(cloud, sent.get("site"))
+        changes: dict[str, str | None] = dict.fromkeys(sent.get("unset", []))
+        for name, value in sent.get("set", {}).items():
+            if not isinstance(value, str):
+                raise BadRequest(f"the value of {name} must be text")
+            changes[name] = value
+        cloud.world.edit(site, changes, sent.get("who", "a person"))
+        return web.json_response({"site": site.name, "changed": sorted(changes)})
+
+    async def faults(request: web.Request) -> web.Response:
+        set_faults(cloud, await _sent(request, {"sites", "arm", "events"}))
+        return web.json_response(_state(cloud))
+
+    app = web.Application(middlewares=[_problems])
+    app.router.add_get("/_world", state)
+    app.router.add_get("/_world/journal", journal)
+    app.router.add_get("/_world/env", env)
+    app.router.add_post("/_world/edit", edit)
+    app.router.add_post("/_world/faults", faults)
+    return app
+
+
+def exports(cloud: Premises) -> str:
+    """The environment for the product and for a person at a shell, as `export NAME=value` lines."""
+    variables = cloud.env() | cloud.operator_env()
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
+def set_faults(cloud: Premises, sent: dict[str, Any]) -> None:
+    """Set what is wrong with sites, Resource Manager and Event Grid.
+
+    `{"sites": {"app-scepman-weu": {"down": true}}, "arm": {"delay": 1, "answers": [{"method": "PUT",
+    "path": "config/appsettings", "status": 429, "times": 2}]}, "events": {"lose": true}}`. Giving `answers`
+    replaces all earlier ones; `times` is how often each answers, for ever when absent. BadRequest when it
+    does not fit.
+    """
+    for name, wrong in sent.get("sites", {}).items():
+        _set(_site(cloud, name).faults, wrong, SITE_FAULTS)
+    _set(cloud.world.events, sent.get("events", {}), EVENT_FAULTS)
+    arm = dict(sent.get("arm", {}))
+    if "answers" in arm:
+        cloud.world.arm.rules[:] = [_rule(item) for item in arm.pop("answers")]
+    _set(cloud.world.arm, arm, ARM_FAULTS)
+
+
+def _rule(item: dict[str, Any]) -> Callable[[str, str], int | None]:
+    method, path, status = item.get("method", "*"), item.get("path", ""), item.get("status")
+    left = item.get("times")
+    if not isinstance(status, int):
+        raise BadRequest('an answer needs a status, such as {"method": "PUT", "path": "", "status": 503}')
+    pattern = re.compile(re.escape(path), re.IGNORECASE)
+
+    def rule(asked_method: str, asked_path: str) -> int | None:
+        nonlocal left
+        if left == 0 or method not in ("*", asked_method) or not pattern.search(asked_path):
+            return None
+        left = left if left is None else left - 1
+        return status
+
+    return rule
+
+
+def _set(faults: Any, sent: dict[str, Any], known: frozenset[str]) -> None:
+    if unknown := set(sent) - known:
+        raise BadRequest(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    for name, value in sent.items():
+        setattr(faults, name, value)
+
+
+def _site(cloud: Premises, name: object) -> Site:
+    site = cloud.world.sites.get(str(name))
+    if site is None:
+        raise BadRequest(f"no site {name!r}; there are {', '.join(cloud.world.sites)}")
+    return site
+
+
+async def _sent(request: web.Request, known: set[str]) -> dict[str, Any]:
+    sent = await request.json()
+    if not isinstance(sent, dict) or set(sent) - known:
+        raise BadRequest(f"a JSON object with {', '.join(sorted(known))}")
+    return sent
+
+
+def _state(cloud: Premises) -> dict[str, Any]:
+    world = cloud.world
+    return {
+        "arm": cloud.arm_url,
+        "login": cloud.login_url,
+        "dns": cloud.dns_server,
+        "https_port": cloud.https_port,
+        "journal": len(world.journal),
+        "sites": {
+            site.name: {
+                "id": site.id,
+                "host": site.host,
+                "os": site.os,
+                "state": site.state,
+                "settings": sorted(site.app_settings),
+                "generation": site.generation,
+                "ready": world.now() >= site.boots_at,
+                "faults": dataclasses.asdict(site.faults),
+            }
+            for site in world.sites.values()
+        },
+        "profiles": {
+            profile.name: {
+                "id": profile.id,
+                "fqdn": profile.fqdn,
+                "status": world.profile_status(profile),
+                "endpoints": {it.name: world.monitor_status(profile, it) for it in profile.endpoints},
+            }
+            for profile in world.profiles.values()
+        },
+        "vaults": {vault.name: sorted(vault.secrets) for vault in world.vaults.values()},
+        "events": dataclasses.asdict(world.events),
+        "arm_faults": {name: getattr(world.arm, name) for name in sorted(ARM_FAULTS)}
+        | {"rules": len(world.arm.rules)},
+    }

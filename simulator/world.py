@@ -1,0 +1,437 @@
+"""The simulated world's truth: subscriptions, sites, profiles, vaults, faults, and a journal of effects.
+
+Plain state and the rules by which it changes by itself (an app restarts, boots, breaks). The HTTP and DNS
+faces in `simulator.services` read and change it; nothing here speaks HTTP, and nothing here knows the product.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+SUBSCRIPTION = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
+
+type Os = Literal["windows", "linux"]
+
+# Values that anybody may read anywhere: a leak test that looked for them would find nothing but noise.
+PUBLIC_WORDS = frozenset(
+    {"production", "recommended", "information", "warning", "windows", "enabled", "disabled", "appservice"}
+)
+SHORTEST_SECRET = 6  # characters
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One effect in the world, in the order in which it took place."""
+
+    at: float  # the world's clock, seconds
+    what: str  # settings-put, connections-put, restart, booted, endpoint-patch, secret-set, probe, ...
+    where: str  # a site's, profile's or vault's name
+    who: str = ""  # the principal's name, or "platform"
+    detail: str = ""  # never a setting's value
+
+
+@dataclass
+class SiteFaults:
+    """What is wrong with one site, apart from its settings. Set by tests and the demo, read by the faces."""
+
+    down: bool = False  # connections are refused: the region is lost
+    status: int | None = None  # /probe and SCEP answer this instead
+    slow: float = 0.0  # seconds added to each answer
+    scep_status: int | None = None  # only SCEP answers this; /probe stays as it is
+    other_ca: bool = False  # answers GetCACert with a CA of its own
+
+
+@dataclass
+class Site:
+    """A web app: what Resource Manager holds, and the process with what it loaded at its last start."""
+
+    name: str
+    resource_group: str
+    location: str  # as Azure displays it: "West Europe"
+    os: Os
+    address: str  # the loopback address that its host names resolve to
+    app_settings: dict[str, str] = field(default_factory=dict)
+    connection_strings: dict[str, tuple[str, str]] = field(default_factory=dict)  # name -> (value, type)
+    slot_settings: tuple[str, ...] = ()
+    slot_connection_strings: tuple[str, ...] = ()
+    host_names: tuple[str, ...] = ()  # custom domains
+    tags: dict[str, str] = field(default_factory=dict)
+    state: Literal["Running", "Stopped"] = "Running"
+    health_check_path: str = "/probe"
+    last_modified: float = 0.0
+    subscription: str = SUBSCRIPTION
+    zone: str = "azurewebsites.test"
+    faults: SiteFaults = field(default_factory=SiteFaults)
+    # the running process
+    generation: int = 0  # starts since the world began
+    boots_at: float = 0.0  # when the present process can answer
+    loaded: dict[str, str] = field(default_factory=dict)  # the settings it started with
+    references: dict[str, "Reference"] = field(default_factory=dict)  # as resolved at its last start
+
+    @property
+    def host(self) -> str:
+        """The default host name."""
+        return f"{self.name}.{self.zone}"
+
+    @property
+    def id(self) -> str:
+        """The ARM id."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.Web/sites/{self.name}"
+        )
+
+
+@dataclass
+class EndpointState:
+    """One endpoint of a profile; `observed` is what the prober last concluded."""
+
+    name: str
+    target_site: str  # the site's name
+    enabled: bool = True
+    weight: int = 1
+    priority: int = 1
+    always_serve: bool = False
+    observed: str = "CheckingEndpoint"
+    failures: int = 0  # consecutive
+
+
+@dataclass
+class ProfileState:
+    """A Traffic Manager profile."""
+
+    name: str
+    resource_group: str
+    endpoints: list[EndpointState]
+    port: int = 443
+    path: str = "/probe"
+    protocol: str = "HTTPS"
+    interval: float = 10.0
+    timeout: float = 5.0
+    tolerated: int = 3
+    ttl: int = 30
+    routing: str = "Performance"
+    enabled: bool = True
+    tags: dict[str, str] = field(default_factory=dict)
+    subscription: str = SUBSCRIPTION
+    zone: str = "trafficmanager.test"
+
+    @property
+    def fqdn(self) -> str:
+        """The profile's DNS name."""
+        return f"{self.name}.{self.zone}"
+
+    @property
+    def id(self) -> str:
+        """The ARM id, with the casing that Azure answers."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.Network/trafficManagerProfiles/{self.name}"
+        )
+
+
+@dataclass
+class Secret:
+    """One version of a Key Vault secret."""
+
+    version: str
+    value: str
+    created: float
+    expires: float | None = None  # Unix seconds
+    not_before: float | None = None  # Unix seconds
+    content_type: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    enabled: bool = True
+    updated: float | None = None  # Unix seconds; None: never since it was made
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A Key Vault reference among the settings, and how App Service fared with it."""
+
+    text: str
+    status: str  # Resolved, InvalidSyntax, VaultNotFound, SecretNotFound, SecretVersionNotFound, AccessTo...
+    vault: str = ""
+    secret: str = ""
+    asked_version: str = ""  # empty: the newest
+    found: Secret | None = None
+
+
+@dataclass
+class Vault:
+    """A Key Vault: secrets by name, newest version last; deleted ones are kept apart (soft delete)."""
+
+    name: str
+    secrets: dict[str, list[Secret]] = field(default_factory=dict)
+    deleted: dict[str, list[Secret]] = field(default_factory=dict)
+    deleted_at: dict[str, float] = field(default_factory=dict)  # when each deleted one was deleted
+    address: str = "127.0.0.40"  # the loopback address of its host name; vaults may share one
+    refused_sites: set[str] = field(default_factory=set)  # names of sites whose identity has no role here
+    zone: str = "vault.azure.test"
+
+    @property
+    def host(self) -> str:
+        """The vault's DNS name."""
+        return f"{self.name}.{self.zone}"
+
+
+@dataclass
+class ArmFaults:
+    """How Resource Manager misbehaves: each rule is asked with (method, path) and may answer a status."""
+
+    rules: list[Callable[[str, str], int | None]] = field(default_factory=list)
+    retry_after: int = 1  # seconds, sent with a 429 or 503
+    delay: float = 0.0  # seconds before each answer
+    after_effect: bool = False  # the rule's status is answered after the effect took place
+    throttle: bool = False  # the documented token buckets are enforced
+
+
+@dataclass
+class EventFaults:
+    """How Event Grid misbehaves."""
+
+    lose: bool = False
+    duplicates: int = 0
+    shuffle: bool = False
+    delay: float = 0.05  # seconds
+
+
+@dataclass(frozen=True)
+class EventSubscription:
+    """Where Event Grid delivers, and in which of its two schemas."""
+
+    url: str
+    schema: Literal["EventGridSchema", "CloudEventSchemaV1_0"] = "EventGridSchema"
+    site_key: Literal["name", "siteName"] = "siteName"  # the specification says one, the examples the other
+
+
+@dataclass
+class World:
+    """Everything that is the case."""
+
+    sites: dict[str, Site] = field(default_factory=dict)
+    profiles: dict[str, ProfileState] = field(default_factory=dict)
+    vaults: dict[str, Vault] = field(default_factory=dict)
+    custom_domains: dict[str, str] = field(default_factory=dict)  # custom host name -> profile name (CNAME)
+    boot_seconds: float = 0.3
+    speed: float = 1.0  # how many times faster Azure's own waits pass: probe intervals, TTLs, event retries
+    ca_name: str = "SCEPman-Root-CA-V1"  # the CA certificate's name in the vault and its common name
+    ca_certificate: bytes = b""  # DER; set when the SCEPman hosts start
+    arm: ArmFaults = field(default_factory=ArmFaults)
+    events: EventFaults = field(default_factory=EventFaults)
+    journal: list[Happening] = field(default_factory=list)
+    on_change: list[Callable[[Site, str], None]] = field(
+        default_factory=list
+    )  # (site, ChangedAppSettings|...)
+    clock: Callable[[], float] = time.time
+    subscriptions: dict[str, str] = field(default_factory=lambda: {SUBSCRIPTION: "Simulated subscription"})
+    resource_groups: dict[str, str] = field(default_factory=dict)  # name -> location ("westeurope")
+
+    def __post_init__(self) -> None:
+        """Nothing is known yet of values that came and went."""
+        self._past_values: set[str] = set()
+
+    def add_site(self, site: Site) -> Site:
+        """A site that has been running for long: its process has its settings, nothing is journalled."""
+        self.sites[site.name] = site
+        self.resource_groups.setdefault(site.resource_group, site.location.replace(" ", "").lower())
+        site.generation += 1
+        site.boots_at = site.last_modified = self.now()
+        self._load(site)
+        return site
+
+    def now(self) -> float:
+        """The world's clock: Unix seconds."""
+        return self.clock()
+
+    def now_utc(self) -> datetime:
+        """The world's clock as a time."""
+        return datetime.fromtimestamp(self.now(), UTC)
+
+    def note(self, what: str, where: str, who: str = "platform", detail: str = "") -> None:
+        """Write one happening into the journal."""
+        self.journal.append(Happening(self.now(), what, where, who, detail))
+
+    def count(self, what: str, where: str, *, since: int = 0) -> int:
+        """How many happenings of a kind a place has seen since a journal position."""
+        return sum(1 for it in self.journal[since:] if it.what == what and it.where == where)
+
+    def start(self, site: Site, who: str = "platform") -> None:
+        """A process starts: it loads the settings as they are now, references resolved, and boots."""
+        site.generation += 1
+        site.boots_at = self.now() + self.boot_seconds
+        self._load(site)
+        self.note("restart", site.name, who)
+
+    def _load(self, site: Site) -> None:
+        self.refresh_references(site)
+        found = {name: one.found.value for name, one in site.references.items() if one.found}
+        site.loaded = {**site.app_settings, **found}
+        self._past_values.update(site.loaded.values())
+
+    def refresh_references(self, site: Site) -> None:
+        """Ask the vaults again for every Key Vault reference of a site. The process keeps what it loaded."""
+        looked_up = {name: self.look_up(value, site) for name, value in site.app_settings.items()}
+        site.references = {name: one for name, one in looked_up.items() if one}
+
+    def restart_site(self, site: Site, who: str) -> None:
+        """Somebody restarts the app; a stopped one stays stopped."""
+        if site.state == "Running":
+            self.start(site, who)
+            self._tell(site, "Restarted")
+
+    def stop_site(self, site: Site, who: str) -> None:
+        """Somebody stops the app."""
+        site.state = "Stopped"
+        self.note("stop", site.name, who)
+        self._tell(site, "Stopped")
+
+    def start_site(self, site: Site, who: str) -> None:
+        """Somebody starts a stopped app. No event is documented for it."""
+        if site.state == "Stopped":
+            site.state = "Running"
+            self.start(site, who)
+
+    def _tell(self, site: Site, action: str) -> None:
+        for tell in self.on_change:
+            tell(site, action)
+
+    def put_app_settings(self, site: Site, values: dict[str, str], who: str) -> None:
+        """Replace all app settings; the platform restarts the app and raises ChangedAppSettings."""
+        self._past_values.update(site.app_settings.values(), values.values())
+        site.app_settings = dict(values)
+        self._settings_changed(site, "settings-put", who)
+        self._tell(site, "ChangedAppSettings")
+
+    def put_connection_strings(self, site: Site, values: dict[str, tuple[str, str]], who: str) -> None:
+        """Replace all connection strings; the app restarts, and no event is documented for it."""
+        for kept in (site.connection_strings, values):
+            self._past_values.update(value for value, _ in kept.values())
+        site.connection_strings = dict(values)
+        self._settings_changed(site, "connections-put", who)
+
+    def _settings_changed(self, site: Site, what: str, who: str) -> None:
+        site.last_modified = self.now()
+        self.note(what, site.name, who)
+        if site.state == "Running":
+            self.start(site)
+
+    def edit(self, site: Site, changes: dict[str, str | None], who: str = "a person") -> None:
+        """What somebody does in the portal: read all, change some (None deletes), save all."""
+        values = {**site.app_settings, **{k: v for k, v in changes.items() if v is not None}}
+        for name, value in changes.items():
+            if value is None:
+                values.pop(name, None)
+        self.put_app_settings(site, values, who)
+
+    def resolved(self, value: str) -> str:
+        """What the app gets for a setting: the secret behind a Key Vault reference, or the literal text."""
+        found = self.look_up(value)
+        return found.found.value if found and found.found else value
+
+    def reference(self, value: str) -> tuple[str, Secret | None] | None:
+        """(secret name, the version it stands for or None) when the value is a reference that can be read."""
+        found = self.look_up(value)
+        return None if found is None or found.status == "InvalidSyntax" else (found.secret, found.found)
+
+    def look_up(self, value: str, site: Site | None = None) -> Reference | None:
+        """What App Service makes of a setting that looks like a Key Vault reference; None for any other."""
+        if not value.startswith("@Microsoft.KeyVault("):
+            return None
+        named = _vault_and_secret(value)
+        if named is None:
+            return Reference(value, "InvalidSyntax")
+        vault_name, secret, version = named
+        status, found = self._fetch(vault_name, secret, version, site)
+        return Reference(value, status, vault_name, secret, version, found)
+
+    def _fetch(
+        self, vault_name: str, secret: str, version: str, site: Site | None
+    ) -> tuple[str, Secret | None]:
+        vault = next((it for it in self.vaults.values() if it.name.lower() == vault_name.lower()), None)
+        if vault is None:
+            return "VaultNotFound", None
+        if site and site.name in vault.refused_sites:
+            return "AccessToKeyVaultDenied", None
+        versions = next((v for name, v in vault.secrets.items() if name.lower() == secret.lower()), [])
+        if not versions:
+            return "SecretNotFound", None
+        wanted = [one for one in versions if version in ("", one.version)]
+        return ("Resolved", wanted[-1]) if wanted else ("SecretVersionNotFound", None)
+
+    def monitor_status(self, profile: ProfileState, endpoint: EndpointState) -> str:
+        """The endpoint's `endpointMonitorStatus`: what was configured wins over what was observed."""
+        site = self.sites.get(endpoint.target_site)
+        if not endpoint.enabled:
+            return "Disabled"
+        if not profile.enabled:
+            return "Inactive"
+        if site is None or site.state == "Stopped":
+            return "Stopped"
+        return "Unmonitored" if endpoint.always_serve else endpoint.observed
+
+    def profile_status(self, profile: ProfileState) -> str:
+        """The profile's `profileMonitorStatus`, which follows from its endpoints."""
+        seen = {self.monitor_status(profile, endpoint) for endpoint in profile.endpoints}
+        if not profile.enabled:
+            return "Disabled"
+        if seen <= {"Disabled", "Stopped", "Inactive"}:
+            return "Inactive"
+        if "Degraded" in seen:
+            return "Degraded"
+        return "Online" if seen & {"Online", "Unmonitored"} else "CheckingEndpoints"
+
+    def secrets_in_use(self) -> frozenset[str]:
+        """Every value that settings, connection strings and vault secrets hold or ever held, as far as known.
+
+        Values shorter than 6 characters, plain numbers and truth values, and what is public by its nature
+        (host names, the tenant's and subscriptions' ids) are left out: finding them proves nothing.
+        """
+        values = set(self._past_values)
+        for site in self.sites.values():
+            values.update(site.app_settings.values(), site.loaded.values())
+            values.update(value for value, _ in site.connection_strings.values())
+        for vault in self.vaults.values():
+            for versions in (*vault.secrets.values(), *vault.deleted.values()):
+                values.update(one.value for one in versions)
+        public = self._public()
+        return frozenset(value for value in values if _worth_hiding(value) and value.lower() not in public)
+
+    def _public(self) -> set[str]:
+        hosts = {site.host for site in self.sites.values()} | set(self.custom_domains)
+        names = hosts | {profile.fqdn for profile in self.profiles.values()}
+        names |= {f"https://{name}" for name in names} | {vault.host for vault in self.vaults.values()}
+        names |= {*PUBLIC_WORDS, TENANT, *self.subscriptions, *self.sites, *self.profiles, *self.vaults}
+        return {name.lower() for name in names}
+
+    def site_by_host(self, host: str) -> Site | None:
+        """The site that answers to a default host name."""
+        return next((site for site in self.sites.values() if site.host == host.lower()), None)
+
+
+def new_version() -> str:
+    """A secret version as Key Vault makes them: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+def _worth_hiding(value: str) -> bool:
+    return len(value) >= SHORTEST_SECRET and not value.replace(".", "").replace("-", "").isdigit()
+
+
+def _vault_and_secret(value: str) -> tuple[str, str, str] | None:
+    """(vault, secret, version or "") of a reference in either spelling; None when it is neither."""
+    inner = value.removeprefix("@Microsoft.KeyVault(").removesuffix(")")
+    fields = dict(part.strip().split("=", 1) for part in inner.split(";") if "=" in part)
+    if not value.endswith(")"):
+        return None
+    if uri := fields.get("SecretUri"):
+        host, _, path = uri.removeprefix("https://").partition("/")
+        kind, _, rest = path.rstrip("/").partition("/")
+        secret, _, version = rest.partition("/")
+        return (host.split(".")[0], secret, version) if kind == "secrets" and secret else None
+    vault, secret = fields.get("VaultName", ""), fields.get("SecretName", "")
+    return (vault, secret, fields.get("SecretVersion", "")) if vault and secret else None

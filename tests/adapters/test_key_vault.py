@@ -1,0 +1,215 @@
+"""The RollbackCopies port's contract, on the fake and on Key Vault through the real SDK (the simulated vault)."""
+
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from azure.core.credentials import AccessToken
+
+from shared.adapters.http import open_session
+from shared.adapters.key_vault import CONTENT_TYPE, HEADING, PART, KeyVaultCopies
+from shared.errors import Denied, PermanentError, Unavailable
+from shared.groups.model import Value
+from shared.settings_sync.ports import RollbackCopies
+from simulator.premises import Premises
+from simulator.services import dns, key_vault, sign_in
+from simulator.tokens import Principal
+from simulator.world import Secret, Vault, World
+from tests.fakes.key_vault import FakeCopies
+
+NAME = "counterpart-0123"
+EXPIRES = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)  # noqa: TID251 -- the vault's clock is real
+TEXT = '{"AppConfig:LicenseKey": "v4lue-of-a-setting", "AppConfig:Grüße": "東京"}'
+
+
+def noise(length: int) -> str:
+    """Text that hardly compresses."""
+    return random.Random(7).randbytes(length).hex()[:length]  # noqa: S311 -- the same each time
+
+
+class Minted:
+    """A credential with tokens of the simulated cloud's own directory."""
+
+    def __init__(self, cloud: Premises, who: Principal) -> None:
+        self._cloud, self._who = cloud, who
+
+    async def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
+        """A token for what was asked."""
+        token, expires = self._cloud.tokens.issue(
+            self._who, scopes[0].removesuffix("/.default"), "https://sts"
+        )
+        return AccessToken(token, expires)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+@contextlib.asynccontextmanager
+async def a_cloud(directory: Path) -> AsyncIterator[Premises]:
+    """One vault, names and sign-in."""
+    world = World()
+    world.vaults["kv-a"] = Vault("kv-a")
+    premises = Premises(world, directory)
+    async with sign_in.serve(premises), dns.serve(premises), key_vault.serve(premises):
+        yield premises
+
+
+@pytest.fixture
+async def cloud(tmp_path: Path) -> AsyncIterator[Premises]:
+    """A cloud of the test's own."""
+    async with a_cloud(tmp_path) as premises:
+        yield premises
+
+
+@contextlib.asynccontextmanager
+async def opened(cloud: Premises, who: Principal, vault: str = "kv-a") -> AsyncIterator[KeyVaultCopies]:
+    """The adapter over the session that the product opens."""
+    async with open_session(str(cloud.ca_bundle), (cloud.dns_server,)) as session:
+        url = f"https://{vault}.vault.azure.test:{cloud.https_port}"
+        adapter = KeyVaultCopies(url, Minted(cloud, who), session)
+        yield adapter
+        await adapter.aclose()
+        assert not session.closed
+
+
+@pytest.fixture(params=["fake", "vault"])
+async def copies(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RollbackCopies]:
+    """No copies yet."""
+    if request.param == "fake":
+        yield FakeCopies()
+        return
+    async with a_cloud(tmp_path) as premises, opened(premises, premises.managed_identity) as adapter:
+        yield adapter
+
+
+@pytest.fixture
+def vault(cloud: Premises) -> Vault:
+    """What the simulated vault holds."""
+    return cloud.world.vaults["kv-a"]
+
+
+@pytest.mark.parametrize(
+    "text", [TEXT, "{}", "x" * 400_000, noise(120_000), f"{HEADING} 3 secrets\n", "ü" * PART], ids=range(6)
+)
+async def test_a_copy_comes_back_as_it_was(copies: RollbackCopies, text: str) -> None:
+    """Any text of any length."""
+    await copies.keep(NAME, Value(text), expires=EXPIRES)
+    kept = await copies.get(NAME)
+    assert kept is not None
+    assert kept.reveal() == text
+
+
+async def test_a_missing_copy_is_none_and_forgotten_without_error(copies: RollbackCopies) -> None:
+    """Before it is kept and after it is forgotten; forgetting twice is harmless."""
+    assert await copies.get(NAME) is None
+    await copies.forget(NAME)
+    await copies.keep(NAME, Value(noise(80_000)), expires=EXPIRES)
+    await copies.forget(NAME)
+    await copies.forget(NAME)
+    assert await copies.get(NAME) is None
+
+
+@pytest.mark.parametrize("lengths", [(10, 20), (10, 80_000), (80_000, 10), (120_000, 60_000)])
+async def test_a_later_copy_replaces_an_earlier_one(copies: RollbackCopies, lengths: tuple[int, int]) -> None:
+    """Of the same name, whichever is longer."""
+    for length in lengths:
+        await copies.keep(NAME, Value(noise(length)), expires=EXPIRES)
+    kept = await copies.get(NAME)
+    assert kept is not None
+    assert kept.reveal() == noise(lengths[1])
+
+
+async def test_a_name_can_be_used_again(copies: RollbackCopies) -> None:
+    """Though the vault keeps what was deleted."""
+    for text in ("one", "two"):
+        await copies.keep(NAME, Value(text), expires=EXPIRES)
+        kept = await copies.get(NAME)
+        assert kept is not None
+        assert kept.reveal() == text
+        await copies.forget(NAME)
+
+
+async def test_a_short_copy_lies_readable_under_an_expiry(cloud: Premises, vault: Vault) -> None:
+    """A person finds it in the portal: one secret, the text itself, when it ends, no tags."""
+    async with opened(cloud, cloud.managed_identity) as copies:
+        await copies.keep(NAME, Value(TEXT), expires=EXPIRES)
+    (secret,) = vault.secrets[NAME]
+    assert (secret.value, secret.tags) == (TEXT, {})
+    assert (secret.expires, secret.content_type) == (EXPIRES.timestamp(), CONTENT_TYPE)
+
+
+async def test_a_long_copy_leaves_nothing_behind(cloud: Premises, vault: Vault) -> None:
+    """Several secrets, all under the expiry, and all of them deleted."""
+    async with opened(cloud, cloud.managed_identity) as copies:
+        await copies.keep(NAME, Value(noise(120_000)), expires=EXPIRES)
+        assert len(vault.secrets) > 2
+        assert {versions[-1].expires for versions in vault.secrets.values()} == {EXPIRES.timestamp()}
+        await copies.forget(NAME)
+    assert vault.secrets == {}
+
+
+async def test_half_a_copy_is_no_copy(cloud: Premises, vault: Vault) -> None:
+    """A part that is gone takes the copy with it; parts of two copies are not put together."""
+    async with opened(cloud, cloud.managed_identity) as copies:
+        await copies.keep(NAME, Value(noise(80_000)), expires=EXPIRES)
+        vault.secrets[f"{NAME}-2"].append(Secret("v", "other", 0.0))
+        with pytest.raises(Unavailable, match="do not belong together"):
+            await copies.get(NAME)
+        del vault.secrets[f"{NAME}-2"]
+        assert await copies.get(NAME) is None
+        await copies.forget(NAME)
+    assert vault.secrets == {}
+
+
+async def test_forgetting_is_one_read_and_one_delete(cloud: Premises) -> None:
+    """It does not wait for the vault: nothing is asked about deleted secrets."""
+    async with opened(cloud, cloud.managed_identity) as copies:
+        await copies.keep(NAME, Value(TEXT), expires=EXPIRES)
+        before = len(cloud.world.journal)
+        await copies.forget(NAME)
+    assert [it.what for it in cloud.world.journal[before:]] == ["secret-get", "secret-delete"]
+
+
+async def test_a_refusal_names_the_role(cloud: Premises) -> None:
+    """An identity without the role is Denied."""
+    async with opened(cloud, cloud.reader) as copies:
+        with pytest.raises(Denied, match="Key Vault Secrets Officer"):
+            await copies.keep(NAME, Value(TEXT), expires=EXPIRES)
+
+
+async def test_a_vault_that_is_not_there_is_unavailable(cloud: Premises) -> None:
+    """A name that does not resolve, as after a typing error, or while DNS is out of order."""
+    async with opened(cloud, cloud.managed_identity, vault="kv-b") as copies:
+        with pytest.raises(Unavailable, match="set secret"):
+            await copies.keep(NAME, Value(TEXT), expires=EXPIRES)
+
+
+async def test_a_name_that_no_secret_can_have_is_refused(cloud: Premises) -> None:
+    """The vault takes letters, digits and dashes."""
+    async with opened(cloud, cloud.managed_identity) as copies:
+        with pytest.raises(PermanentError):
+            await copies.keep("a_b", Value(TEXT), expires=EXPIRES)
+
+
+async def test_no_value_is_logged_or_told(cloud: Premises, caplog: pytest.LogCaptureFixture) -> None:
+    """Not even at the lowest level, and not by an error."""
+    caplog.set_level(logging.DEBUG)
+    async with opened(cloud, cloud.managed_identity) as copies:
+        await copies.keep(NAME, Value(TEXT), expires=EXPIRES)
+        await copies.get(NAME)
+        with pytest.raises(PermanentError) as refused:
+            await copies.keep("a_b", Value(TEXT), expires=EXPIRES)
+    assert "v4lue" not in caplog.text
+    assert "v4lue" not in str(refused.value)
+    assert caplog.records

@@ -1,0 +1,1 @@
+"""The outside world in dictionaries, one file per seam, for workflow tests and the contract suites."""

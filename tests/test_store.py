@@ -1,0 +1,114 @@
+"""Keys, and the one way to change a row: get, decide, put, and decide again on a conflict."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import Conflict
+from shared.store import ATTEMPTS, Key, Row, Version, key, read, revise, write
+from tests.fakes.store import FakeStore
+
+AT = key("counters", "one")
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """A body for these tests."""
+
+    count: int
+    by: tuple[str, ...] = ()
+
+
+def one_more(held: Counter | None) -> Counter:
+    """A decision: count on."""
+    return Counter(held.count + 1 if held else 1)
+
+
+class Rival:
+    """A store where somebody else writes first, as many times as told."""
+
+    def __init__(self, store: FakeStore, wins: int) -> None:
+        self.store = store
+        self.wins = wins
+        self.get = store.get
+        self.delete = store.delete
+        self.list = store.list
+
+    async def put(self, row: Row, *, if_version: Version | None) -> Version:
+        """Write, after the rival did."""
+        if self.wins:
+            self.wins -= 1
+            held, version = await read(self.store, row.key, Counter)
+            await write(self.store, row.key, Counter((held.count if held else 0) + 10), if_version=version)
+        return await self.store.put(row, if_version=if_version)
+
+
+segments = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,199}", fullmatch=True)
+
+
+@given(st.lists(segments, min_size=1, max_size=4))
+def test_segments_make_a_key_and_come_back(parts: list[str]) -> None:
+    """A key is its segments, joined."""
+    assert key(*parts).split("/") == parts
+
+
+@pytest.mark.parametrize(
+    "segment", ["", "A", "a/b", "a b", ".a", "-a", "_a", "ä", "a\n", "a" * 201, "a~", "a!"]
+)
+def test_what_a_segment_may_not_be(segment: str) -> None:
+    """No empty, upper-case, long or foreign segments: they would not sort or travel alike everywhere."""
+    with pytest.raises(ValueError, match="not a key segment"):
+        key("fine", segment)
+
+
+async def test_a_missing_row_is_decided_on_as_none() -> None:
+    """The first revision makes the row."""
+    store = FakeStore()
+    assert await revise(store, AT, Counter, one_more) == Counter(1)
+    assert await read(store, AT, Counter) == (Counter(1), Version("1"))
+
+
+async def test_each_revision_builds_on_the_last() -> None:
+    """What was written is what the next decision sees."""
+    store = FakeStore()
+    for _ in range(5):
+        await revise(store, AT, Counter, one_more)
+    assert (await read(store, AT, Counter))[0] == Counter(5)
+
+
+@pytest.mark.parametrize("nothing_new", [lambda held: held, lambda held: None])
+async def test_a_decision_to_change_nothing_writes_nothing(
+    nothing_new: Callable[[Counter | None], Counter | None],
+) -> None:
+    """The same value, or None, leaves the row and its version alone; the answer is what the row holds."""
+    store = FakeStore()
+    assert await revise(store, AT, Counter, nothing_new) is None
+    await write(store, AT, Counter(7), if_version=None)
+    assert await revise(store, AT, Counter, nothing_new) == Counter(7)
+    assert store.writes == 1
+
+
+async def test_a_conflict_is_decided_anew_on_what_the_rival_wrote() -> None:
+    """Neither write is lost."""
+    store = FakeStore()
+    assert await revise(Rival(store, wins=ATTEMPTS - 1), AT, Counter, one_more) == Counter(21)
+    assert (await read(store, AT, Counter))[0] == Counter(21)
+
+
+async def test_it_gives_up_when_others_keep_winning() -> None:
+    """After the last attempt the conflict is the caller's, and the row is the rival's."""
+    store = FakeStore()
+    with pytest.raises(Conflict):
+        await revise(Rival(store, wins=ATTEMPTS), AT, Counter, one_more)
+    assert (await read(store, AT, Counter))[0] == Counter(10 * ATTEMPTS)
+
+
+async def test_a_row_of_another_shape_is_refused() -> None:
+    """A body that this version did not write is an error, and is not overwritten."""
+    store = FakeStore()
+    await store.put(Row(AT, b'{"total": 1}'), if_version=None)
+    with pytest.raises(msgspec.ValidationError):
+        await revise(store, AT, Counter, one_more)
+    assert store.rows[Key(AT)].row.body == b'{"total": 1}'
