@@ -41,9 +41,9 @@ clean: ## Remove what the targets made
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The virtual environment: made once, and again when the pins change.
-$(READY): requirements-dev.txt pyproject.toml .ci/find-python
+$(READY): requirements-dev.txt
 	@python=$$(PYTHON="$(PYTHON)" .ci/find-python) && echo "making $(VENV) with $$python" && \
-		"$$python" -m venv --clear $(VENV)
+		"$$python" -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)

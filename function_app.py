@@ -8,8 +8,11 @@ import azure.functions as func
 # "from handlers import x" would be shadowed by the row of that name.
 import handlers.app_service_changed
 import handlers.decision
+import handlers.decision_page
 import handlers.health
+import handlers.incident
 import handlers.reconcile
+import handlers.traffic_manager_alert
 from handlers._edge import answer, settle
 from shared.bootstrap import connect
 from shared.ports import Ports
@@ -41,6 +44,24 @@ async def reconcile(timer: str) -> None:
 async def decision(req: func.HttpRequest) -> func.HttpResponse:
     """A person decides."""
     return await answer(handlers.decision.handle, req, world)
+
+
+@app.route(route="alerts/traffic-manager", methods=["POST"])
+async def traffic_manager_alert(req: func.HttpRequest) -> func.HttpResponse:
+    """Azure Monitor says that an endpoint was lost or found."""
+    return await answer(handlers.traffic_manager_alert.handle, req, world)
+
+
+@app.route(route="incidents/{id}", methods=["GET"])
+async def incident(req: func.HttpRequest) -> func.HttpResponse:
+    """Somebody opens an incident."""
+    return await answer(handlers.incident.handle, req, world)
+
+
+@app.route(route="decisions/{id}", methods=["GET"])
+async def decision_page(req: func.HttpRequest) -> func.HttpResponse:
+    """Somebody opens a decision that waits."""
+    return await answer(handlers.decision_page.handle, req, world)
 
 
 @app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

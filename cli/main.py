@@ -1,30 +1,28 @@
 """`counterpart`: look at groups, see plans, decide, and wait for the outcome, by the workflows that the app runs."""
 
-import asyncio
 import getpass
-import sys
-from collections.abc import Awaitable, Callable
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli import show
-from cli.environment import environment
-from shared.bootstrap import opened
-from shared.errors import (
-    AppError,
-    IllegalTransition,
-    NotFound,
-    PermanentError,
-    Refused,
-    SettingsError,
-    StalePlan,
-    UnsafePlan,
+from cli import package, show
+from cli.running import (
+    EXITS,
+    AsJson,
+    By,
+    EnvFile,
+    Exit,
+    GroupName,
+    Reason,
+    Wait,
+    find_profile,
+    find_profiles,
+    pause,
+    run,
 )
 from shared.groups.model import Profile
-from shared.groups.workflow import Watched, discover, watched_key
+from shared.groups.workflow import Watched, watched_key
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
 from shared.settings import Settings
@@ -34,20 +32,7 @@ from shared.settings_sync.render import plan_facts, rollout_facts
 from shared.settings_sync.workflow import read_rollout
 from shared.store import read
 
-
-class Exit(IntEnum):
-    """Exit codes, the same for every command."""
-
-    DONE = 0
-    FAILED = 1  # Azure, the network or the store did not do what was asked
-    USAGE = 2  # wrong arguments or configuration
-    HELD = 3  # a person must decide
-    WAITING = 4  # under way: soaking, writing or verifying
-    REFUSED = 5  # a stale fingerprint, or a law
-
-
-EXITS = """Exit codes: 0 done, 1 failed (Azure, network or store), 2 wrong arguments or configuration,
-3 a person must decide, 4 under way, 5 refused (a stale fingerprint, or a law)."""
+__all__ = ["Exit", "app", "main"]
 
 app = typer.Typer(
     name="counterpart",
@@ -57,25 +42,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(package.app, name="package")
 
-EnvFile = Annotated[
-    Path | None, typer.Option("--env-file", help="A file of NAME=value lines over the environment.")
-]
-GroupName = Annotated[
-    str, typer.Option("--group", help="The profile's name or ARM id; needed when there are several.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
-By = Annotated[str, typer.Option("--by", help="Who decides; the signed-in user by default.")]
 Keys = Annotated[list[str] | None, typer.Option("--key", help="Only this key; may be repeated.")]
 Shown = Annotated[
     str, typer.Option("--fingerprint", help="The plan that you saw; the present one by default.")
 ]
-Wait = Annotated[
-    bool, typer.Option("--wait", help="Go on with rounds until it is done or a person must decide.")
-]
-
-_ROUND_EVERY = 5.0  # seconds between the rounds of --wait
 _UNDER_WAY = {State.SOAKING, State.WRITING, State.VERIFYING}
 
 
@@ -84,7 +56,7 @@ def status(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False
     """Where every group's settings are, and how its regions were when last seen. Changes nothing."""
 
     async def work(ports: Ports, settings: Settings) -> Exit:
-        profiles = await _profiles(group, ports, settings)
+        profiles = await find_profiles(group, ports, settings)
         facts, worst = [], Exit.DONE
         for profile in profiles:
             rollout = await read_rollout(ports.store, profile.id)
@@ -101,7 +73,7 @@ def status(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False
             show.console().print("no group: no profile is named, and none is tagged counterpart=managed")
         return worst
 
-    _run(work, env_file, json)
+    run(work, env_file, json)
 
 
 @app.command(epilog="Example: counterpart plan --group scepman")
@@ -109,19 +81,19 @@ def plan(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False) 
     """What would be written now, key by key, and why. Reads the regions; changes nothing."""
 
     async def work(ports: Ports, settings: Settings) -> Exit:
-        profile = await _profile(group, ports, settings)
+        profile = await find_profile(group, ports, settings)
         found, rollout, _ = await reconcile.show_plan(profile, ports, settings)
         shown = rollout.plan
         assert shown is not None  # noqa: S101 -- look_only always makes one
         if json:
-            show.as_json({"group": found.name, "state": rollout.state, **plan_facts(shown)})
+            show.as_json({"group": found.name, "held": bool(shown.refusals), **plan_facts(shown)})
         else:
-            show.plan(show.console(), found, rollout, shown)
+            show.plan(show.console(), found, shown)
         if shown.refusals:
             return Exit.HELD
         return Exit.WAITING if shown.changes else Exit.DONE
 
-    _run(work, env_file, json)
+    run(work, env_file, json)
 
 
 @app.command(
@@ -203,7 +175,7 @@ def _decide(
     json: bool,
 ) -> None:
     async def work(ports: Ports, settings: Settings) -> Exit:
-        profile = await _profile(group, ports, settings)
+        profile = await find_profile(group, ports, settings)
         seen = fingerprint or await _present_fingerprint(profile, ports, settings)
         request = Request(
             ask=ask,
@@ -215,8 +187,8 @@ def _decide(
         )
         done = await reconcile.settle(profile, request, ports, settings)
         while wait and done.rollout is not None and done.rollout.state in _UNDER_WAY:
-            await ports.clock.sleep(min(_ROUND_EVERY, max(settings.looking.probe_every, 0.2)))
-            profile = await _profile(profile.id, ports, settings)
+            await pause(ports, settings)
+            profile = await find_profile(profile.id, ports, settings)
             done = await reconcile.run(profile, ports, settings, doorbell=True)
         if json:
             show.as_json(rollout_facts(done.group, done.rollout))
@@ -224,26 +196,12 @@ def _decide(
             show.status(show.console(), done.group.name, done.health, done.rollout)
         return _exit(done.rollout)
 
-    _run(work, env_file, json)
+    run(work, env_file, json)
 
 
 async def _present_fingerprint(profile: Profile, ports: Ports, settings: Settings) -> str:
     _, rollout, _ = await reconcile.show_plan(profile, ports, settings)
     return rollout.plan.fingerprint if rollout.plan else ""
-
-
-async def _profiles(group: str, ports: Ports, settings: Settings) -> tuple[Profile, ...]:
-    if group:
-        return (await reconcile.profile_named(group, ports, settings),)
-    return await discover(settings.scope, ports.profiles)
-
-
-async def _profile(group: str, ports: Ports, settings: Settings) -> Profile:
-    found = await _profiles(group, ports, settings)
-    if len(found) != 1:
-        names = ", ".join(it.name for it in found) or "none"
-        raise NotFound(f"say which group with --group: {names}")
-    return found[0]
 
 
 def _status_facts(profile: Profile, rollout: Rollout | None) -> dict[str, Any]:
@@ -262,43 +220,6 @@ def _exit(rollout: Rollout | None) -> Exit:
     if rollout is None or rollout.state is State.CONVERGED:
         return Exit.DONE
     return Exit.WAITING if rollout.state in _UNDER_WAY else Exit.HELD
-
-
-def _run(work: Callable[[Ports, Settings], Awaitable[Exit]], env_file: Path | None, json: bool) -> None:
-    async def connected() -> Exit:
-        settings = Settings.from_env(environment(env_file))
-        async with opened(settings) as ports:
-            return await work(ports, settings)
-
-    try:
-        code = asyncio.run(connected())
-    except AppError as error:
-        _tell(error, json)
-        code = _exit_of(error)
-    except KeyboardInterrupt:
-        code = Exit.FAILED
-    raise typer.Exit(int(code))
-
-
-def _exit_of(error: AppError) -> Exit:
-    match error:
-        case SettingsError() | NotFound() | UnsafePlan():
-            return Exit.USAGE
-        case StalePlan() | IllegalTransition() | Refused():
-            return Exit.REFUSED
-        case _:
-            return Exit.FAILED
-
-
-def _tell(error: AppError, json: bool) -> None:
-    details = error.problems if isinstance(error, SettingsError) else (str(error),)
-    title = "the configuration is wrong" if isinstance(error, SettingsError) else "that did not work"
-    if json:
-        kind = type(error).__name__
-        show.as_json({"error": kind, "permanent": isinstance(error, PermanentError), "details": details})
-    else:
-        for it in (title, *(f"  {detail}" for detail in details)):
-            sys.stderr.write(f"{it}\n")
 
 
 def main() -> None:

@@ -1,15 +1,30 @@
-"""Pages of docs/ that are written from what the product reads itself: `python -m cli.reference` does it.
+"""Pages and parts of pages that are written from what the product reads itself: `python -m cli.reference` does it.
 
-Tests compare, so that a page cannot fall behind. Nothing here is needed to run the product.
+Tests compare, so that a page cannot fall behind. A part stands in a page that people write, between two comments
+that name it. Nothing here is needed to run the product.
 """
 
+import importlib
 import itertools
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import typer.main
+
+from cli.main import app
+from handlers._edge import STATUSES
+from shared.settings import FIELDS, Field
 from shared.settings_sync.policy import EVERYTHING_ELSE, SHIPPED, KeyClass, Rule, parse
+from shared.settings_sync.transitions import MOVES, SENTENCES
+
+ROOT: Final = Path(__file__).parents[1]
+
+# -- docs/settings-policy.md ------------------------------------------------------------------------------------
 
 _CLASSES: Final = {
     KeyClass.REPLICATE: "kept equal: a change in one region travels to the others",
@@ -112,15 +127,206 @@ def _rows(rules: Iterable[Rule]) -> Iterator[str]:
         yield f"| {keys} | {key_class}{', fixed' if fixed else ''} | {reason.replace('|', '&#124;')} |"
 
 
-PAGES: Final[Mapping[str, Callable[[], str]]] = {"settings-policy.md": settings_policy_page}
+# -- docs/settings.md -------------------------------------------------------------------------------------------
+
+_SETTINGS: Final = """\
+# Settings
+
+This page is written from `FIELDS` in `shared/settings.py` by `python -m cli.reference`; a test compares them.
+
+The function app and the command line read the same environment variables. In Azure they are the function app's
+own app settings; on a machine they are the shell's, or the lines of the file that `--env-file` names. A wrong
+configuration is one error that lists every problem with an example of what is right: `GET /api/health` answers
+503 with the list, the command line ends with code 2.
+
+A duration is a number with `ms`, `s`, `m`, `h` or `d`. A list has commas or blanks between its items.
+
+| name | what it says | default | example |
+|---|---|---|---|
+{rows}
+
+One of `COUNTERPART_PROFILES` and `COUNTERPART_SUBSCRIPTIONS` must be there.
+
+## Others' variables
+
+`azure-identity` reads its own variables (`AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET`,
+`AZURE_AUTHORITY_HOST` and more), and App Service sets `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` for a managed
+identity. The Functions host has its own settings, of which `local.settings.example.json` shows the needed ones.
+"""
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    return _SETTINGS.format(rows="\n".join(_field_row(it) for it in FIELDS))
+
+
+def _field_row(it: Field) -> str:
+    default = "required" if it.default is None else f"`{it.default}`" if it.default else "empty"
+    example = it.example if " " in it.example else f"`{it.example}`"
+    return f"| `{it.name}` | {it.help} | {default} | {example} |"
+
+
+# -- docs/triggers.md -------------------------------------------------------------------------------------------
+
+_TRIGGERS: Final = """\
+# Triggers
+
+This page is written from `function_app.py` and the handlers' own words by `python -m cli.reference`; a test
+compares them.
+
+| function | woken by | handler |
+|---|---|---|
+{rows}
+
+What an error becomes stands once for all rows in `handlers/_edge.py`. A trigger that redelivers gets an error
+back only when delivering again may help. An HTTP caller gets a status and a problem body (RFC 9457), see
+[Operating](operating.md#http).
+
+{handlers}"""
+
+# The table is indexed in a process of its own: an app can be indexed only once in each.
+_INDEX: Final = (
+    "import function_app, json; print(json.dumps({it.get_function_name(): it.get_dict_repr()['bindings'][0] "
+    "for it in function_app.app.get_functions()}, default=lambda it: it.name))"
+)
+
+
+def triggers_page() -> str:
+    """docs/triggers.md."""
+    found = trigger_table()
+    rows = (f"| `{name}` | {_woken_by(binding)} | `handlers/{name}.py` |" for name, binding in found.items())
+    return _TRIGGERS.format(rows="\n".join(rows), handlers="\n".join(_contract(name) for name in found))
+
+
+def trigger_table() -> dict[str, dict[str, Any]]:
+    """The rows of function_app.py, each with its trigger as the platform reads it."""
+    done = subprocess.run(  # noqa: S603 -- this project's own table, by this interpreter
+        [sys.executable, "-c", _INDEX], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    return dict(json.loads(done.stdout))
+
+
+def _woken_by(binding: Mapping[str, Any]) -> str:
+    match binding["type"]:
+        case "eventGridTrigger":
+            return "an Event Grid event, in Event Grid's schema or as a CloudEvent"
+        case "timerTrigger":
+            return f"a timer, `{binding['schedule']}` (seconds first)"
+        case "httpTrigger":
+            methods = "/".join(str(it) for it in binding["methods"])
+            key = "open to all" if binding["authLevel"] == "ANONYMOUS" else "with a function key"
+            return f"HTTP: `{methods} /api/{binding['route']}`, {key}"
+        case other:
+            return f"`{other}`"
+
+
+def _contract(name: str) -> str:
+    return f"## {name}\n\n{(importlib.import_module(f'handlers.{name}').__doc__ or '').strip()}\n"
+
+
+# -- docs/cli.md ------------------------------------------------------------------------------------------------
+
+_CLI: Final = """\
+# The command line
+
+This page is written from the commands' own help by `python -m cli.reference`; a test compares them.
+
+`counterpart` runs the function app's own workflows with the settings of [settings.md](settings.md). It must have
+the function app's fingerprint key and store to decide anything: a plan's fingerprint is made with the key, and
+what regions last agreed on lies in the store. What each state asks of a person stands in
+[operating.md](operating.md).
+
+{commands}"""
+
+_WIDTH: Final = 100  # columns of the help texts here, whatever the terminal
+
+
+def cli_page() -> str:
+    """docs/cli.md."""
+    texts = (f"## {title}\n\n```text\n{text}\n```\n" for title, text in _helps())
+    return _CLI.format(commands="\n".join(texts))
+
+
+def _helps() -> Iterator[tuple[str, str]]:
+    """Every command's name and help; the program's own first."""
+    group = typer.main.get_group(app)
+    at = group.context_class(group, info_name="counterpart", terminal_width=_WIDTH)
+    yield "counterpart", group.get_help(at)
+    for name, command in group.commands.items():
+        inner = group.context_class(command, info_name=name, parent=at, terminal_width=_WIDTH)
+        yield f"counterpart {name}", command.get_help(inner)
+
+
+# -- parts of pages ---------------------------------------------------------------------------------------------
+
+
+def commands_part() -> str:
+    """README: the commands in a table."""
+    group = typer.main.get_group(app)
+    rows = (
+        f"| `counterpart {name}` | {it.get_short_help_str(limit=200)} |"
+        for name, it in group.commands.items()
+    )
+    return "\n".join(("| command | what it does |", "|---|---|", *rows))
+
+
+def demo_part() -> str:
+    """README: the first scene and the last line of the run that is kept in docs/demo-output.txt."""
+    lines = (ROOT / "docs" / "demo-output.txt").read_text("utf-8").splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("Scene 1 "))
+    scene = itertools.takewhile(str.strip, lines[begin:])
+    return "\n".join(("```text", *scene, "...", lines[-1], "```"))
+
+
+def states_part() -> str:
+    """Operating: each state with its sentence and where it may lead."""
+    rows = (
+        f"| [{it}](#{it}) | {sentence} | {', '.join(sorted(MOVES[it]))} |"
+        for it, sentence in SENTENCES.items()
+    )
+    return "\n".join(("| state | what it means | may lead to |", "|---|---|---|", *rows))
+
+
+def statuses_part() -> str:
+    """Operating: the status that each error becomes."""
+    rows = (f"| {status} | `{error.__name__}` | {title} |" for error, status, title in STATUSES)
+    return "\n".join(("| status | error | title |", "|---|---|---|", *rows))
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "settings-policy.md": settings_policy_page,
+    "settings.md": settings_page,
+    "triggers.md": triggers_page,
+    "cli.md": cli_page,
+}
 """The generated pages by their file names under docs/."""
 
+PARTS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
+    "README.md": {"demo": demo_part, "commands": commands_part},
+    "docs/operating.md": {"states": states_part, "statuses": statuses_part},
+}
+"""The generated parts of pages that people write: by path under the project, then by the part's name."""
 
-def write(docs: Path) -> None:
-    """Write every page anew."""
+
+def filled(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    """The page with its parts written anew. ValueError when a part's comments are not there, once each."""
+    for name, part in parts.items():
+        begin, end = f"<!-- begin {name}: python -m cli.reference -->", f"<!-- end {name} -->"
+        if (text.count(begin), text.count(end)) != (1, 1):
+            raise ValueError(f"the page needs {begin} and {end}, once each")
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n{part()}\n{end}{after}"
+    return text
+
+
+def write(root: Path) -> None:
+    """Write every page and part anew."""
     for name, page in PAGES.items():
-        (docs / name).write_text(page(), "utf-8")
+        (root / "docs" / name).write_text(page(), "utf-8")
+    for name, parts in PARTS.items():
+        (root / name).write_text(filled((root / name).read_text("utf-8"), parts), "utf-8")
 
 
 if __name__ == "__main__":
-    write(Path(__file__).parent.parent / "docs")
+    write(ROOT)

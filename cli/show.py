@@ -68,7 +68,7 @@ def status(out: Console, name: str, health: Mapping[str, Health], rollout: Rollo
         out.print(line.append(f" {it.reason}; {seen}"))
 
 
-def plan(out: Console, group: Group, rollout: Rollout, shown: Plan) -> None:
+def plan(out: Console, group: Group, shown: Plan) -> None:
     """A plan: each key with what becomes of it and why, then what holds it, then how to go on."""
     regions = ", ".join(f"{it.name} ({it.location}, {it.os})" for it in group.regions)
     out.print(Text.assemble((group.name, "bold"), f"  {regions}"))
@@ -80,7 +80,7 @@ def plan(out: Console, group: Group, rollout: Rollout, shown: Plan) -> None:
         out.print(Text.assemble((f"held ({it.rule}): ", "yellow"), it.text))
         out.print(f"  way out: {it.way_out}")
     if not shown.refusals:
-        out.print(f"nothing holds it; state {rollout.state}: {rollout.reason}")
+        out.print("nothing holds it; it travels when its source has stayed healthy for the soak")
     out.print(f"plan {shown.fingerprint}: {shown.agreed} keys agree, {shown.local} are local by policy")
 
 

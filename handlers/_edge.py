@@ -4,7 +4,8 @@
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import azure.functions as func
@@ -23,6 +24,7 @@ from shared.errors import (
     TransientError,
     UnsafePlan,
 )
+from shared.pages import Page, html
 from shared.ports import Ports
 from shared.settings import Settings
 
@@ -38,13 +40,15 @@ class Asked(msgspec.Struct, frozen=True):
 
     body: bytes
     person: str  # from the platform's authentication; empty when a function key was enough
+    params: Mapping[str, str] = {}  # of the route
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An HTTP answer: a status and what is sent as JSON."""
+    """An HTTP answer: a status and what is sent as JSON; or as a page, to who would rather read one."""
 
     status: int
     body: Any
+    page: Page | None = None
 
 
 class Reaction(Protocol):
@@ -96,16 +100,48 @@ async def answer(handle: Answering, req: func.HttpRequest, world: World) -> func
         answered = await handle(_asked(req), ports=ports, settings=settings)
     except AppError as error:
         return _problem(error)
+    if answered.page is not None and _reads_html(req.headers.get("Accept", "")):
+        return _shown(answered)
     return func.HttpResponse(
         msgspec.json.encode(answered.body), status_code=answered.status, mimetype="application/json"
     )
+
+
+def _shown(answered: Answer) -> func.HttpResponse:
+    assert answered.page is not None  # noqa: S101 -- asked before
+    return func.HttpResponse(
+        html(answered.page),
+        status_code=answered.status,
+        mimetype="text/html",
+        charset="utf-8",
+        headers={
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+            "Cache-Control": "no-store",
+            "Vary": "Accept",
+        },
+    )
+
+
+def _reads_html(accept: str) -> bool:
+    """Whether the caller would rather have a page than JSON (RFC 9110, 12.5.1); JSON when both are alike."""
+    weights = {"text/html": 0.0, "application/json": 0.0, "*/*": 0.0}
+    for part in accept.split(",")[:32]:
+        kind, *parameters = (it.strip().lower() for it in part.split(";"))
+        weight = next((it[2:] for it in parameters if it.startswith("q=")), "1")
+        if kind in weights:
+            weights[kind] = float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0
+    return weights["text/html"] > max(weights["application/json"], 0.0)
 
 
 def _asked(req: func.HttpRequest) -> Asked:
     body = req.get_body()
     if len(body) > LONGEST:
         raise BadEvent(f"a body of {len(body)} bytes is too long; {LONGEST} are the most")
-    return Asked(body=body, person=req.headers.get("x-ms-client-principal-name", ""))
+    return Asked(
+        body=body,
+        person=req.headers.get("x-ms-client-principal-name", ""),
+        params={name: str(it) for name, it in req.route_params.items()},
+    )
 
 
 def _problem(error: AppError) -> func.HttpResponse:

@@ -1,6 +1,7 @@
 """When App Service says that a site changed, we look at that site's group at once.
 
-Never acts on what the event says beyond which site to look at. Safe to repeat because looking twice at the same
+Never acts on what the event says beyond which site to look at; that the site was stopped or restarted is noted, as
+evidence should it fail. Safe to repeat because looking twice at the same
 settings changes nothing; safe to lose because the timer sweeps. An event that is not ours, or that cannot be read,
 is acknowledged and logged: delivering it again would not help.
 """
@@ -9,6 +10,7 @@ import logging
 
 from shared.events.app_service import Kind, parse
 from shared.ports import Ports
+from shared.reconcile import incidents
 from shared.reconcile import workflow as reconcile
 from shared.settings import Settings
 
@@ -23,4 +25,9 @@ async def handle(event: str, *, ports: Ports, settings: Settings) -> None:
         log.info("event %s: %s is in no group of ours", signal.id, signal.site_id)
         return
     log.info("event %s: %s %s", signal.id, signal.site_id.rsplit("/", 1)[-1], signal.kind)
-    await reconcile.run(profile, ports, settings, doorbell=signal.kind is Kind.SETTINGS)
+    restarts = {Kind.SETTINGS, Kind.RESTARTED}  # a change of settings restarts the app too
+    restarted = signal.site_id if signal.kind in restarts else ""
+    doorbell = signal.kind is Kind.SETTINGS
+    if signal.kind in {Kind.RESTARTED, Kind.STOPPED}:
+        await incidents.happened(signal, profile, ports, settings)
+    await reconcile.run(profile, ports, settings, doorbell=doorbell, restarted=restarted)

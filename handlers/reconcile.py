@@ -1,4 +1,4 @@
-"""When the timer fires, we run one round for every group.
+"""When the timer fires, we run one round for every group, then send what is due to be told.
 
 Never reads a converged group's settings unless its sweep is due. Safe to repeat because a round finds what is so
 and does what is missing; one group's trouble does not stop the others.
@@ -7,6 +7,7 @@ and does what is missing; one group's trouble does not stop the others.
 import logging
 
 from shared.ports import Ports
+from shared.reconcile import incidents
 from shared.reconcile import workflow as reconcile
 from shared.settings import Settings
 
@@ -17,5 +18,6 @@ async def handle(timer: str, *, ports: Ports, settings: Settings) -> None:
     """Run one round for every group. `timer` is the host's note, in which only lateness would matter."""
     del timer
     rounds = await reconcile.run_all(ports, settings)
+    await incidents.tell(ports, settings)
     failed = [it.group for it in rounds if isinstance(it, reconcile.Failure)]
-    log.info("%d groups looked at, %d failed", len(rounds), len(failed))
+    log.info("groups looked at: %d, failed: %d", len(rounds), len(failed))

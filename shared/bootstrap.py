@@ -4,11 +4,13 @@ An adapter, with the Azure library behind it, is imported when it is first used,
 is not ours never pay for a management library (the libraries' import costs are in the facts, section 4.1).
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.clock import RandomIds, SystemClock
+from shared.outbox import Channel
 from shared.ports import Ports
 from shared.settings import Settings
 from shared.store import Store
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
     from shared.adapters.app_service import AppService
+    from shared.adapters.event_grid_topic import EventGridTopic
     from shared.adapters.key_vault import KeyVaultCopies
+    from shared.adapters.packages import HttpPackages
     from shared.adapters.traffic_manager import TrafficManagerProfiles
 
 
@@ -48,9 +52,13 @@ class _Late:
 
 def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Ports:
     """Make the ports. Call it where an event loop runs. `closing` is given what is to be closed at the end."""
+    from shared.adapters.dns import DnsNames
+    from shared.adapters.home_page import HttpHomePages
     from shared.adapters.http import open_session
     from shared.adapters.probe import HttpProbes
 
+    # The SDKs log every request at INFO; a timer that looks every minute would bury what matters.
+    logging.getLogger("azure").setLevel(logging.WARNING)
     session = open_session(settings.ca_bundle or None, settings.dns_servers)
     clock = SystemClock()
     credential = _Late(lambda: _credential(settings, session))
@@ -59,6 +67,8 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         "store": _Late(lambda: _store(settings, session, credential)),
         "profiles": _Late(lambda: _profiles(settings, session, credential.made())),
         "copies": _Late(lambda: _copies(settings, session, credential.made())),
+        "packages": _Late(lambda: _packages(settings, clock)),
+        "topic": _Late(lambda: _topic(settings, session, credential.made())),
     }
     if closing is not None:
         closing.push_async_callback(session.close)
@@ -75,6 +85,12 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         settings_reads=app_service,
         settings_writes=app_service,
         copies=cast("KeyVaultCopies", late["copies"]),
+        control=app_service,
+        packages=cast("HttpPackages", late["packages"]),
+        pages=HttpHomePages(session),
+        endpoints=cast("TrafficManagerProfiles", late["profiles"]),
+        names=DnsNames(settings.dns_servers, clock),
+        channels=_channels(settings, session, cast("EventGridTopic", late["topic"])),
     )
 
 
@@ -113,6 +129,42 @@ def _copies(
     from shared.adapters.key_vault import KeyVaultCopies
 
     return KeyVaultCopies(settings.vault_url, credential, session)
+
+
+def _packages(settings: Settings, clock: SystemClock) -> "HttpPackages":
+    from shared.adapters.http import resolver, trust
+    from shared.adapters.packages import HttpPackages
+
+    return HttpPackages(
+        resolver(settings.dns_servers),
+        clock,
+        trust=trust(settings.ca_bundle or None),
+        networks=settings.package_networks,
+    )
+
+
+def _channels(
+    settings: Settings, session: "aiohttp.ClientSession", topic: "EventGridTopic"
+) -> dict[str, Channel]:
+    """The ways to tell that are configured, by the names under which the outbox keeps them."""
+    from shared.adapters.webhook import JsonWebhook, TeamsWebhook
+
+    found: dict[str, Channel] = {}
+    if settings.teams_webhook is not None:
+        found["teams"] = TeamsWebhook(session, settings.teams_webhook)
+    if settings.webhook is not None:
+        found["webhook"] = JsonWebhook(session, settings.webhook)
+    if settings.event_grid_topic:
+        found["event-grid"] = topic
+    return found
+
+
+def _topic(
+    settings: Settings, session: "aiohttp.ClientSession", credential: "AsyncTokenCredential"
+) -> "EventGridTopic":
+    from shared.adapters.event_grid_topic import EventGridTopic
+
+    return EventGridTopic(settings.event_grid_topic, credential, session)
 
 
 def _store(settings: Settings, session: "aiohttp.ClientSession", credential: _Late) -> Store:

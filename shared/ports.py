@@ -1,10 +1,13 @@
 """The outside world on one page: what handlers are handed. Workflows take only what they use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.artifact_hosts.ports import HomePages, PackageReads
 from shared.clock import Clock, Ids
-from shared.disruption.ports import SettingsWrites
-from shared.groups.ports import Probes, Profiles, Sites
+from shared.disruption.ports import AppControl, EndpointControl, SettingsWrites
+from shared.groups.ports import Names, Probes, Profiles, Sites
+from shared.outbox import Channel
 from shared.settings_sync.ports import RollbackCopies, SettingsReads
 from shared.store import Store
 
@@ -22,3 +25,9 @@ class Ports:
     settings_reads: SettingsReads
     settings_writes: SettingsWrites
     copies: RollbackCopies
+    control: AppControl
+    packages: PackageReads
+    pages: HomePages
+    endpoints: EndpointControl
+    names: Names
+    channels: Mapping[str, Channel]  # where people and programs are told, by name

@@ -3,17 +3,23 @@
 `FIELDS` is the one list of settings: parsing, defaults, `docs/settings.md` and the tests all come from it.
 """
 
+import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from shared.artifact_hosts import catalogue
+from shared.artifact_hosts import model as artifact_hosts
 from shared.errors import SettingsError
 from shared.groups.discover import Scope
+from shared.groups.model import Value
 from shared.groups.workflow import Looking
+from shared.incidents import transitions as incidents
+from shared.incidents.hold import HoldRules
 from shared.settings_sync.fingerprint import FingerprintKey
 from shared.settings_sync.policy import SHIPPED, Policy, compose, parse
 from shared.settings_sync.transitions import Rules
@@ -26,6 +32,7 @@ _SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNO
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _KEY_LENGTH = 32  # characters
+type _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LONGEST_PROBE = (
     60.0  # seconds; a permit takes no older evidence, so probing more rarely would stop all writes
 )
@@ -44,6 +51,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     looking: Looking
     rules: Rules
     policy: Policy
+    packages: catalogue.Catalogue
+    package_rules: artifact_hosts.Rules
+    package_networks: tuple[_Network, ...]
+    incidents: incidents.Rules
+    hold: HoldRules
+    base_url: str  # empty: cards have no links
+    teams_webhook: Value | None
+    webhook: Value | None
+    event_grid_topic: str  # empty: none
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -54,11 +70,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """
         problems: list[str] = []
         found = {field.name: _convert(field, env, problems) for field in FIELDS}
-        if not found["COUNTERPART_PROFILES"] and not found["COUNTERPART_SUBSCRIPTIONS"]:
+        if found["COUNTERPART_PROFILES"] == found["COUNTERPART_SUBSCRIPTIONS"] == ():
             problems.append(
                 "COUNTERPART_PROFILES or COUNTERPART_SUBSCRIPTIONS: one must say what to watch, for example "
                 f"COUNTERPART_SUBSCRIPTIONS={_field('COUNTERPART_SUBSCRIPTIONS').example}"
             )
+        if not problems:
+            problems += _together(found)
         if problems:
             raise SettingsError(tuple(problems))
         return _compose(found)
@@ -88,6 +106,16 @@ def _convert(field: Field, env: Mapping[str, str], problems: list[str]) -> Any:
     return None
 
 
+def _together(found: Mapping[str, Any]) -> Iterator[str]:
+    """What is right by itself and wrong beside another setting."""
+    least = found["COUNTERPART_SOAK"] + 2 * found["COUNTERPART_PROBE_EVERY"]
+    if found["COUNTERPART_VERIFY_DEADLINE"] < least:
+        yield (
+            f"COUNTERPART_VERIFY_DEADLINE: {found['COUNTERPART_VERIFY_DEADLINE']:g} s is too short for the soak and "
+            f"two probes, so that every write would be undone; at least {least:g} s, for example {least:g}s"
+        )
+
+
 def _field(name: str) -> Field:
     return next(it for it in FIELDS if it.name == name)
 
@@ -114,6 +142,34 @@ def _compose(found: Mapping[str, Any]) -> Settings:
             revert_bad_changes=found["COUNTERPART_ON_BAD_CHANGE"],
         ),
         policy=found["COUNTERPART_POLICY"],
+        packages=catalogue.Catalogue(
+            hosts=found["COUNTERPART_PACKAGE_HOSTS"],
+            twins=found["COUNTERPART_PACKAGE_TWINS"],
+            secret=lambda url: found["COUNTERPART_FINGERPRINT_KEY"].value(artifact_hosts.SETTING, url),
+        ),
+        package_rules=artifact_hosts.Rules(
+            check_every=found["COUNTERPART_PACKAGE_CHECK_EVERY"],
+            soak=found["COUNTERPART_SOAK"],
+            verify_deadline=found["COUNTERPART_VERIFY_DEADLINE"],
+            sweep=found["COUNTERPART_SWEEP"],
+            rotate=found["COUNTERPART_PACKAGE_ROTATE"],
+            preferred=found["COUNTERPART_PACKAGE_PREFERRED"],
+        ),
+        package_networks=found["COUNTERPART_PACKAGE_NETWORKS"],
+        incidents=incidents.Rules(
+            flap=found["COUNTERPART_FLAP_WINDOW"],
+            confirm=found["COUNTERPART_CONFIRM_AFTER"],
+            retention=found["COUNTERPART_INCIDENT_RETENTION"],
+        ),
+        hold=HoldRules(
+            on=found["COUNTERPART_FAILBACK_HOLD"],
+            soak=found["COUNTERPART_FAILBACK_SOAK"],
+            probe_every=found["COUNTERPART_PROBE_EVERY"],
+        ),
+        base_url=found["COUNTERPART_BASE_URL"],
+        teams_webhook=found["COUNTERPART_TEAMS_WEBHOOK"],
+        webhook=found["COUNTERPART_WEBHOOK"],
+        event_grid_topic=found["COUNTERPART_EVENT_GRID_TOPIC"],
     )
 
 
@@ -158,6 +214,30 @@ def _https(text: str) -> str:
     return text.rstrip("/")
 
 
+def _none_or_https(text: str) -> str:
+    return _https(text) if text else ""
+
+
+def _webhook(text: str) -> Value | None:
+    """An address that is a secret: it is not repeated in the message when it is wrong."""
+    if not text:
+        return None
+    if text.startswith("@Microsoft.KeyVault("):
+        raise ValueError("is a Key Vault reference that App Service did not resolve")
+    if not re.fullmatch(r"https://[^\s/?#@]+(/[^\s#]*)?", text):
+        raise ValueError("is no https address")
+    return Value(text)
+
+
+def _topic(text: str) -> str:
+    if not text:
+        return ""
+    match = re.fullmatch(r"(https://[^\s/?#@]+)(/api/events)?/?", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no topic endpoint")
+    return f"{match[1]}/api/events"
+
+
 def _store(text: str) -> str:
     if text.startswith("sqlite:") and len(text) > len("sqlite:"):
         return text
@@ -196,6 +276,10 @@ def _policy(text: str) -> Policy:
     if not text:
         return compose(shipped=shipped)
     return compose(shipped=shipped, user=parse(Path(_file(text)).read_text("utf-8"), text))
+
+
+def _networks(text: str) -> tuple[_Network, ...]:
+    return tuple(ipaddress.ip_network(it) for it in re.split(r"[,\s]+", text) if it)
 
 
 def _path(text: str) -> str:
@@ -301,6 +385,117 @@ FIELDS: tuple[Field, ...] = (
         example="/certsrv/mscep/mscep.dll",
         convert=_path,
         default="/certsrv/mscep/mscep.dll",
+    ),
+    Field(
+        name="COUNTERPART_PACKAGE_CHECK_EVERY",
+        help="how often each place from which a region takes its package, or could, is looked at",
+        example="5m",
+        convert=_duration(),
+        default="5m",
+    ),
+    Field(
+        name="COUNTERPART_PACKAGE_ROTATE",
+        help="whether a region whose package host is down is moved to another one, or a person is asked",
+        example="ask",
+        convert=_choice("auto", "ask"),
+        default="auto",
+    ),
+    Field(
+        name="COUNTERPART_PACKAGE_PREFERRED",
+        help="region=host for regions that are to go back to their host after it has been well for 24 hours",
+        example="westeurope=github,northeurope=vendor",
+        convert=catalogue.parse_preferred,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_PACKAGE_TWINS",
+        help=(
+            "your own package URLs under which the same package lies: a name, windows or linux, and the URLs; "
+            "a semicolon, and the next ones. A Key Vault reference if a URL has a signature"
+        ),
+        example="ours windows https://stone.blob.core.windows.net/zip/a.zip https://sttwo.blob.core.windows.net/zip/a.zip",
+        convert=catalogue.parse_twins,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_PACKAGE_HOSTS",
+        help="where the vendor's files begin at each host, when that is a mirror",
+        example="github=https://mirror.contoso.com/scepman/install/",
+        convert=catalogue.parse_hosts,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_PACKAGE_NETWORKS",
+        help="networks in which a package host may be although its address is not public",
+        example="10.20.0.0/16",
+        convert=_networks,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_TEAMS_WEBHOOK",
+        help=(
+            "the address of a Teams workflow that posts cards (When a Teams webhook request is received). It is a "
+            "secret: a Key Vault reference"
+        ),
+        example="https://<environment>.environment.api.powerplatform.com/...&sig=...",
+        convert=_webhook,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_WEBHOOK",
+        help="an address that takes incidents as JSON. It is a secret: a Key Vault reference",
+        example="https://hooks.contoso.com/counterpart?key=...",
+        convert=_webhook,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_EVENT_GRID_TOPIC",
+        help="a custom topic with the CloudEvents schema, to which incidents are published",
+        example="https://evgt-counterpart.westeurope-1.eventgrid.azure.net/api/events",
+        convert=_topic,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_BASE_URL",
+        help="where people reach the function app: cards link to its pages; empty: they have no links",
+        example="https://func-counterpart.azurewebsites.net",
+        convert=_none_or_https,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_FLAP_WINDOW",
+        help="what fails again within this time is the same incident, and only after it one is told as resolved",
+        example="10m",
+        convert=_duration(),
+        default="10m",
+    ),
+    Field(
+        name="COUNTERPART_CONFIRM_AFTER",
+        help="how long a single witness must say that a region fails before it is believed",
+        example="90s",
+        convert=_duration(),
+        default="90s",
+    ),
+    Field(
+        name="COUNTERPART_INCIDENT_RETENTION",
+        help="how long incidents that are over are kept",
+        example="365d",
+        convert=_duration(least=86_400.0, most=10 * 366 * 86_400.0),
+        default="365d",
+    ),
+    Field(
+        name="COUNTERPART_FAILBACK_HOLD",
+        help="whether a region that failed is kept out of DNS until it has proved itself, or Traffic Manager decides",
+        example="on",
+        convert=_choice("on", "off"),
+        default="off",
+    ),
+    Field(
+        name="COUNTERPART_FAILBACK_SOAK",
+        help="how long a held region's own probe and SCEP proof must be good before it comes back",
+        example="15m",
+        convert=_duration(),
+        default="15m",
     ),
     Field(
         name="COUNTERPART_ARM_URL",

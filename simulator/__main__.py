@@ -21,8 +21,8 @@ WORLDS: dict[str, Callable[[], World]] = {
 
 DESCRIPTION = """\
 A small Azure on loopback: Resource Manager (Microsoft.Web, Traffic Manager), sign-in (Entra and managed
-identity), Key Vault, SCEPman hosts, DNS, Traffic Manager's probes and Event Grid's deliveries. It serves any
-Azure client that can be told its endpoints. Nothing is kept after it stops.
+identity), Key Vault, SCEPman hosts and the hosts of their packages, DNS, Traffic Manager's probes and Event
+Grid's deliveries. It serves any Azure client that can be told its endpoints. Nothing is kept after it stops.
 """
 
 RECIPE = """\
@@ -31,6 +31,9 @@ Look at the world, and change it, from another shell (ADMIN is printed at the st
   curl -s ADMIN/_world/journal         what happened, in order
   curl -s ADMIN/_world/edit -d '{"site": "app-scepman-weu", "set": {"AppConfig:CRL:ValidityDays": "3"}}'
   curl -s ADMIN/_world/faults -d '{"sites": {"app-scepman-weu": {"down": true}}}'
+  curl -s ADMIN/_world/faults -d '{"hosts": {"raw.githubusercontent.com": {"down": true}}}'
+  curl -s ADMIN/_world/restart -d '{"site": "app-scepman-weu"}'
+  curl -s ADMIN/_world/release -d '{"version": "3.2.27001", "lag": null}'
   curl -s ADMIN/_world/faults -d '{"arm": {"answers": [{"method": "PUT", "status": 503, "times": 2}]}}'
 
 With the Azure CLI (a directory of its own keeps your real sign-in apart):
@@ -103,6 +106,9 @@ def described(cloud: Cloud) -> str:
         "managed identity": cloud.identity_endpoint,
         "DNS": cloud.dns_server,
         "hosts": f"{hosts}, port {cloud.https_port}",
+        "artifact hosts": ", ".join(
+            f"{host.name} ({host.address})" for host in cloud.world.artifact_hosts.values()
+        ),
         "subscription": SUBSCRIPTION,
         "CA bundle": str(cloud.ca_bundle),
         "admin": f"{cloud.admin_url}/_world",

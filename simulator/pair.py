@@ -8,7 +8,9 @@ import itertools
 import uuid
 from dataclasses import dataclass
 
+from simulator.artifact_hosts import GITHUB, VENDOR, vendor_hosts
 from simulator.world import (
+    PACKAGE,
     TENANT,
     EndpointState,
     Os,
@@ -22,8 +24,6 @@ from simulator.world import (
 
 MARK = "S3CRET-"
 MANAGED = {"counterpart": "managed"}  # the tag by which Counterpart finds its groups
-GITHUB = "https://raw.githubusercontent.com/scepman/install/master/dist/"
-VENDOR = "https://install.scepman.com/dist/"
 COPIES_VAULT = "kv-counterpart"  # the product's own vault: copies of a peer's old values
 
 
@@ -74,6 +74,8 @@ def _with_group(world: World, naming: Naming, places: tuple[Place, ...], systems
     vault = world.vaults.get(naming.vault) or _vault(world, naming)
     if COPIES_VAULT not in world.vaults:
         world.vaults[COPIES_VAULT] = Vault(COPIES_VAULT, address="127.0.0.32")
+    if not world.artifact_hosts:
+        world.artifact_hosts = vendor_hosts(world.now())
     shared = _shared_settings(world, naming, vault)
     endpoints = []
     for number, (place, system) in enumerate(zip(places, systems, strict=True)):
@@ -148,7 +150,7 @@ def _own_settings(site: Site, *, first: bool) -> dict[str, str]:
         "AppConfig:AuthConfig:ManagedIdentityEnabledForWebsiteHostname": site.host,
         "AppConfig:AuthConfig:ManagedIdentityEnabledOnUnixTime": "1760000000" if first else "1765000000",
         "AppConfig:AuthConfig:ManagedIdentityPermissionLevel": "2",
-        "WEBSITE_RUN_FROM_PACKAGE": f"{GITHUB if first else VENDOR}{package}",
+        PACKAGE: f"{GITHUB if first else VENDOR}{package}",
         "WEBSITE_HEALTHCHECK_MAXPINGFAILURES": "10",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={a_secret('insights')}",
         "ApplicationInsightsAgent_EXTENSION_VERSION": "~3" if site.os == "linux" else "~2",

@@ -15,11 +15,13 @@ from pathlib import Path
 
 from aiohttp import web
 
+from simulator.artifact_hosts import GITHUB_HOST, VENDOR_HOST
 from simulator.certificates import Authority
 from simulator.tokens import Principal, Tokens, principal
 from simulator.world import SUBSCRIPTION, TENANT, EventSubscription, World
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_NETWORK = "127.0.0.0/8"
 PORTS = range(20000, 32000)  # below the range that connections take their own ports from
 
 
@@ -89,6 +91,17 @@ class Premises:
             "COUNTERPART_ARM_URL": self.arm_url,
             "COUNTERPART_CA_BUNDLE": str(self.ca_bundle),
             "COUNTERPART_DNS_SERVERS": self.dns_server,
+            **self._packages(),
+        }
+
+    def _packages(self) -> dict[str, str]:
+        """Where the vendor's files begin: at the real names, and at a port that needs no privilege."""
+        begins = {GITHUB_HOST: ("github", "/scepman/install/"), VENDOR_HOST: ("vendor", "/")}
+        hosts = self.world.artifact_hosts
+        known = [f"{name}={hosts[dns].url(path)}" for dns, (name, path) in begins.items() if dns in hosts]
+        return {
+            "COUNTERPART_PACKAGE_HOSTS": " ".join(known),
+            "COUNTERPART_PACKAGE_NETWORKS": LOOPBACK_NETWORK,
         }
 
     def operator_env(self) -> dict[str, str]:
@@ -105,10 +118,11 @@ class Premises:
 
 
 def host_addresses(world: World) -> tuple[str, ...]:
-    """Every loopback address at which a site or a vault listens."""
+    """Every loopback address at which a site, a vault or an artifact host listens."""
     sites = {site.address for site in world.sites.values()}
     vaults = {vault.address for vault in world.vaults.values() if vault.address}
-    return tuple(sorted(sites | vaults | {LOOPBACK}))
+    hosts = {host.address for host in world.artifact_hosts.values()}
+    return tuple(sorted(sites | vaults | hosts | {LOOPBACK}))
 
 
 def free_port(*addresses: str) -> int:

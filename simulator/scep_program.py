@@ -160,6 +160,7 @@ async def real_server(authority: Authority) -> AsyncIterator[RealServer | Absent
             *server,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a terminal's Ctrl-C is not for it; it ends with its standard input
         )
         try:
             said = await _first_line(process)

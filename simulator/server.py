@@ -11,6 +11,7 @@ from typing import Self
 from simulator.premises import Premises
 from simulator.services import (
     admin,
+    artifact_hosts,
     dns,
     event_grid,
     key_vault,
@@ -28,6 +29,7 @@ SERVICES: tuple[Service, ...] = (
     sign_in.serve,
     resource_manager.serve,
     key_vault.serve,
+    artifact_hosts.serve,
     scepman.serve,
     dns.serve,
     traffic_manager.serve,
@@ -47,8 +49,7 @@ class Cloud(Premises):
         self._temporary = tempfile.TemporaryDirectory(prefix="cloud-") if directory is None else None
         super().__init__(world, Path(self._temporary.name) if self._temporary else Path(directory or "."))
         self._open = contextlib.AsyncExitStack()
-        for profile in world.profiles.values():  # the sites are on one port that is no privileged one
-            profile.port = self.https_port if profile.port == 443 else profile.port
+        world.use_port(self.https_port)
 
     async def __aenter__(self) -> Self:
         """Start every service; when one cannot start, stop the others and raise."""

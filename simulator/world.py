@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from simulator.artifact_hosts import HTTPS, Address, ArtifactHost, Start, start_from
+
 TENANT = "11111111-2222-3333-4444-555555555555"
 SUBSCRIPTION = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 
@@ -21,6 +23,7 @@ PUBLIC_WORDS = frozenset(
     {"production", "recommended", "information", "warning", "windows", "enabled", "disabled", "appservice"}
 )
 SHORTEST_SECRET = 6  # characters
+PACKAGE = "WEBSITE_RUN_FROM_PACKAGE"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Happening:
     """One effect in the world, in the order in which it took place."""
 
     at: float  # the world's clock, seconds
-    what: str  # settings-put, connections-put, restart, booted, endpoint-patch, secret-set, probe, ...
+    what: str  # settings-put, connections-put, restart, package-fetch, endpoint-patch, secret-set, probe, ...
     where: str  # a site's, profile's or vault's name
     who: str = ""  # the principal's name, or "platform"
     detail: str = ""  # never a setting's value
@@ -71,6 +74,7 @@ class Site:
     boots_at: float = 0.0  # when the present process can answer
     loaded: dict[str, str] = field(default_factory=dict)  # the settings it started with
     references: dict[str, "Reference"] = field(default_factory=dict)  # as resolved at its last start
+    package: Start = field(default_factory=Start)  # what it found to run at its last start
 
     @property
     def host(self) -> str:
@@ -216,10 +220,12 @@ class World:
     sites: dict[str, Site] = field(default_factory=dict)
     profiles: dict[str, ProfileState] = field(default_factory=dict)
     vaults: dict[str, Vault] = field(default_factory=dict)
+    artifact_hosts: dict[str, ArtifactHost] = field(default_factory=dict)  # by DNS name
     custom_domains: dict[str, str] = field(default_factory=dict)  # custom host name -> profile name (CNAME)
     boot_seconds: float = 0.3
     speed: float = 1.0  # how many times faster Azure's own waits pass: probe intervals, TTLs, event retries
-    ca_name: str = "SCEPman-Root-CA-V1"  # the CA certificate's name in the vault and its common name
+    ca_name: str = "SCEPman-Root-CA-V1"  # the CA certificate's name in the vault: a setting's value
+    ca_common_name: str = "Contoso Device Root CA"  # in the certificate itself, for everybody to read
     ca_certificate: bytes = b""  # DER; set when the SCEPman hosts start
     arm: ArmFaults = field(default_factory=ArmFaults)
     events: EventFaults = field(default_factory=EventFaults)
@@ -261,17 +267,26 @@ class World:
         return sum(1 for it in self.journal[since:] if it.what == what and it.where == where)
 
     def start(self, site: Site, who: str = "platform") -> None:
-        """A process starts: it loads the settings as they are now, references resolved, and boots."""
+        """A process starts: it loads the settings as they are now, fetches its package, and boots."""
         site.generation += 1
-        site.boots_at = self.now() + self.boot_seconds
         self._load(site)
+        site.boots_at = self.now() + site.package.seconds + self.boot_seconds
         self.note("restart", site.name, who)
+        if site.package.host:
+            self.note("package-fetch", site.name, detail=site.package.outcome)
 
     def _load(self, site: Site) -> None:
         self.refresh_references(site)
         found = {name: one.found.value for name, one in site.references.items() if one.found}
         site.loaded = {**site.app_settings, **found}
         self._past_values.update(site.loaded.values())
+        site.package = self._package(site)
+
+    def _package(self, site: Site) -> Start:
+        """What the site runs from now on: what lies at its package URL, or the files that were deployed to it."""
+        url = site.loaded.get(PACKAGE, "")
+        is_remote = url.lower().startswith(("https:", "http:"))
+        return start_from(self.artifact_hosts, url, site.os, self.now()) if is_remote else Start()
 
     def refresh_references(self, site: Site) -> None:
         """Ask the vaults again for every Key Vault reference of a site. The process keeps what it loaded."""
@@ -283,6 +298,11 @@ class World:
         if site.state == "Running":
             self.start(site, who)
             self._tell(site, "Restarted")
+
+    def platform_restart(self, site: Site) -> None:
+        """The platform moves the app to another machine, as it does about every two weeks. No event tells it."""
+        if site.state == "Running":
+            self.start(site)
 
     def stop_site(self, site: Site, who: str) -> None:
         """Somebody stops the app."""
@@ -399,7 +419,17 @@ class World:
             for versions in (*vault.secrets.values(), *vault.deleted.values()):
                 values.update(one.value for one in versions)
         public = self._public()
-        return frozenset(value for value in values if _worth_hiding(value) and value.lower() not in public)
+        return frozenset(
+            value
+            for value in values
+            if _worth_hiding(value) and value.lower() not in public and not self._is_public_package(value)
+        )
+
+    def _is_public_package(self, value: str) -> bool:
+        """Whether a value is the address of a file that anybody may fetch. One with a query has a signature."""
+        address = Address.of(value)
+        host = self.artifact_hosts.get(address.host)
+        return bool(host and address.scheme == "https" and not address.query and address.path in host.files)
 
     def _public(self) -> set[str]:
         hosts = {site.host for site in self.sites.values()} | set(self.custom_domains)
@@ -407,6 +437,18 @@ class World:
         names |= {f"https://{name}" for name in names} | {vault.host for vault in self.vaults.values()}
         names |= {*PUBLIC_WORDS, TENANT, *self.subscriptions, *self.sites, *self.profiles, *self.vaults}
         return {name.lower() for name in names}
+
+    def use_port(self, port: int) -> None:
+        """What is at port 443 moves to one that needs no privilege: Traffic Manager's probes and package URLs."""
+        for profile in self.profiles.values():
+            profile.port = port if profile.port == HTTPS else profile.port
+        moved = {host.url(path): host for host in self.artifact_hosts.values() for path in host.files}
+        for host in self.artifact_hosts.values():
+            host.port = port
+        for site in self.sites.values():
+            for settings in (site.app_settings, site.loaded):
+                if there := moved.get(settings.get(PACKAGE, "")):
+                    settings[PACKAGE] = there.url(Address.of(settings[PACKAGE]).path)
 
     def site_by_host(self, host: str) -> Site | None:
         """The site that answers to a default host name."""

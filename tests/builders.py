@@ -1,8 +1,8 @@
 """Data with plausible fields, for tests that care about one of them: `a_region(os=Os.LINUX)`."""
 
-from collections.abc import Collection, Mapping, Sequence
+import functools
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from importlib import resources
 
 import msgspec
 
@@ -27,21 +27,13 @@ from shared.groups.model import (
 from shared.settings import Settings
 from shared.settings_sync.model import Action, Decision, Entry, Print, Rollout, Side
 from shared.settings_sync.model import State as RolloutState
-from shared.settings_sync.policy import SHIPPED, KeyClass, Policy, Rule, compose, parse
+from shared.settings_sync.policy import KeyClass, Policy, Rule
 from shared.settings_sync.transitions import Rules
 from tests.fakes.clock import START
 
 SUBSCRIPTION = "00000000-1111-2222-3333-444444444444"
 GROUP = "scepman"
 FINGERPRINT_KEY = "a test's own secret, long enough to be one"
-
-SHIPPED_POLICY = compose(
-    shipped=[
-        rule
-        for name in SHIPPED
-        for rule in parse(resources.files("shared.settings_sync").joinpath(name).read_text("utf-8"), name)
-    ]
-)
 
 
 def site_id(region: str) -> str:
@@ -213,22 +205,20 @@ def a_rollout(state: RolloutState = RolloutState.CONVERGED, **changes: object) -
     return msgspec.structs.replace(plain, **changes)
 
 
-def settings(
-    *,
-    rules: Rules | None = None,
-    policy: Policy | None = None,
-    profiles: Sequence[Profile] = (),
-    **changes: object,
-) -> Settings:
-    """The configuration that a test's world runs under: the defaults, unless told otherwise."""
-    env = {
-        "COUNTERPART_FINGERPRINT_KEY": FINGERPRINT_KEY,
-        "COUNTERPART_VAULT_URL": "https://kv-test.vault.azure.net",
-        "COUNTERPART_STORE": "sqlite:never-opened.db",
-        "COUNTERPART_SUBSCRIPTIONS": SUBSCRIPTION,
-        "COUNTERPART_PROFILES": ",".join(it.id for it in profiles),
-    }
-    plain = Settings.from_env(env)
-    return msgspec.structs.replace(
-        plain, rules=rules or plain.rules, policy=policy or plain.policy, **changes
+@functools.cache
+def _plain_settings() -> Settings:
+    """Read once, since the shipped policy takes its time to parse."""
+    return Settings.from_env(
+        {
+            "COUNTERPART_FINGERPRINT_KEY": FINGERPRINT_KEY,
+            "COUNTERPART_VAULT_URL": "https://kv-test.vault.azure.net",
+            "COUNTERPART_STORE": "sqlite:never-opened.db",
+            "COUNTERPART_SUBSCRIPTIONS": SUBSCRIPTION,
+        }
     )
+
+
+def settings(*, rules: Rules | None = None, policy: Policy | None = None) -> Settings:
+    """The configuration that a test's world runs under: the defaults, unless told otherwise."""
+    plain = _plain_settings()
+    return msgspec.structs.replace(plain, rules=rules or plain.rules, policy=policy or plain.policy)

@@ -4,32 +4,56 @@ Every value in these worlds holds `SECRET`, so that `leaks` can look for it wher
 """
 
 import logging
-import traceback
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 
 import msgspec
 
+from shared.disruption.model import Permit
+from shared.disruption.permit import FRESH
 from shared.disruption.workflow import Held, permit_key
 from shared.errors import AppError
 from shared.groups.discover import row_name
-from shared.groups.model import Health, MonitorStatus, Os
+from shared.groups.model import (
+    AppSettings,
+    ConnectionString,
+    Health,
+    MonitorStatus,
+    Os,
+    ReferenceStatus,
+    RegionSettings,
+    Value,
+)
+from shared.groups.model import State as HealthState
+from shared.groups.workflow import Watched, discover, watched_key
+from shared.outbox import Channel
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
 from shared.settings_sync.ask import Ask, Request
+from shared.settings_sync.diff import CONNECTION
 from shared.settings_sync.fingerprint import FingerprintKey
-from shared.settings_sync.model import Rollout, State
+from shared.settings_sync.model import Flight, Phase, Rollout, State, VerdictKind
 from shared.settings_sync.policy import Policy
+from shared.settings_sync.spelling import canonical
 from shared.settings_sync.transitions import Rules
-from shared.store import Store
-from tests.builders import GROUP, SHIPPED_POLICY, a_profile, an_endpoint, host, settings, site_id
+from shared.settings_sync.workflow import read_rollout, rollout_key
+from shared.store import Key, Row, Stored, Version
+from tests.builders import GROUP, a_profile, an_endpoint, host, settings, site_id
 from tests.fakes.app_service import FakeAppService
-from tests.fakes.clock import FakeClock, FakeIds
+from tests.fakes.channels import FakeChannel
+from tests.fakes.clock import START, FakeClock, FakeIds
 from tests.fakes.key_vault import FakeCopies
+from tests.fakes.names import FakeNames
+from tests.fakes.packages import FakeHomePages, FakePackages
 from tests.fakes.probe import FakeProbes
 from tests.fakes.store import FakeStore
 from tests.fakes.traffic_manager import FakeProfiles
 
 SECRET = "hush"  # noqa: S105 -- the marker in every test value
+
+WORLDS: list["World"] = []
+"""The worlds that a test made, for the fixture that looks for values in what they left behind."""
 
 type Texts = Mapping[str, str | None]
 type Strings = Mapping[str, tuple[str, str]]
@@ -45,6 +69,195 @@ def plain(count: int, text: str = "old") -> dict[str, str]:
     return {f"K{number:02}": val(text) for number in range(count)}
 
 
+class Killed(BaseException):
+    """The process ends here. No `except` of the product is for this."""
+
+
+class Effects:
+    """Counts what is done to the world outside, and kills the process before or after the n-th of it."""
+
+    def __init__(self, *, kill_at: int = 0, after: bool = False) -> None:
+        self.count = 0
+        self.names: list[str] = []
+        self.killed = False
+        self.pause = _no_pause  # awaited before everything that is read or done
+        self._kill_at, self._after = kill_at, after
+
+    @asynccontextmanager
+    async def one(self, name: str) -> AsyncIterator[None]:
+        """One effect."""
+        await self.pause(name)
+        self.count += 1
+        self.names.append(name)
+        mine = self.count == self._kill_at
+        self.killed |= mine
+        if mine and not self._after:
+            raise Killed(name)
+        yield
+        if mine:
+            raise Killed(name)
+
+
+async def _no_pause(name: str) -> None:
+    """Nobody else gets a turn."""
+
+
+class CountedStore(FakeStore):
+    """A store whose writes are effects."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__()
+        self._world = world
+
+    async def get(self, key: Key) -> Stored | None:
+        """Read."""
+        await self._world.effects.pause("read")
+        return await super().get(key)
+
+    async def put(self, row: Row, *, if_version: Version | None) -> Version:
+        """Write."""
+        async with self._world.effects.one(f"put {row.key}"):
+            return await super().put(row, if_version=if_version)
+
+    async def delete(self, key: Key, *, if_version: Version) -> None:
+        """Remove."""
+        async with self._world.effects.one(f"delete {key}"):
+            await super().delete(key, if_version=if_version)
+
+
+class CountedCopies(FakeCopies):
+    """A vault whose writes are effects."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__()
+        self._world = world
+
+    async def keep(self, name: str, content: Value, *, expires: datetime) -> None:
+        """Store."""
+        async with self._world.effects.one("keep"):
+            await super().keep(name, content, expires=expires)
+
+    async def get(self, name: str) -> Value | None:
+        """Read."""
+        await self._world.effects.pause("read")
+        return await super().get(name)
+
+    async def forget(self, name: str) -> None:
+        """Delete."""
+        async with self._world.effects.one("forget"):
+            await super().forget(name)
+
+
+class Reads:
+    """The port SettingsReads, with a turn for others before each read."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    async def get_settings(self, site_id: str) -> RegionSettings:
+        """Read."""
+        await self._world.effects.pause("read")
+        return await self._world.app.get_settings(site_id)
+
+    async def list_references(self, site_id: str) -> tuple[ReferenceStatus, ...]:
+        """Read."""
+        await self._world.effects.pause("read")
+        return await self._world.app.list_references(site_id)
+
+
+class Guard:
+    """The port SettingsWrites, watching that every write of every test keeps the laws."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._since: dict[tuple[str, str], datetime] = {}  # (region, key): when its value last changed
+        self._well_since: dict[str, datetime | None] = {}  # None: it is sick
+        self._ours: dict[tuple[str, str], tuple[object, object]] = {}  # (region, key): old, new
+
+    def changed(self, region: str, names: Iterable[str]) -> None:
+        """Somebody changed these."""
+        for name in names:
+            self._since[region, _fold(name)] = self._world.clock.now()
+
+    def health(self, region: str, *, well: bool) -> None:
+        """The region fell ill, or is well again."""
+        if well and self._well_since.get(region, START) is not None:
+            return
+        self._well_since[region] = self._world.clock.now() if well else None
+
+    async def put_app_settings(self, site_id: str, settings: AppSettings, *, permit: Permit) -> None:
+        """Check, then write."""
+        old = self._world.app.sites[site_id.lower()]
+        new = {name: it.reveal() for name, it in settings.items()}
+        self._check(site_id, old, new, permit, "")
+        async with self._world.effects.one("PUT app settings"):
+            await self._world.app.put_app_settings(site_id, settings, permit=permit)
+
+    async def put_connection_strings(
+        self, site_id: str, strings: Mapping[str, ConnectionString], *, permit: Permit
+    ) -> None:
+        """Check, then write."""
+        old = self._world.app.connections[site_id.lower()]
+        new = {name: (it.value.reveal(), it.type) for name, it in strings.items()}
+        self._check(site_id, old, new, permit, CONNECTION)
+        async with self._world.effects.one("PUT connection strings"):
+            await self._world.app.put_connection_strings(site_id, strings, permit=permit)
+
+    def _check(
+        self, site_id: str, old: Mapping[str, object], new: Mapping[str, object], permit: Permit, kind: str
+    ) -> None:
+        world, now = self._world, self._world.clock.now()
+        region = site_id.rsplit("app-", 1)[-1]
+        names = {it for it in old.keys() | new.keys() if old.get(it) != new.get(it)}
+        row = world.row
+        flight = row.flight
+        assert names, "a write that changes nothing"
+        # A write belongs to the claimed flight, and touches its keys only (law 3).
+        assert flight is not None
+        assert flight.target == region
+        planned = {_fold(it.key) for it in flight.keys}
+        assert {_fold(kind + it) for it in names} <= planned, "an unplanned key"
+        assert world.copies.copies.get(flight.copy_name), "no way back"
+        self._check_permit(region, flight, permit)
+        for name in names:
+            key = _fold(kind + name)
+            if flight.phase is Phase.UNDOING:
+                was, ours = self._ours[region, key]
+                assert old.get(name) == ours, "somebody else's value, overwritten"
+                assert new.get(name) == was, "not the old value"
+            else:
+                self._check_soak(row, flight.source, key, now)
+                self._ours[region, key] = (old.get(name), new.get(name))
+        self.changed(region, (kind + it for it in names))
+
+    def _check_permit(self, region: str, flight: Flight, permit: Permit) -> None:
+        """Law 1, by what is stored: the one permit is this one, and another region is known to be healthy."""
+        world, now = self._world, self._world.clock.now()
+        held = msgspec.json.decode(world.body(permit_key(row_name(world.profile_id))), type=Held).permit
+        assert held == permit
+        assert (permit.id, permit.region) == (flight.id, region)
+        assert now < permit.until
+        seen = msgspec.json.decode(world.body(watched_key(world.profile_id)), type=Watched).health
+        fresh = {name: it.state for name, it in seen.items() if now - it.at < FRESH}
+        refuge = any(it is HealthState.HEALTHY for name, it in fresh.items() if name != region)
+        assert refuge or fresh[region] is HealthState.DOWN, "the last region"
+
+    def _check_soak(self, row: Rollout, source: str, key: str, now: datetime) -> None:
+        """Law 2, by what really was: the source has had the value, and has been well, for the whole soak."""
+        if any(_fold(it.key) == key and it.kind is VerdictKind.FORCE for it in row.verdicts):
+            return
+        soak = timedelta(seconds=self._world.settings.rules.soak)
+        assert now - self._since.get((source, key), START) >= soak, "before the soak"
+        well = self._well_since.get(source, START)
+        assert well is not None, "from a sick region"
+        assert self._world.answers(source), "from a region that fails"
+        assert now - well >= soak, "from a region that was sick within the soak"
+
+
+def _fold(name: str) -> str:
+    return canonical(name).lower()
+
+
 class World:
     """A group of regions with the same settings, all healthy, and Counterpart beside it."""
 
@@ -57,13 +270,14 @@ class World:
         connections: Strings | None = None,
         os: Mapping[str, Os] | None = None,
         rules: Rules | None = None,
-        policy: Policy = SHIPPED_POLICY,
-        store: Store | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.regions = tuple(regions)
         self.clock = FakeClock()
         self.ids = FakeIds()
-        self.store: Store = store or FakeStore()
+        self.effects = Effects()
+        self.store = CountedStore(self)
+        self.guard = Guard(self)
         common = plain(4) if app is None else app
         self.app = FakeAppService(
             {site_id(it): dict(common) for it in regions},
@@ -74,18 +288,28 @@ class World:
             self.edit(name, changes)
         self.profiles = FakeProfiles([a_profile(*(an_endpoint(it) for it in regions))])
         self.probes = FakeProbes({host(it): 200 for it in regions}, clock=self.clock)
-        self.copies = FakeCopies()
+        self.copies = CountedCopies(self)
+        self.packages = FakePackages(self.clock)
+        self.pages = FakeHomePages()
+        self.names = FakeNames(clock=self.clock, lead=self._led)
+        self.teams = FakeChannel()
+        self.channels: dict[str, Channel] = {"teams": self.teams}
         self.settings = settings(rules=rules, policy=policy)
         self.shown: list[object] = []  # what rounds returned and raised
+        WORLDS.append(self)
 
     # -- the world
 
     def edit(self, region: str, changes: Texts | None = None, **more: str | None) -> None:
         """A person's edit at the portal; None deletes."""
-        self.app.edit(site_id(region), **{**(changes or {}), **more})
+        edits = {**(changes or {}), **more}
+        self.guard.changed(region, (name for name, it in edits.items() if self.has(region, name) != it))
+        self.app.edit(site_id(region), **edits)
 
     def connect(self, region: str, name: str, string: tuple[str, str] | None) -> None:
         """A person's edit of a connection string: value and type; None deletes."""
+        if self.string(region, name) != string:
+            self.guard.changed(region, [CONNECTION + name])
         strings = self.app.connections[site_id(region).lower()]
         if string is None:
             strings.pop(name, None)
@@ -102,14 +326,21 @@ class World:
 
     def sick(self, region: str, *, seen: bool = True) -> None:
         """The app fails; `seen`: Traffic Manager sees it too."""
+        self.guard.health(region, well=False)
         self.probes.results[host(region)] = 503
         if seen:
             self.profiles.set_endpoint(region, status=MonitorStatus.DEGRADED)
 
     def well(self, region: str) -> None:
         """The app answers again, and Traffic Manager sees it."""
+        self.guard.health(region, well=True)
         self.probes.results[host(region)] = 200
         self.profiles.set_endpoint(region, status=MonitorStatus.ONLINE)
+
+    def answers(self, region: str) -> bool:
+        """Whether the region's probe would succeed now."""
+        said = self.probes.results[host(region)]
+        return (said() if callable(said) else said) == 200
 
     @property
     def written(self) -> list[str]:
@@ -128,15 +359,29 @@ class World:
             profiles=self.profiles,
             sites=self.app,
             probes=self.probes,
-            settings_reads=self.app,
-            settings_writes=self.app,
+            settings_reads=Reads(self),
+            settings_writes=self.guard,
             copies=self.copies,
+            control=self.app,
+            packages=self.packages,
+            pages=self.pages,
+            endpoints=self.profiles,
+            names=self.names,
+            channels=self.channels,
         )
+
+    def _led(self, _: str) -> tuple[str, ...]:
+        """What the profile's name leads to: an endpoint that is answered, else all that are degraded."""
+        (profile,) = [it for it in self.profiles.profiles if it.name == GROUP]
+        well = {MonitorStatus.ONLINE, MonitorStatus.CHECKING, MonitorStatus.UNMONITORED}
+        found = [it for it in profile.endpoints if it.status in well]
+        found = found or [it for it in profile.endpoints if it.status is MonitorStatus.DEGRADED]
+        return tuple(it.target for it in found[:1])
 
     async def tick(self, *, seconds: float = 60.0, doorbell: bool = False) -> reconcile.Round:
         """Time passes, then one round; its error is raised."""
         self.clock.advance(seconds)
-        profiles = await reconcile.discover(self.settings.scope, self.profiles)
+        profiles = await discover(self.settings.scope, self.profiles)
         (profile,) = [it for it in profiles if it.name == GROUP]
         try:
             round_ = await reconcile.run(profile, self.ports, self.settings, doorbell=doorbell)
@@ -151,14 +396,20 @@ class World:
         return await self.tick(seconds=0, doorbell=True)
 
     async def ticks(self, count: int) -> reconcile.Round | None:
-        """So many minutes; errors of single rounds are noted and passed over, as the timer does."""
+        """So many minutes; errors and ends of single rounds are noted and passed over, as the timer does."""
         last = None
         for _ in range(count):
             try:
                 last = await self.tick()
-            except AppError:
+            except (AppError, Killed):
                 continue
         return last
+
+    async def ticks_until_error(self, within: int = 10) -> None:
+        """Minutes until a round raises."""
+        for _ in range(within):
+            await self.tick()
+        raise AssertionError(f"no error within {within} minutes")
 
     async def until(self, *states: State, within: int = 30) -> Rollout:
         """Minutes until the rollout is in one of these states."""
@@ -171,9 +422,18 @@ class World:
 
     async def rollout(self) -> Rollout:
         """The row as it is."""
-        rollout = await reconcile.workflow.read_rollout(self.store, self.profile_id)
+        rollout = await read_rollout(self.store, self.profile_id)
         assert rollout is not None
         return rollout
+
+    def body(self, key: Key) -> bytes:
+        """A row's body, read beside the port."""
+        return self.store.rows[key].row.body
+
+    @property
+    def row(self) -> Rollout:
+        """The rollout's row, read beside the port."""
+        return msgspec.json.decode(self.body(rollout_key(self.profile_id)), type=Rollout)
 
     @property
     def profile_id(self) -> str:
@@ -190,10 +450,16 @@ class World:
         return (await self.tick(seconds=0)).health
 
     async def ask(
-        self, what: Ask, *, region: str = "", keys: Collection[str] = (), reason: str = "", fingerprint: str = ""
+        self,
+        what: Ask,
+        *,
+        region: str = "",
+        keys: Collection[str] = (),
+        reason: str = "",
+        fingerprint: str = "",
     ) -> reconcile.Round:
         """A person looks at the plan and decides."""
-        (profile,) = await reconcile.discover(self.settings.scope, self.profiles)
+        (profile,) = await discover(self.settings.scope, self.profiles)
         _, looked, decisions = await reconcile.show_plan(profile, self.ports, self.settings)
         assert looked.plan is not None
         request = Request(
@@ -230,15 +496,31 @@ class World:
 def leaks(worlds: Collection[World], records: Collection[logging.LogRecord]) -> Iterator[str]:
     """Where a value can be read that should be nowhere."""
     for world in worlds:
-        if isinstance(world.store, FakeStore):
-            for key, stored in world.store.rows.items():
-                if SECRET.encode() in stored.row.body:
-                    yield f"row {key}"
-        for it in world.shown:
-            text = "".join(traceback.format_exception(it)) if isinstance(it, BaseException) else ""
-            if SECRET in f"{it!r} {it} {text}":
+        for values in world.app.sites.values():
+            assert all(SECRET in it for it in values.values()), "a value that would not be found"
+        for key, stored in world.store.rows.items():
+            if SECRET.encode() in stored.row.body:
+                yield f"row {key}"
+        for it in _of_each_kind(world.shown):
+            if any(SECRET in f"{each!r} {each}" for each in _chain(it)):
                 yield f"{type(it).__name__}: {it!r}"
     formatter = logging.Formatter()
     for record in records:
         if SECRET in f"{formatter.format(record)} {record.args!r}":
             yield f"log: {record.getMessage()}"
+
+
+def _of_each_kind(shown: Collection[object]) -> Iterator[object]:
+    """Every error, and the first and last few of the rounds, whose texts are the row's, which is looked at whole."""
+    rounds = [it for it in shown if not isinstance(it, BaseException)]
+    yield from (it for it in shown if isinstance(it, BaseException))
+    yield from (*rounds[:2], *rounds[2:][-8:])
+
+
+def _chain(shown: object) -> Iterator[object]:
+    """What is shown; of an error also what it came from, as a traceback would show it."""
+    yield shown
+    if isinstance(shown, BaseException):
+        for origin in (shown.__cause__, shown.__context__):
+            if origin is not None:
+                yield from _chain(origin)

@@ -19,18 +19,20 @@ ROWS = {
     "app_service_changed": "eventGridTrigger",
     "reconcile": "timerTrigger",
     "decision": "httpTrigger",
+    "decision_page": "httpTrigger",
     "health": "httpTrigger",
+    "incident": "httpTrigger",
+    "traffic_manager_alert": "httpTrigger",
 }
 # Rows that may be there already: later parts of the product bring them.
 LATER = {
-    "traffic_manager_alert": "httpTrigger",
     "reconcile_group": "queueTrigger",
     "drill": "httpTrigger",
     "status": "httpTrigger",
     "dashboard": "httpTrigger",
 }
 # Imported only when a trigger needs them: each costs time at every cold start.
-KEPT_FOR_LATER = ("azure.mgmt", "azure.data", "azure.keyvault")
+KEPT_FOR_LATER = ("azure.mgmt", "azure.data", "azure.keyvault", "azure.eventgrid", "jinja2")
 
 INDEX = """
 import asyncio, json, sys

@@ -1,4 +1,4 @@
-"""App Service through azure-mgmt-web: the ports `Sites`, `SettingsReads` and `SettingsWrites`.
+"""App Service through azure-mgmt-web: the ports `Sites`, `SettingsReads`, `SettingsWrites` and `AppControl`.
 
 Importing this module imports the SDK, whose one package cannot be had in parts (facts: section 4.1; it loads the
 synchronous client too): import it when a trigger first needs it.
@@ -39,6 +39,7 @@ _SITE_READ = "Microsoft.Web/sites/Read on the site"
 _CONFIG_READ = "Microsoft.Web/sites/config/Read on the site"
 _SECRETS_READ = "Microsoft.Web/sites/config/list/Action on the site"
 _CONFIG_WRITE = "Microsoft.Web/sites/config/Write on the site"
+_RESTART = "Microsoft.Web/sites/restart/Action on the site"
 
 
 class AppService:
@@ -67,6 +68,7 @@ class AppService:
             host=properties.default_host_name or "",
             os=_os(said.kind, reserved=properties.reserved),
             running=text(properties.state).lower() == "running",
+            sku=text(properties.sku),
         )
 
     async def get_settings(self, site_id: str) -> RegionSettings:
@@ -110,6 +112,14 @@ class AppService:
                 at.name,
                 models.ConnectionStringDictionary(properties=pairs),
                 **_written_under(permit),
+            )
+
+    async def restart(self, site_id: str, *, permit: Permit) -> None:
+        """Restart the app: one POST, never repeated. It answers before the app is back."""
+        at = parse_resource_id(site_id)
+        async with asking(f"restart site {at.name}", seconds=WRITE_DEADLINE, needs=_RESTART):
+            await self._clients.of(at.subscription).web_apps.restart(
+                at.group, at.name, **_written_under(permit)
             )
 
     async def aclose(self) -> None:

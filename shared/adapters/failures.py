@@ -24,7 +24,6 @@ import aiohttp.http
 import azure.core.exceptions as azure
 import dns.exception
 import dns.resolver
-from azure.identity import AuthenticationRequiredError, CredentialUnavailableError
 
 from shared.errors import (
     AppError,
@@ -185,9 +184,7 @@ def _unanswered(error: azure.HttpResponseError, what: str) -> AppError:
             return Conflict(said)
         case azure.ResourceNotFoundError():
             return NotFound(said)
-        case AuthenticationRequiredError():
-            return Denied(f"{said}: sign in again")
-        case CredentialUnavailableError() | azure.ClientAuthenticationError():
+        case azure.ClientAuthenticationError():  # azure-identity's own classes are of this kind
             return Unavailable(
                 f"{said}: no token was had; give the app a managed identity, or sign in (az login). "
                 "If that is done, the sign-in service did not answer"

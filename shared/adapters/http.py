@@ -31,7 +31,7 @@ DNS_LIFETIME: Final = 5.0  # seconds for a name at all servers
 LONGEST_CHAIN: Final = 8  # aliases
 LARGEST_CACHE: Final = 512  # names
 LONGEST_KEPT: Final = 300  # seconds, whatever the TTL
-UNLIMITED: Final = dns.ttl.MAX_TTL  # what dnspython says where no record said anything
+UNLIMITED: Final = dns.ttl.MAX_TTL  # dnspython 2.8's word for a TTL that no record gave
 DNS_PORT: Final = 53
 
 _TYPES: Final[dict[int, dns.rdatatype.RdataType]] = {
@@ -52,7 +52,7 @@ def open_session(ca_bundle: str | None, dns_servers: tuple[str, ...]) -> aiohttp
         SettingsError: the bundle cannot be read, or a server is no address.
     """
     connector = aiohttp.TCPConnector(
-        ssl=_trust(ca_bundle),
+        ssl=trust(ca_bundle),
         resolver=resolver(dns_servers),
         use_dns_cache=not dns_servers,  # ours honours the TTL
         limit_per_host=32,  # connections
@@ -78,7 +78,7 @@ class ServerResolver(AbstractResolver):
 
     def __init__(self, dns_servers: tuple[str, ...]) -> None:
         self._dns = dns.asyncresolver.Resolver(configure=False)
-        self._dns.nameservers = [_server(text) for text in dns_servers]
+        self._dns.nameservers = [nameserver(text) for text in dns_servers]
         self._dns.timeout = DNS_TIMEOUT
         self._dns.lifetime = DNS_LIFETIME
         self._system = ThreadedResolver()
@@ -128,7 +128,7 @@ class ServerResolver(AbstractResolver):
     async def _ask(self, host: str, family: int) -> tuple[int, tuple[str, ...]]:
         """(least TTL of the chain in seconds, addresses). Follows aliases that the server leaves to us.
 
-        An empty answer has the TTL of the zone's SOA record, or 0 when the server gave none.
+        An empty answer has the TTL of the zone's SOA record, and without one what dnspython thinks right, or 0.
         """
         with translated(f"resolve {host}"):  # dnspython refuses names that cannot be, `a..b`
             name = dns.name.from_text(host)
@@ -161,7 +161,7 @@ def _result(host: str, address: str, port: int, family: int) -> ResolveResult:
     return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=flags)
 
 
-def _server(text: str) -> dns.nameserver.Nameserver:
+def nameserver(text: str) -> dns.nameserver.Nameserver:
     """A server from "ip", "ip:port", "[ip6]" or "[ip6]:port"."""
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]") or _is_v6(text):
@@ -183,7 +183,7 @@ def _is_v6(text: str) -> bool:
         return False
 
 
-def _trust(ca_bundle: str | None) -> ssl.SSLContext:
+def trust(ca_bundle: str | None) -> ssl.SSLContext:
     """The system's authorities, and the bundle's."""
     context = ssl.create_default_context()
     if ca_bundle:

@@ -1,5 +1,6 @@
 """Asks a region itself how it is, over HTTPS on its own host name: the port `Probes`. Never raises."""
 
+import asyncio
 import ssl
 from datetime import datetime
 
@@ -7,22 +8,26 @@ import aiohttp
 from yarl import URL
 
 from shared.clock import Clock
-from shared.groups.model import ProbeResult, ScepProof
-from shared.groups.scep import UnreadableAnswer, parse_ca_certificates, parse_capabilities
+from shared.groups.model import Fault, ProbeResult, ScepProof
+from shared.groups.scep import CaAnswer, UnreadableAnswer, parse_ca_certificates, parse_capabilities
 
 TIMEOUT = 10.0  # seconds for a whole exchange: the longest probe timeout that Traffic Manager has
 PROBE_BODY = 4 * 1024  # bytes read of a probe's answer; only its status counts
 SCEP_BODY = 1024 * 1024  # bytes; more than any certificate chain
+MESSAGE = "ca"  # what is sent as `message`: a CA's name, which a server with one CA ignores
 
 _OK = 200
+_UNAVAILABLE = 503
 _REDIRECTS = range(300, 400)
+_NO_PACKAGE = (b"cannot download zip", b"failed to initialize run from package")  # App Service's own page
 
 
 class _NoAnswer(Exception):
     """Why there is no answer to judge, in plain words; with the status, when there was one."""
 
-    def __init__(self, problem: str, status: int | None = None) -> None:
+    def __init__(self, problem: str, status: int | None = None, *, fault: Fault = Fault.OTHER) -> None:
         self.status = status
+        self.fault = fault
         super().__init__(problem)
 
 
@@ -39,18 +44,28 @@ class HttpProbes:
         began = self._clock.now()
         status: int | None = None
         problem = ""
+        fault = Fault.NONE
         try:
-            status, _ = await self._get(host, port, path, limit=PROBE_BODY)
+            status, body = await self._get(host, port, path, limit=PROBE_BODY)
+            if status == _UNAVAILABLE and any(it in body.lower() for it in _NO_PACKAGE):
+                fault = Fault.PACKAGE
         except _NoAnswer as why:
-            status, problem = why.status, str(why)
+            status, problem, fault = why.status, str(why), why.fault
         ended = self._clock.now()
-        return ProbeResult(at=ended, status=status, problem=problem, millis=_millis(began, ended))
+        return ProbeResult(
+            at=ended, status=status, problem=problem, fault=fault, millis=_millis(began, ended)
+        )
 
     async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
-        """GetCACaps, then GetCACert, as a device asks them; the second is spared when the first fails."""
+        """GetCACaps, then GetCACert, as devices ask them; what follows is spared when the first fails.
+
+        Some clients send `message` with both operations, some do not (RFC 8894 makes it optional). Without it the
+        answer is the proof. With it the same is expected; a difference is remarked, another CA is no proof.
+        """
         try:
             capabilities = parse_capabilities(await self._operation("GetCACaps", host, port, path))
             ca = parse_ca_certificates(await self._operation("GetCACert", host, port, path))
+            remarks = await self._with_message(ca, capabilities, host, port, path)
         except (_NoAnswer, UnreadableAnswer) as why:
             return ScepProof(at=self._clock.now(), problem=str(why))
         return ScepProof(
@@ -58,12 +73,36 @@ class HttpProbes:
             ca_sha256=ca.ca_sha256,
             spki_sha256=ca.spki_sha256,
             capabilities=capabilities,
+            registration_authorities=ca.registration_authorities,
+            subject=ca.subject,
+            not_after=ca.not_after,
+            remarks=remarks,
         )
 
-    async def _operation(self, operation: str, host: str, port: int, path: str) -> bytes:
-        """The body of a SCEP operation's 200; `message=` is left out, which the RFC allows for these two."""
+    async def _with_message(
+        self, ca: CaAnswer, capabilities: tuple[str, ...], host: str, port: int, path: str
+    ) -> tuple[str, ...]:
+        """What the two operations answer otherwise when `message` is sent along. UnreadableAnswer: another CA."""
+        said, certificates = await asyncio.gather(
+            self._operation("GetCACaps", host, port, path, message=MESSAGE),
+            self._operation("GetCACert", host, port, path, message=MESSAGE),
+            return_exceptions=True,
+        )
+        remarks = [f"with message, {it}" for it in (said, certificates) if isinstance(it, _NoAnswer)]
+        if isinstance(said, bytes) and parse_capabilities(said) != capabilities:
+            remarks.append("GetCACaps names other capabilities when message is sent")
+        if isinstance(certificates, bytes):
+            remarks += _other_answer(ca, certificates)
+        return tuple(remarks)
+
+    async def _operation(
+        self, operation: str, host: str, port: int, path: str, *, message: str = ""
+    ) -> bytes:
+        """The body of a SCEP operation's 200."""
         try:
-            status, body = await self._get(host, port, path, operation=operation, limit=SCEP_BODY)
+            status, body = await self._get(
+                host, port, path, operation=operation, message=message, limit=SCEP_BODY
+            )
         except _NoAnswer as why:
             raise _NoAnswer(f"{operation}: {why}") from why
         if status != _OK:
@@ -73,13 +112,14 @@ class HttpProbes:
         return body
 
     async def _get(
-        self, host: str, port: int, path: str, *, limit: int, operation: str = ""
+        self, host: str, port: int, path: str, *, limit: int, operation: str = "", message: str = ""
     ) -> tuple[int, bytes]:
         """The status and the body's first bytes, one more than `limit` at most. Raises _NoAnswer only."""
+        query = {name: it for name, it in (("operation", operation), ("message", message)) if it}
         try:
             url = URL.build(scheme="https", host=host, port=port, path=path)
             async with self._session.get(
-                url.with_query(operation=operation) if operation else url,
+                url.with_query(query) if query else url,
                 allow_redirects=False,
                 timeout=self._timeout,
                 headers={"Accept-Encoding": "identity"},  # a limit on bytes means bytes
@@ -87,7 +127,7 @@ class HttpProbes:
                 _refuse_redirect(response)
                 return response.status, await _read(response.content, limit + 1)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as why:
-            raise _NoAnswer(self._words(why)) from why
+            raise _NoAnswer(self._words(why), fault=_fault(why)) from why
 
     def _words(self, error: Exception) -> str:
         """What went wrong, without the addresses and reprs that the libraries put into their messages."""
@@ -119,10 +159,34 @@ def _certificate_fault(error: Exception) -> str:
     return error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else type(error).__name__
 
 
+def _other_answer(ca: CaAnswer, body: bytes) -> tuple[str, ...]:
+    """What is odd about GetCACert's answer to a client that sends `message`. UnreadableAnswer: another CA."""
+    try:
+        other = parse_ca_certificates(body)
+    except UnreadableAnswer as why:
+        return (f"with message, {why}",)
+    if other.ca_sha256 != ca.ca_sha256:
+        raise UnreadableAnswer("GetCACert answers one CA with message and another one without")
+    return ()
+
+
+def _fault(error: Exception) -> Fault:
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return Fault.NAME
+        case aiohttp.ClientSSLError():  # ClientConnectorCertificateError is one
+            return Fault.TLS
+        case TimeoutError() | aiohttp.ClientConnectorError():
+            return Fault.SILENT
+        case _:
+            return Fault.OTHER
+
+
 def _refuse_redirect(response: aiohttp.ClientResponse) -> None:
     """A redirect is no answer: Traffic Manager counts it as a failure, and it may lead to another region."""
     if response.status in _REDIRECTS:
-        raise _NoAnswer(f"answered a redirect ({response.status}), which is not followed", response.status)
+        problem = f"answered a redirect ({response.status}), which is not followed"
+        raise _NoAnswer(problem, response.status, fault=Fault.REDIRECT)
 
 
 async def _read(content: aiohttp.StreamReader, limit: int) -> bytes:

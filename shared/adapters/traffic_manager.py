@@ -1,5 +1,11 @@
-"""Traffic Manager through azure-mgmt-trafficmanager: the port `Profiles`. Imports the SDK; import it lazily."""
+"""Traffic Manager through azure-mgmt-trafficmanager: the ports `Profiles` and `EndpointControl`.
 
+Imports the SDK; import it lazily.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
@@ -7,10 +13,18 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.mgmt.trafficmanager import models
 from azure.mgmt.trafficmanager.aio import TrafficManagerManagementClient
 
-from shared.adapters.resource_manager import PUBLIC_ARM, Clients, asking, text
+from shared.adapters.resource_manager import PUBLIC_ARM, WRITE_DEADLINE, Clients, asking, once, text
+from shared.disruption.model import Permit
+from shared.errors import NotFound
 from shared.groups.model import Endpoint, Monitor, MonitorStatus, Profile
 
 _NEEDS = "Microsoft.Network/trafficManagerProfiles/read on the subscription or the profiles"
+_WRITE = "Microsoft.Network/trafficManagerProfiles/azureEndpoints/write on the profile"
+_PROFILE = re.compile(
+    r"/subscriptions/(?P<subscription>[^/\s?#%]+)/resourceGroups/(?P<group>[^/\s?#%]+)"
+    r"/providers/Microsoft\.Network/trafficManagerProfiles/(?P<name>[^/\s?#%]+)",
+    re.IGNORECASE,
+)
 _TYPES: Final = {it.lower(): it for it in ("azureEndpoints", "externalEndpoints", "nestedEndpoints")}
 
 
@@ -34,6 +48,41 @@ class TrafficManagerProfiles:
         async with asking(f"list Traffic Manager profiles of subscription {subscription}", needs=_NEEDS):
             found = self._clients.of(subscription).profiles.list_by_subscription()
             return tuple([_profile(it) async for it in found])
+
+    async def disable_endpoint(self, profile_id: str, endpoint: str, *, permit: Permit) -> None:
+        """One PATCH that sets `endpointStatus` to Disabled; never repeated."""
+        correlation = uuid.uuid5(uuid.NAMESPACE_URL, f"counterpart:{permit.id}")
+        await self._patch(
+            profile_id,
+            endpoint,
+            models.EndpointProperties(endpoint_status="Disabled"),
+            {"x-ms-correlation-request-id": str(correlation)},
+        )
+
+    async def enable_endpoint(self, profile_id: str, endpoint: str, *, weight: int | None = None) -> None:
+        """One PATCH that sets `endpointStatus` to Enabled, and the weight when one is given."""
+        enabled = models.EndpointProperties(endpoint_status="Enabled")
+        if weight is not None:
+            enabled.weight = weight
+        await self._patch(profile_id, endpoint, enabled, {})
+
+    async def _patch(
+        self, profile_id: str, endpoint: str, changes: models.EndpointProperties, headers: Mapping[str, str]
+    ) -> None:
+        at = _PROFILE.fullmatch(profile_id)
+        if at is None:
+            raise NotFound(f"{profile_id!r} is not the id of a Traffic Manager profile")
+        what = f"change endpoint {endpoint} of profile {at['name']}"
+        async with asking(what, seconds=WRITE_DEADLINE, needs=_WRITE):
+            await self._clients.of(at["subscription"]).endpoints.update(
+                at["group"],
+                at["name"],
+                "AzureEndpoints",  # the type of those that target web apps, as paths spell it
+                endpoint,
+                models.Endpoint(properties=changes),
+                headers=dict(headers),
+                **once(),
+            )
 
     async def aclose(self) -> None:
         """Close the clients; the lent session stays open."""

@@ -22,3 +22,23 @@ class SettingsWrites(Protocol):
     ) -> None:
         """Replace all connection strings."""
         ...
+
+
+class AppControl(Protocol):
+    """What stops an app for a moment. Nothing here runs without a Permit."""
+
+    async def restart(self, site_id: str, *, permit: Permit) -> None:
+        """Restart the app; it fetches its package again."""
+        ...
+
+
+class EndpointControl(Protocol):
+    """One endpoint of a profile, in and out of DNS. Each call is one PATCH of that endpoint and of nothing else."""
+
+    async def disable_endpoint(self, profile_id: str, endpoint: str, *, permit: Permit) -> None:
+        """Take it out of DNS. Whoever asks has seen another endpoint enabled and online a moment ago."""
+        ...
+
+    async def enable_endpoint(self, profile_id: str, endpoint: str, *, weight: int | None = None) -> None:
+        """Put it back, with this weight when one is given. Needs no permit: it only gives back."""
+        ...

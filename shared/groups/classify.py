@@ -1,11 +1,24 @@
-"""A region's health from its evidence: surely serving, surely not, or not known. Pure."""
+"""A region's health from its evidence, and what a failure is: this region's, everybody's, or none. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
-from shared.groups.model import Endpoint, Health, MonitorStatus, ProbeResult, ScepProof, State
+from shared.groups.model import (
+    Cause,
+    Endpoint,
+    Fault,
+    Finding,
+    Group,
+    Health,
+    MonitorStatus,
+    ProbeResult,
+    ScepProof,
+    Site,
+    Standing,
+    State,
+)
 
 _OUT = {MonitorStatus.DISABLED, MonitorStatus.INACTIVE, MonitorStatus.STOPPED}
 _ANSWERED = {MonitorStatus.ONLINE, MonitorStatus.UNMONITORED}
@@ -25,14 +38,16 @@ def judge(
     HEALTHY needs Traffic Manager to answer with it, a probe of ours that succeeded, and no failed SCEP proof.
     DOWN needs Traffic Manager and our own look to agree. All else is UNKNOWN. `since` goes back to when the state
     began, unless our evidence has a hole longer than `gap`: what was not watched is not known to have been healthy.
+    A new state begins with its probe; one that Traffic Manager alone brought about, between two probes, begins now.
     """
     state, reason = _state(endpoint, probe, scep)
     at = probe.at if probe else now
+    began = at if before is None or at > before.at else now
     unbroken = before is not None and before.state is state and at - before.at <= gap
     return Health(
         state=state,
         at=at,
-        since=before.since if before is not None and unbroken else at,
+        since=before.since if before is not None and unbroken else began,
         reason=reason,
         probe=probe,
         scep=scep,
@@ -90,3 +105,263 @@ def _mismatched(health: Health, shown: str) -> Health:
     return msgspec.structs.replace(
         health, state=State.UNKNOWN, since=health.at, reason=f"the regions prove different CAs: {shown}"
     )
+
+
+# -- what a failure is ------------------------------------------------------------------------------------------
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the classification: what it rests on, what it means, and who does what about it."""
+
+    cause: Cause
+    when: str
+    means: str
+    we: str  # what Counterpart does by itself
+    you: str  # what is left to a person
+
+
+# In the order in which they are tried for a region: what is most special comes first. `docs/incidents.md` is written
+# from this table.
+TABLE: tuple[Explained, ...] = (
+    Explained(
+        cause=Cause.STOPPED,
+        when="Traffic Manager says Stopped for the endpoint",
+        means="the web app was stopped, or its plan is below Standard, which Traffic Manager treats alike",
+        we="tells which of the two the site itself says; the other regions serve",
+        you="start the app, or scale its plan up; then disable and enable the endpoint to be seen at once",
+    ),
+    Explained(
+        cause=Cause.ARTIFACT_HOST,
+        when="App Service answers that it could not get the app's package, or the watch over its host says so",
+        means="the app started anew while its artifact host did not serve the package; a restart will not help",
+        we="names the host; rotation brings the app to a host that serves, under a permit",
+        you="nothing, unless every host is exhausted; then repair one, or set WEBSITE_RUN_FROM_PACKAGE",
+    ),
+    Explained(
+        cause=Cause.TLS_OR_NAME,
+        when="our probe finds no address for the host name, no TLS, or a certificate that is not valid for it",
+        means="devices cannot connect, yet Traffic Manager may go on sending them: it checks no certificate",
+        we="tells at once, for Traffic Manager will not; does not move traffic by itself",
+        you="renew or bind the certificate, or mend the DNS record; disable the endpoint until then",
+    ),
+    Explained(
+        cause=Cause.PROBE_PATH,
+        when="the probe path answers a redirect or a 4xx while GetCACert on the same host is answered",
+        means="the service works, but Traffic Manager takes the region out of DNS all the same",
+        we="tells; does not hold the region, since nothing but the probe is wrong",
+        you="correct the profile's probe path, or what stands before the app and refuses it",
+    ),
+    Explained(
+        cause=Cause.SHARED,
+        when="every region that is in service fails, and all of them alike",
+        means="what all regions stand on is gone (vault, storage, Entra, Intune): moving traffic is pointless",
+        we="disables nothing and moves nothing; forbids what needs a healthy region",
+        you="look at the shared dependency first; Azure's status page, the vault, the storage account",
+    ),
+    Explained(
+        cause=Cause.ONE_REGION,
+        when="this region fails while another one serves",
+        means="devices are served by the others as soon as DNS has moved away from this one",
+        we="watches until DNS no longer answers the region; with the failback hold, keeps it out until it is sound",
+        you="find out why; nothing is urgent while the others can carry the load",
+    ),
+    Explained(
+        cause=Cause.UNKNOWN,
+        when="none of the others fits, or only one witness fails and no other region serves",
+        means="the evidence does not say; our own network may be at fault when every region fails for us alone",
+        we="keeps looking every minute and classifies anew with each look",
+        you="read the evidence of every region in the incident",
+    ),
+)
+
+# Not of one region: what the SCEP proofs of all regions say together.
+AUTHORITY: Explained = Explained(
+    cause=Cause.AUTHORITY,
+    when="the regions' own GetCACert answers are certificates of different CAs",
+    means="enrolment works with one region and fails with the other, although every probe is well",
+    we="takes none of these regions for a refuge, so nothing of ours disturbs any of them",
+    you="compare KeyVaultURL and CertificateName of the regions; the one that differs from the others is wrong",
+)
+
+TROUBLED = frozenset({Standing.FAILING, Standing.DOWN})
+_ERROR = 500  # HTTP statuses from here on say that the app itself fails
+_SHORT = 12  # characters of a fingerprint that people compare
+
+
+def standing(health: Health, *, enabled: bool) -> Standing:
+    """How the region stands, from the evidence alone: not what `judge` made of it, which asks for a refuge."""
+    if not enabled or health.monitor in {MonitorStatus.DISABLED, MonitorStatus.INACTIVE}:
+        return Standing.OUT
+    if health.monitor is MonitorStatus.STOPPED:
+        return Standing.DOWN
+    degraded = health.monitor is MonitorStatus.DEGRADED
+    if health.probe is None:
+        return Standing.FAILING if degraded else Standing.UNSURE
+    if not health.probe.ok or (health.scep is not None and not health.scep.ok):
+        return Standing.DOWN if degraded else Standing.FAILING
+    if degraded:
+        return Standing.FAILING
+    return Standing.SERVING if health.monitor in _ANSWERED else Standing.UNSURE
+
+
+def standings(group: Group, health: Mapping[str, Health]) -> dict[str, Standing]:
+    """How each region stands that was looked at."""
+    enabled = {it.name: it.enabled for it in group.profile.endpoints}
+    return {name: standing(it, enabled=enabled.get(name, False)) for name, it in health.items()}
+
+
+def classify(
+    group: Group,
+    health: Mapping[str, Health],
+    *,
+    sites: Mapping[str, Site] | None = None,
+    packages: Mapping[str, str] | None = None,
+) -> dict[str, Finding]:
+    """What the failure of each region in trouble is; regions that are well, or out of service, have no entry.
+
+    Args:
+        group: the group, for which endpoints are enabled.
+        health: every region's, by name.
+        sites: the sites' own facts by region, read now, where Traffic Manager says Stopped.
+        packages: what is wrong with a region's artifact host, by region, as the watch over the hosts says it.
+    """
+    stand = standings(group, health)
+    facts = [_told(name, it, (sites or {}).get(name)) for name, it in sorted(health.items())]
+    found: dict[str, Finding] = {}
+    for name in (it for it in health if stand[it] in TROUBLED):
+        package = (packages or {}).get(name, "")
+        evidence = (f"{name}: its artifact host: {package}", *facts) if package else tuple(facts)
+        cause = _cause(name, health, stand, package=package)
+        found[name] = Finding(cause=cause, evidence=evidence)
+    return found
+
+
+def _cause(name: str, health: Mapping[str, Health], stand: Mapping[str, Standing], *, package: str) -> Cause:
+    its = health[name]
+    probe, fault = its.probe, its.probe.fault if its.probe else Fault.NONE
+    if its.monitor is MonitorStatus.STOPPED:
+        return Cause.STOPPED
+    if fault is Fault.PACKAGE or (package and probe is not None and not probe.ok):
+        return Cause.ARTIFACT_HOST
+    if _only_we_fail(health, stand):
+        return Cause.UNKNOWN
+    if fault in {Fault.TLS, Fault.NAME}:
+        return Cause.TLS_OR_NAME
+    if _only_the_path(its):
+        return Cause.PROBE_PATH
+    return _where(name, health, stand)
+
+
+def _where(name: str, health: Mapping[str, Health], stand: Mapping[str, Standing]) -> Cause:
+    """Everybody's failure, this region's, or neither."""
+    in_service = [it for it in health if stand[it] is not Standing.OUT]
+    looks_well = _signature(health[name]) == "well"
+    if looks_well:  # Traffic Manager alone says Degraded
+        return Cause.UNKNOWN
+    if len(in_service) > 1 and all(stand[it] in TROUBLED for it in in_service):
+        alike = len({_signature(health[it]) for it in in_service}) == 1
+        return Cause.SHARED if alike else Cause.UNKNOWN
+    return Cause.ONE_REGION if Standing.SERVING in stand.values() else Cause.UNKNOWN
+
+
+def _only_we_fail(health: Mapping[str, Health], stand: Mapping[str, Standing]) -> bool:
+    """No region can be reached by us, while Traffic Manager reaches them all: that may be our own network."""
+    seen = [it for name, it in health.items() if stand[name] is not Standing.OUT]
+    return len(seen) > 1 and all(
+        it.monitor in _ANSWERED
+        and it.probe is not None
+        and it.probe.status is None
+        and it.probe.fault is not Fault.TLS  # which is the server's doing, or somebody's in between
+        for it in seen
+    )
+
+
+def _only_the_path(its: Health) -> bool:
+    probe = its.probe
+    answered = probe is not None and not probe.ok and probe.status is not None and probe.status < _ERROR
+    return answered and its.scep is not None and its.scep.ok
+
+
+def _signature(its: Health) -> str:
+    """What failing alike means: the same sort of answer, or of silence."""
+    if its.probe is None:
+        return "not probed"
+    if not its.probe.ok:
+        return f"{its.probe.status // 100}xx" if its.probe.status else f"no answer, {its.probe.fault}"
+    return "well" if its.scep is None or its.scep.ok else "SCEP fails"
+
+
+def _told(name: str, its: Health, site: Site | None) -> str:
+    """One region's evidence in a sentence: each probe's result, as it was."""
+    parts = [_probe_told(its.probe), *_scep_told(its.scep), f"Traffic Manager says {its.monitor}"]
+    if site is not None and its.monitor is MonitorStatus.STOPPED:
+        parts.append("the web app is stopped" if not site.running else _plan_told(site))
+    return f"{name}: {'; '.join(parts)}"
+
+
+def _plan_told(site: Site) -> str:
+    return (
+        f"the web app runs{f' on a plan of tier {site.sku}' if site.sku else ''}: is its plan below Standard?"
+    )
+
+
+def _probe_told(probe: ProbeResult | None) -> str:
+    if probe is None:
+        return "not probed yet"
+    said = f"answered {probe.status}" if probe.status else "had no answer"
+    why = f" ({probe.problem})" if probe.problem else ""
+    page = " with App Service's page for a missing package" if probe.fault is Fault.PACKAGE else ""
+    return f"at {probe.at:%H:%M:%S} UTC the probe {said}{page}{why}"
+
+
+def _scep_told(scep: ScepProof | None) -> list[str]:
+    if scep is None:
+        return []
+    if scep.ok:
+        return [f"SCEP proves CA {scep.ca_sha256[:_SHORT]}", *scep.remarks]
+    return [f"SCEP fails: {scep.problem}"]
+
+
+def authorities(health: Mapping[str, Health]) -> Finding | None:
+    """Whether the regions prove one CA: a finding when they do not, one without a cause's name is never made.
+
+    None also when fewer than two regions prove any; whether that is agreement is the caller's question.
+    """
+    proofs = {name: it.scep for name, it in sorted(health.items()) if it.scep is not None and it.scep.ok}
+    if len({it.ca_sha256 for it in proofs.values()}) < 2:  # noqa: PLR2004 -- two different ones are a mismatch
+        return None
+    return Finding(
+        cause=Cause.AUTHORITY,
+        evidence=(
+            *(_authority_told(name, it) for name, it in proofs.items()),
+            *_compared(proofs),
+        ),
+    )
+
+
+def _authority_told(name: str, proof: ScepProof) -> str:
+    until = f", valid until {proof.not_after:%Y-%m-%d}" if proof.not_after else ""
+    subject = f" ({proof.subject})" if proof.subject else ""
+    return (
+        f"{name}: CA {proof.ca_sha256[:_SHORT]}{subject}{until}, public key {proof.spki_sha256[:_SHORT]}, "
+        f"{len(proof.registration_authorities)} registration authorities"
+    )
+
+
+def _compared(proofs: Mapping[str, ScepProof]) -> list[str]:
+    """What the difference is, as far as certificates tell it."""
+    said: list[str] = []
+    if len({it.spki_sha256 for it in proofs.values()}) == 1:
+        said.append("the public key is the same: one CA whose certificate was renewed in one region only")
+    elif len({it.subject for it in proofs.values()}) == 1 and all(it.subject for it in proofs.values()):
+        said.append("the names are the same and the keys are not: two CAs of one name")
+    if len({it.capabilities for it in proofs.values()}) > 1:
+        shown = "; ".join(f"{name}: {', '.join(it.capabilities)}" for name, it in proofs.items())
+        said.append(f"GetCACaps differs too: {shown}")
+    return said
+
+
+def proved_one(health: Mapping[str, Health]) -> bool:
+    """Whether at least two regions prove a CA, and all that do prove the same."""
+    proved = [it.scep.ca_sha256 for it in health.values() if it.scep is not None and it.scep.ok]
+    return len(proved) > 1 and len(set(proved)) == 1

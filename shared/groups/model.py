@@ -74,6 +74,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     host: str  # the default host name
     os: Os
     running: bool
+    sku: str = ""  # the tier of its plan as the site's own facts say it, when they do
 
 
 class Region(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,12 +100,25 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
         return next((region for region in self.regions if region.name.lower() == name.lower()), None)
 
 
+class Fault(StrEnum):
+    """What kind of failure a probe met, where it is more than a status: evidence for the classification."""
+
+    NONE = ""
+    NAME = "name"  # the host name does not resolve
+    TLS = "tls"  # no TLS connection, or a certificate that is not valid for the name
+    SILENT = "silent"  # nobody answered, or not in time
+    REDIRECT = "redirect"
+    PACKAGE = "package"  # App Service's own page: it could not get the app's package
+    OTHER = "other"
+
+
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one GET of the probe path said. Never raised: a failure is an answer too."""
 
     at: datetime
     status: int | None = None  # HTTP status; None when there was no answer
     problem: str = ""  # why there was no answer
+    fault: Fault = Fault.NONE
     millis: int = 0
 
     @property
@@ -120,12 +134,29 @@ class ScepProof(msgspec.Struct, frozen=True, kw_only=True):
     ca_sha256: str = ""  # of the CA certificate's DER, lower-case hexadecimal
     spki_sha256: str = ""  # of its public key
     capabilities: tuple[str, ...] = ()
+    registration_authorities: tuple[str, ...] = ()  # SHA-256 each; they may differ between servers of one CA
+    subject: str = ""  # of the CA certificate, RFC 4514
+    not_after: datetime | None = None  # of the CA certificate
+    remarks: tuple[str, ...] = ()  # what is odd and no failure, such as an answer only without `message`
     problem: str = ""  # why there is no proof
 
     @property
     def ok(self) -> bool:
         """Whether the region answered with a CA certificate."""
         return bool(self.ca_sha256) and not self.problem
+
+
+class NameAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the profile's DNS name led to, at one server, at one moment."""
+
+    at: datetime
+    names: tuple[str, ...] = ()  # the aliases that were followed, the last one first asked for an address
+    addresses: tuple[str, ...] = ()
+    problem: str = ""  # why there is no answer
+
+    def leads_to(self, host: str) -> bool:
+        """Whether the answer goes by way of this host name."""
+        return host.lower() in {it.lower().rstrip(".") for it in self.names}
 
 
 class State(StrEnum):
@@ -146,6 +177,36 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     probe: ProbeResult | None = None
     scep: ScepProof | None = None
     monitor: MonitorStatus = MonitorStatus.UNKNOWN
+
+
+class Standing(StrEnum):
+    """How a region stands towards devices, as incidents see it: wider than what makes a refuge."""
+
+    SERVING = "serving"  # Traffic Manager answers with it, and it works
+    FAILING = "failing"  # one witness says that it does not work: our own look, or Traffic Manager
+    DOWN = "down"  # both say so, or Traffic Manager has taken it out as stopped
+    OUT = "out"  # taken out of service on purpose
+    UNSURE = "unsure"  # nothing to say yet
+
+
+class Cause(StrEnum):
+    """Why a region, or the service, is in trouble. `classify.TABLE` says what each of them rests on and means."""
+
+    ONE_REGION = "one-region"
+    SHARED = "shared-dependency"
+    ARTIFACT_HOST = "artifact-host"
+    AUTHORITY = "ca-mismatch"
+    TLS_OR_NAME = "tls-or-host-name"
+    PROBE_PATH = "probe-path"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a failure is, and the evidence that says so: a sentence for each region's probe and proof."""
+
+    cause: Cause
+    evidence: tuple[str, ...] = ()
 
 
 class Value:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from shared.groups.model import ProbeResult, Profile, ScepProof, Site
+from shared.groups.model import NameAnswer, ProbeResult, Profile, ScepProof, Site
 
 
 class Profiles(Protocol):
@@ -30,4 +30,12 @@ class Probes(Protocol):
 
     async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
         """GetCACaps and GetCACert at the SCEP path."""
+        ...
+
+
+class Names(Protocol):
+    """DNS, asked anew each time: what a device would be told now. Never raises."""
+
+    async def resolve(self, name: str) -> NameAnswer:
+        """The aliases that the name leads along, and the addresses at their end."""
         ...

@@ -1,17 +1,21 @@
 """Find the groups and look at them: the reads of every wake-up, and the one row that remembers them."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
 from shared.clock import Clock
+from shared.errors import NotFound
 from shared.groups.classify import judge, one_authority
 from shared.groups.discover import Scope, chosen, group, row_name, site_ids
 from shared.groups.model import Endpoint, Group, Health, ProbeResult, Profile, Region, ScepProof, Site
 from shared.groups.ports import Probes, Profiles, Sites
 from shared.store import Key, Store, key, read, revise
+
+log = logging.getLogger(__name__)
 
 _JITTER = 0.9  # a timer that comes a little early must not skip its turn
 _HTTPS = 443
@@ -47,18 +51,39 @@ async def discover(scope: Scope, profiles: Profiles) -> tuple[Profile, ...]:
 
 
 async def assemble(profile: Profile, *, store: Store, sites: Sites, clock: Clock, looking: Looking) -> Group:
-    """The group behind a profile; a site's own facts are read once a day."""
+    """The group behind a profile; a site's own facts are read once a day.
+
+    An endpoint whose site is gone is no region any more; the others go on.
+    """
     row, _ = await read(store, watched_key(profile.id), Watched)
     known = {it.id.lower(): it for it in row.sites} if row else {}
     wanted = site_ids(profile)
     now = clock.now()
     old = row is None or row.sites_at is None or now - row.sites_at > timedelta(seconds=looking.sites_every)
     if old or any(it.lower() not in known for it in wanted):
-        facts = await asyncio.gather(*(sites.get_site(it) for it in wanted))
-        known = {asked.lower(): it for asked, it in zip(wanted, facts, strict=True)}
-        fresh = tuple(msgspec.structs.replace(it, id=asked) for asked, it in zip(wanted, facts, strict=True))
+        facts = await asyncio.gather(*(_site(it, sites) for it in wanted))
+        fresh = tuple(it for it in facts if it is not None)
+        known = {it.id.lower(): it for it in fresh}
         await _remember(store, profile.id, {}, fresh, now)
     return group(profile, known)
+
+
+async def _site(site_id: str, sites: Sites) -> Site | None:
+    """The site's facts under the id that the endpoint has for it, or None when there is no such site."""
+    try:
+        return msgspec.structs.replace(await sites.get_site(site_id), id=site_id)
+    except NotFound as error:
+        log.warning("an endpoint leads to a site that is gone: %s", error)
+        return None
+
+
+async def forget_sites(store: Store, profile_id: str) -> None:
+    """Read the sites' own facts anew next time: one of them turned out to be gone."""
+
+    def decide(row: Watched | None) -> Watched | None:
+        return row and msgspec.structs.replace(row, sites=(), sites_at=None)
+
+    await revise(store, watched_key(profile_id), Watched, decide)
 
 
 async def observe(
@@ -113,7 +138,9 @@ async def _ask(
     scep = before.scep if before else None
     monitor = of.profile.monitor
     port = monitor.port if monitor.protocol == "HTTPS" else _HTTPS
-    prove_every = looking.probe_every if prove else looking.prove_every
+    # A proof that failed is asked for again soon, or one bad answer would count for five minutes.
+    soon = prove or (scep is not None and not scep.ok)
+    prove_every = looking.probe_every if soon else looking.prove_every
     probing = _due(probe.at if probe else None, now, looking.probe_every)
     proving = bool(looking.scep_path) and _due(scep.at if scep else None, now, prove_every)
     async with asyncio.TaskGroup() as asking:

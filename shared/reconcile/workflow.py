@@ -7,14 +7,20 @@ from functools import partial
 
 import msgspec
 
+from shared.artifact_hosts import workflow as artifact_hosts
+from shared.artifact_hosts.model import Order, Watch, Work
+from shared.artifact_hosts.workflow import Tended
 from shared.errors import AppError, Conflict, NotFound
-from shared.groups.discover import site_ids
-from shared.groups.model import Group, Health, Profile
-from shared.groups.workflow import assemble, discover, observe
+from shared.groups.discover import row_name, site_ids
+from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
+from shared.groups.workflow import assemble, discover, forget_sites, observe
 from shared.ports import Ports
+from shared.reconcile import incidents
 from shared.settings import Settings
 from shared.settings_sync import ask, workflow
 from shared.settings_sync.model import Decision, Rollout
+from shared.settings_sync.ports import SettingsReads
+from shared.settings_sync.workflow import Eyes
 from shared.store import ATTEMPTS
 
 log = logging.getLogger(__name__)
@@ -30,27 +36,77 @@ class Round(msgspec.Struct, frozen=True):
     health: Mapping[str, Health]
     rollout: Rollout | None
     note: str = ""  # why settings were left alone
+    packages: Tended | None = None  # None: another instance is at them
 
 
 class Failure(msgspec.Struct, frozen=True):
     """A group whose round ended in an error; the next wake-up tries again."""
 
     group: str
-    error: AppError
+    error: Exception
 
 
-async def run(profile: Profile, ports: Ports, settings: Settings, *, doorbell: bool) -> Round:
-    """One round. `doorbell` says that somebody rang, so the settings are read whatever the row says."""
+class _Noting:
+    """Settings reads that remember what they read, so that one round reads a region once for all slices."""
+
+    def __init__(self, inner: SettingsReads) -> None:
+        self._inner = inner
+        self.seen: dict[str, RegionSettings] = {}  # by site id, lower case
+
+    async def get_settings(self, site_id: str) -> RegionSettings:
+        """As the port says."""
+        found = self.seen[site_id.lower()] = await self._inner.get_settings(site_id)
+        return found
+
+    async def list_references(self, site_id: str) -> tuple[ReferenceStatus, ...]:
+        """As the port says."""
+        return await self._inner.list_references(site_id)
+
+
+async def run(
+    profile: Profile, ports: Ports, settings: Settings, *, doorbell: bool, restarted: str = ""
+) -> Round:
+    """One round. `doorbell` says that somebody rang, so the settings are read whatever the row says.
+
+    `restarted` is the ARM id of a site that is said to have just restarted.
+    """
     group = await _assemble(profile, ports, settings)
     eyes = partial(
         observe, group, store=ports.store, probes=ports.probes, clock=ports.clock, looking=settings.looking
     )
-    health = await eyes()
-    if len(group.regions) < REGIONS:
-        note = f"{group.name} has {len(group.regions)} web apps behind it: nothing to keep in step"
-        return Round(group, health, None, note)
-    tools = settings_tools(ports, settings)
+    health, recent = await incidents.look(group, eyes, await eyes(), ports, settings)
+    reads = _Noting(ports.settings_reads)
+    synced: Round | AppError
+    try:
+        synced = await _keep_in_step(profile, group, eyes, health, reads, ports, settings, doorbell=doorbell)
+    except AppError as error:
+        synced = error  # raised when the packages were seen to: a dead host must not wait for it
+    tended = await _tend(group, eyes, reads, ports, settings, restarted=restarted)
+    if isinstance(synced, AppError):
+        rollout = await workflow.read_rollout(ports.store, group.id)
+        await incidents.heed(group, recent, rollout, tended, ports, settings)
+        raise synced
+    await incidents.heed(group, recent, synced.rollout, tended, ports, settings)
+    return msgspec.structs.replace(synced, packages=tended)
+
+
+async def _keep_in_step(
+    profile: Profile,
+    group: Group,
+    eyes: Eyes,
+    health: Mapping[str, Health],
+    reads: SettingsReads,
+    ports: Ports,
+    settings: Settings,
+    *,
+    doorbell: bool,
+) -> Round:
+    """The settings' part of a round."""
+    tools = msgspec.structs.replace(settings_tools(ports, settings), reads=reads)
     rollout = await workflow.read_rollout(ports.store, group.id)
+    if len(group.regions) < REGIONS and not (rollout and rollout.flight):  # what was begun is seen through
+        note = f"{group.name} has {len(group.regions)} web apps behind it: nothing to keep in step"
+        return Round(group, health, rollout, note)
     if not doorbell and not workflow.needs_look(rollout, settings.rules, ports.clock.now()):
         return Round(group, health, rollout, "nobody rang and no sweep is due")
     for again in range(ATTEMPTS, 0, -1):
@@ -61,7 +117,39 @@ async def run(profile: Profile, ports: Ports, settings: Settings, *, doorbell: b
             # Another instance saved its look first; it may have looked before what we were rung for.
             if again == 1:
                 raise
+        except NotFound:
+            await forget_sites(ports.store, profile.id)  # the next round asks which of them there are
+            raise
     return Round(group, health, rollout)
+
+
+async def _tend(
+    group: Group, eyes: Eyes, reads: _Noting, ports: Ports, settings: Settings, *, restarted: str
+) -> Tended | None:
+    """The packages' part of a round. What the settings' part read just now is not read again."""
+    if len(group.regions) < REGIONS:
+        row = await artifact_hosts.read_packages(ports.store, group.id)
+        if (
+            row is None or row.flight is None
+        ):  # a region that is alone can never be disturbed; nor is it watched
+            return None
+    seen = {it.name: reads.seen[at] for it in group.regions if (at := it.site_id.lower()) in reads.seen}
+    new = frozenset(it.name for it in group.regions if it.site_id.lower() == restarted.lower())
+    notes = artifact_hosts.Notes(settings=seen, restarted=new)
+    tools = package_tools(ports, settings)
+    try:
+        return await artifact_hosts.tend(group, eyes, tools, worker=ports.ids.new(), notes=notes)
+    except Conflict:
+        log.info("%s: another instance sees to the packages", group.name)
+        return None
+
+
+async def watch_packages(ports: Ports, settings: Settings) -> None:
+    """Check the package hosts that are due: once for all groups."""
+    try:
+        await artifact_hosts.watch(package_tools(ports, settings))
+    except AppError as error:
+        log.warning("the package hosts were not checked: %s", error)
 
 
 async def run_all(ports: Ports, settings: Settings) -> tuple[Round | Failure, ...]:
@@ -75,9 +163,14 @@ async def run_all(ports: Ports, settings: Settings) -> tuple[Round | Failure, ..
             except AppError as error:
                 log.warning("%s: this round failed: %s", profile.name, error)
                 return Failure(profile.name, error)
+            except Exception as error:  # a bug met in one group must not stop the others
+                log.exception("%s: this round failed, which nobody foresaw", profile.name)
+                return Failure(profile.name, error)
 
     profiles = await discover(settings.scope, ports.profiles)
-    return tuple(await asyncio.gather(*(one(it) for it in profiles)))
+    # Beside the groups, which decide by the checks of a minute ago: a host that hangs must not hold them up.
+    *rounds, _ = await asyncio.gather(*(one(it) for it in profiles), watch_packages(ports, settings))
+    return tuple(it for it in rounds if it is not None)
 
 
 async def profile_of_site(site_id: str, ports: Ports, settings: Settings) -> Profile | None:
@@ -115,11 +208,44 @@ async def show_plan(
     return group, rollout, decisions
 
 
+async def decision(id: str, ports: Ports, settings: Settings) -> tuple[Group, Rollout, str]:  # noqa: A002 -- its name
+    """The group and its rollout for a decision's id, `<group>.<fingerprint>`, with the fingerprint.
+
+    Raises:
+        NotFound: the id names no group of ours, or one that was never looked at.
+    """
+    name, _, fingerprint = id.rpartition(".")
+    for profile in await discover(settings.scope, ports.profiles):
+        if row_name(profile.id) == name:
+            rollout = await workflow.read_rollout(ports.store, profile.id)
+            if rollout is not None:
+                return await _assemble(profile, ports, settings), rollout, fingerprint
+    raise NotFound(f"there is no decision {id[:120]!r}; `counterpart status` shows what waits")
+
+
 async def settle(profile: Profile, asked: ask.Request, ports: Ports, settings: Settings) -> Round:
     """Take a person's word, then run a round so that it takes effect at once."""
     group = await _assemble(profile, ports, settings)
     await workflow.settle(group, asked, settings_tools(ports, settings))
     return await run(profile, ports, settings, doorbell=True)
+
+
+async def order(profile: Profile, asked: Order, ports: Ports, settings: Settings) -> Round:
+    """Take a person's order about packages, then run a round so that it begins at once."""
+    group = await _assemble(profile, ports, settings)
+    if asked.work is Work.RESTART and not asked.regions:
+        asked = msgspec.structs.replace(asked, regions=tuple(it.name for it in group.regions))
+    await artifact_hosts.order(group, asked, package_tools(ports, settings))
+    return await run(profile, ports, settings, doorbell=False)
+
+
+async def show_packages(
+    profile: Profile, ports: Ports, settings: Settings
+) -> tuple[Group, Tended, Mapping[str, Watch]]:
+    """What is known of a group's packages and of all hosts. Writes nothing about them."""
+    group = await _assemble(profile, ports, settings)
+    tended, seen = await artifact_hosts.look_only(group, package_tools(ports, settings))
+    return group, tended, seen
 
 
 async def _assemble(profile: Profile, ports: Ports, settings: Settings) -> Group:
@@ -139,4 +265,20 @@ def settings_tools(ports: Ports, settings: Settings) -> workflow.Tools:
         policy=settings.policy,
         secret=settings.secret,
         rules=settings.rules,
+    )
+
+
+def package_tools(ports: Ports, settings: Settings) -> artifact_hosts.Tools:
+    """What artifact_hosts uses of the outside world and the configuration."""
+    return artifact_hosts.Tools(
+        store=ports.store,
+        clock=ports.clock,
+        packages=ports.packages,
+        pages=ports.pages,
+        reads=ports.settings_reads,
+        writes=ports.settings_writes,
+        control=ports.control,
+        copies=ports.copies,
+        catalogue=settings.packages,
+        rules=settings.package_rules,
     )

@@ -8,6 +8,8 @@ import msgspec
 
 from shared.errors import IllegalTransition, NotFound, StalePlan, UnsafePlan
 from shared.settings_sync.model import Decision, Plan, Rollout, Verdict, VerdictKind
+from shared.settings_sync.plan import LIFTED
+from shared.settings_sync.spelling import canonical
 
 
 class Ask(StrEnum):
@@ -74,18 +76,40 @@ def verdicts(
     )
 
 
+def joined(earlier: Iterable[Verdict], said: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts that hold after new ones.
+
+    A word on the direction (a side, or apart) replaces all that was said of the key. Any other leaves it: who
+    approves a side that was taken does not take the choice of the side back.
+    """
+    new = tuple(said)
+    by_key = {it.key: it for it in new}
+    kept = (it for it in earlier if it.key not in by_key or _stands_beside(it, by_key[it.key]))
+    return (*kept, *new)
+
+
+def _stands_beside(earlier: Verdict, new: Verdict) -> bool:
+    directs = new.kind in {VerdictKind.TAKE, VerdictKind.REJECT}
+    return not directs and earlier.kind is not new.kind and earlier.state == new.state
+
+
 def _chosen(request: Request, rollout: Rollout, plan: Plan) -> tuple[Decision, ...]:
-    candidates = {it.key: it for it in _open(request.ask, rollout, plan)}
-    unknown = [key for key in request.keys if key not in candidates]
-    if unknown:
-        raise NotFound(f"the plan has nothing to {request.ask} in {', '.join(unknown)}")
-    chosen = tuple(candidates[key] for key in request.keys) or tuple(candidates.values())
-    if not chosen:
-        hint = "; conflicts need a side: counterpart resolve" if plan.refusals else ""
+    candidates = {_fold(it.key): it for it in _open(request.ask, rollout, plan)}
+    if not candidates:
+        hint = "".join(f"; {it.rule}: {it.way_out}" for it in plan.refusals)
         raise IllegalTransition(
             f"there is nothing to {request.ask} while the rollout is {rollout.state}{hint}"
         )
-    return chosen
+    unknown = [key for key in request.keys if _fold(key) not in candidates]
+    if unknown:
+        raise NotFound(f"the plan has nothing to {request.ask} in {', '.join(unknown)}")
+    asked = {_fold(key) for key in request.keys} or candidates.keys()
+    return tuple(it for fold, it in candidates.items() if fold in asked)
+
+
+def _fold(key: str) -> str:
+    """A key as people may write it: in the spelling of either platform, in any case."""
+    return canonical(key).lower()
 
 
 def _open(ask: Ask, rollout: Rollout, plan: Plan) -> tuple[Decision, ...]:
@@ -94,7 +118,7 @@ def _open(ask: Ask, rollout: Rollout, plan: Plan) -> tuple[Decision, ...]:
         return ()
     match ask:
         case Ask.APPROVE:
-            return plan.changes if plan.refusals else ()
+            return plan.changes if any(it.rule in LIFTED for it in plan.refusals) else ()
         case Ask.REVERT | Ask.FORCE:
             return plan.changes
         case Ask.TAKE | Ask.REJECT:

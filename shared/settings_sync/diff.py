@@ -23,6 +23,7 @@ def side(
 
     `known` are keys already in use, so that regions which differ in capitals only still agree about keys.
     """
+    known = tuple(known)
     names = by_key(settings.app, known=known)
     entries: dict[str, Entry] = {}
     local: list[str] = []
@@ -32,14 +33,32 @@ def side(
             local.append(key)
         else:
             entries[key] = _entry(key, name, settings.app[name], rule, region, secret)
-    for name, string in settings.connections.items():
-        key = CONNECTION + name
+    strings, doubled = _connections(settings.connections, known)
+    for key, name in strings.items():
         if policy.rule_for(key).key_class is KeyClass.LOCAL:
             local.append(key)
         else:
-            entries[key] = Entry(name, secret.connection(key, string))
-    ambiguous = tuple(key for key in names.ambiguous if policy.rule_for(key).key_class is not KeyClass.LOCAL)
+            entries[key] = Entry(name, secret.connection(key, settings.connections[name]))
+    ambiguous = tuple(
+        key for key in (*names.ambiguous, *doubled) if policy.rule_for(key).key_class is not KeyClass.LOCAL
+    )
     return Side(region=region, entries=entries, local=tuple(sorted(local)), ambiguous=ambiguous)
+
+
+def _connections(names: Iterable[str], known: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The key of every connection string with its name, and the keys that are there in two capitalisations.
+
+    Names are compared without case, as apps read them; unlike settings' they are spelled alike on both platforms.
+    """
+    spelled = {key.lower(): key for key in known if key.startswith(CONNECTION)}
+    by_fold: dict[str, list[str]] = {}
+    for name in sorted(names):
+        by_fold.setdefault(CONNECTION + name.lower(), []).append(name)
+    keys = {fold: spelled.get(fold, CONNECTION + found[0]) for fold, found in by_fold.items()}
+    return (
+        {keys[fold]: found[0] for fold, found in by_fold.items() if len(found) == 1},
+        tuple(keys[fold] for fold, found in by_fold.items() if len(found) > 1),
+    )
 
 
 def _entry(key: str, name: str, value: Value, rule: Rule, region: Region, secret: FingerprintKey) -> Entry:

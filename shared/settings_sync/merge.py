@@ -26,7 +26,8 @@ def merge(
     ordered = sorted(sides, key=lambda it: it.region.name)
     open_keys = frozenset(undecided)
     ours = {(it.region, it.key, it.print): it.old for it in written}
-    said = {(it.key, it.state): it for it in verdicts}  # the last word counts
+    directions = (it for it in verdicts if it.kind in {VerdictKind.TAKE, VerdictKind.REJECT})
+    said = {(it.key, it.state): it for it in directions}  # the last word counts
     local = {key for it in ordered for key in it.local}
     keys = {key for it in ordered for key in it.entries} | set(baseline)
     decisions = [_keep_local(key, ordered) for key in sorted(local)]
@@ -36,12 +37,11 @@ def merge(
         # Our own write must not make a person's word on this key void before the last region has it.
         before = {name: ours.get((name, key, print_), print_) for name, print_ in prints.items()}
         state = digest(key, base, sorted(before.items(), key=lambda it: it[0]), key in open_keys)
-        if len(set(prints.values())) == 1:
+        if len(set(prints.values())) <= 1:
             decisions.append(_decision(key, Action.AGREE, "the same in every region", state))
         elif verdict := said.get((key, state)):
-            decisions.append(
-                _by_verdict(verdict, prints, _merge_key(key, base, prints, ours, state, open_keys))
-            )
+            otherwise = _merge_key(key, base, prints, ours, state, open_keys)
+            decisions.append(_by_verdict(verdict, prints, otherwise))
         else:
             decisions.append(_merge_key(key, base, prints, ours, state, open_keys))
     return tuple(decisions)
@@ -79,6 +79,9 @@ def _merge_key(
     moved = {
         name: print_ for name, print_ in prints.items() if print_ != base and (name, key, print_) not in ours
     }
+    if not moved and base not in prints.values():
+        left = f"we wrote it differently in {' and '.join(prints)}, and the region it came from is gone"
+        return _decision(key, Action.CONFLICT, left, state)
     if not moved:  # what we wrote is ahead of its source, which took its change back
         return _take(key, base, prints, "the change was taken back where it was made", state)
     if len(set(moved.values())) > 1:

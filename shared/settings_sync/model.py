@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from shared.groups.model import Region
+from shared.groups.soak import Start
 
 type Print = str | None  # a value's fingerprint; None stands for "not set"
 
@@ -128,14 +129,6 @@ class Phase(StrEnum):
     UNDOING = "undoing"  # the old values are being put back
 
 
-class Start(StrEnum):
-    """How a flight's target was before the write; afterwards it must be no worse."""
-
-    HEALTHY = "healthy"
-    ANSWERING = "answering"  # its probe answered, but it was no refuge (out of DNS, say)
-    SILENT = "silent"
-
-
 class Planned(msgspec.Struct, frozen=True):
     """One key of a flight: what the target had, and what it is to have."""
 
@@ -155,7 +148,7 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: datetime
     worker: str
     worker_until: datetime  # until then only `worker` acts on a CLAIMED or UNDOING flight
-    start: Start
+    start: Start  # how the target was before the write
     written_at: datetime | None = None
     put_back_at: datetime | None = None
 
@@ -180,6 +173,7 @@ class Footprint(msgspec.Struct, frozen=True):
     region: str
     digest: str
     at: datetime
+    site: str = ""  # a digest of the id: an endpoint led to another site is another region
 
 
 class Happening(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ class Patch(msgspec.Struct, frozen=True):
 def forward(
     keys: Sequence[Planned], source: Side, target: Side, source_settings: RegionSettings, policy: Policy
 ) -> Patch:
-    """The changes that give the target the source's values.
+    """The changes that give the target the source's values, where it does not have them yet.
 
     Raises:
         UnsafePlan: a value cannot be said in the target.
@@ -34,22 +34,29 @@ def forward(
     app: dict[str, Value | None] = {}
     connections: dict[str, ConnectionString | None] = {}
     for it in keys:
+        if target.print_of(it.key) == it.new:
+            continue
+        name = _target_name(it, source, target)
         if it.key.startswith(CONNECTION):
-            name = it.key.removeprefix(CONNECTION)
-            connections[name] = None if it.new is None else source_settings.connections[name]
-        elif it.new is None:
-            app[target.entries[it.key].name] = None
+            strings = source_settings.connections
+            connections[name] = None if it.new is None else strings[source.entries[it.key].name]
         else:
-            app[_target_name(it.key, source, target)] = _target_value(
-                it.key, source, target, source_settings, policy
+            app[name] = (
+                None if it.new is None else _target_value(it.key, source, target, source_settings, policy)
             )
     return Patch(app, connections)
 
 
-def _target_name(key: str, source: Side, target: Side) -> str:
-    name = spelling(key, source, target)
+def _target_name(planned: Planned, source: Side, target: Side) -> str:
+    """What the target calls the key, or is to call it."""
+    own = target.entries.get(planned.key)
+    if own is not None:
+        return own.name
+    if planned.key.startswith(CONNECTION):
+        return source.entries[planned.key].name
+    name = spelling(planned.key, source, target)
     if isinstance(name, Untranslatable):
-        raise UnsafePlan(f"{key}: {name.reason}")
+        raise UnsafePlan(f"{planned.key}: {name.reason}")
     return name
 
 
@@ -85,33 +92,28 @@ class _Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What lies in Key Vault: old values by canonical key and by the site's own name."""
 
     app: tuple[tuple[str, str, str | None], ...]  # key, name, old value
-    connections: tuple[tuple[str, str | None, str], ...]  # name, old value, type
+    connections: tuple[tuple[str, str, str | None, str], ...]  # key, name, old value, type
 
 
-def copied(
-    patch: Patch, settings: RegionSettings, keys: Sequence[Planned], names: Mapping[str, str]
-) -> Value:
-    """The old values of everything that the patch changes, as one secret. `names` is key -> name in the patch."""
-    app = tuple(
-        (key, name, old.reveal() if (old := settings.app.get(name)) is not None else None)
-        for key, name in sorted(names.items())
-    )
-    strings = tuple(_old_string(name, settings.connections.get(name)) for name in sorted(patch.connections))
-    assert len(app) + len(strings) == len(keys)  # noqa: S101 -- a copy with a hole would be no way back
-    return Value(msgspec.json.encode(_Copy(app, strings)).decode())
+def copied(keys: Sequence[Planned], source: Side, target: Side, settings: RegionSettings) -> Value:
+    """The target's old values of every planned key, as one secret. `target` and `settings` are from before the write.
 
-
-def _old_string(name: str, old: ConnectionString | None) -> tuple[str, str | None, str]:
-    return (name, old.value.reveal(), old.type) if old else (name, None, "")
-
-
-def names_of(keys: Sequence[Planned], source: Side, target: Side) -> dict[str, str]:
-    """Canonical key -> the name in the target, for the app settings among the keys."""
-    return {
-        it.key: target.entries[it.key].name if it.new is None else _target_name(it.key, source, target)
-        for it in keys
-        if not it.key.startswith(CONNECTION)
-    }
+    Raises:
+        UnsafePlan: a key cannot be said in the target.
+    """
+    app: list[tuple[str, str, str | None]] = []
+    strings: list[tuple[str, str, str | None, str]] = []
+    for it in keys:
+        name = _target_name(it, source, target)
+        if it.key.startswith(CONNECTION):
+            string = settings.connections.get(name)
+            strings.append(
+                (it.key, name, string.value.reveal(), string.type) if string else (it.key, name, None, "")
+            )
+        else:
+            value = settings.app.get(name)
+            app.append((it.key, name, value.reveal() if value is not None else None))
+    return Value(msgspec.json.encode(_Copy(tuple(app), tuple(strings))).decode())
 
 
 def backward(copy: Value, keys: Sequence[Planned], target: Side) -> Patch:
@@ -127,10 +129,20 @@ def backward(copy: Value, keys: Sequence[Planned], target: Side) -> Patch:
         raise StalePlan(f"the vault copy cannot be read ({type(error).__name__})") from None
     ours = {it.key for it in keys if target.print_of(it.key) == it.new}
     return Patch(
-        app={name: None if text is None else Value(text) for key, name, text in old.app if key in ours},
+        app={
+            _name_now(key, name, target): None if text is None else Value(text)
+            for key, name, text in old.app
+            if key in ours
+        },
         connections={
-            name: None if text is None else ConnectionString(Value(text), kind)
-            for name, text, kind in old.connections
-            if CONNECTION + name in ours
+            _name_now(key, name, target): None if text is None else ConnectionString(Value(text), kind)
+            for key, name, text, kind in old.connections
+            if key in ours
         },
     )
+
+
+def _name_now(key: str, name: str, target: Side) -> str:
+    """What the target calls the key now, if it has it; somebody may have respelled it since the copy was made."""
+    own = target.entries.get(key)
+    return own.name if own else name

@@ -2,13 +2,17 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from shared.errors import UnsafePlan
 from shared.settings_sync.diff import CONNECTION
 from shared.settings_sync.fingerprint import digest
 from shared.settings_sync.model import Action, Decision, Plan, Refusal, Side, Verdict, VerdictKind, counted
-from shared.settings_sync.policy import KeyClass, Policy
+from shared.settings_sync.policy import KeyClass, Policy, concrete
 from shared.settings_sync.spelling import Untranslatable, spell
 
 BRAKE_FROM = 10  # keys; below this a share says little
+LIFTED = frozenset(
+    {"identity", "brake", "undone"}
+)  # the rules that an approval lifts; no word lifts the others
 BRAKE_SHARE = 0.30  # octoDNS stops at the same share of a zone's records
 
 _APPROVE = "look at the difference, then: counterpart apply --fingerprint {fingerprint}"
@@ -23,7 +27,11 @@ def plan(
     verdicts: Iterable[Verdict] = (),
     undone: Collection[str] = (),
 ) -> Plan:
-    """Put the decisions under a fingerprint and let the plan refuse itself where a rule says so."""
+    """Put the decisions under a fingerprint and let the plan refuse itself where a rule says so.
+
+    `undone` are states of keys whose rollout was undone. An earlier approval does not count for them: the caller
+    takes a state out of `undone` when a person says so.
+    """
     told = tuple(it for it in decisions if it.action not in {Action.AGREE, Action.KEEP_LOCAL})
     # The fingerprint stands for what was seen and what would be done, so that an approval fits nothing else.
     print_ = digest([(it.key, it.action, it.state, it.sources, it.targets) for it in told])
@@ -39,9 +47,9 @@ def plan(
         *_ambiguous(sides),
         *_conflicts(told),
         *_identity(unapproved, policy),
-        *_undone(unapproved, undone),
+        *_undone(changes, undone),
         *_brake(unapproved, changes, total),
-        *_cannot_travel(changes, sides),
+        *_cannot_travel(changes, sides, policy),
     )
     return Plan(
         fingerprint=print_,
@@ -66,7 +74,7 @@ def _ambiguous(sides: Sequence[Side]) -> Iterable[Refusal]:
         yield Refusal(
             rule="ambiguous",
             keys=keys,
-            text=f"spelled in two ways within {', '.join(spelled)}, so that which one counts is a guess: {counted(len(keys))}",
+            text=f"spelled in two ways within {', '.join(spelled)}, which counts is a guess: {counted(len(keys))}",
             way_out="remove one of the two spellings in that region",
         )
 
@@ -102,8 +110,8 @@ def _identity(unapproved: Sequence[Decision], policy: Policy) -> Iterable[Refusa
         )
 
 
-def _undone(unapproved: Sequence[Decision], undone: Collection[str]) -> Iterable[Refusal]:
-    keys = tuple(it.key for it in unapproved if it.state in undone)
+def _undone(changes: Sequence[Decision], undone: Collection[str]) -> Iterable[Refusal]:
+    keys = tuple(it.key for it in changes if it.state in undone)
     if keys:
         yield Refusal(
             rule="undone",
@@ -124,10 +132,10 @@ def _brake(unapproved: Sequence[Decision], changes: Sequence[Decision], total: i
         )
 
 
-def _cannot_travel(changes: Sequence[Decision], sides: Sequence[Side]) -> Iterable[Refusal]:
+def _cannot_travel(changes: Sequence[Decision], sides: Sequence[Side], policy: Policy) -> Iterable[Refusal]:
     by_region = {it.region.name: it for it in sides}
     for it in changes:
-        problems = {problem for target in it.targets if (problem := _obstacle(it, by_region, target))}
+        problems = {problem for target in it.targets if (problem := _obstacle(it, by_region, target, policy))}
         for problem in sorted(problems):
             yield Refusal(
                 rule="cannot-travel",
@@ -137,17 +145,29 @@ def _cannot_travel(changes: Sequence[Decision], sides: Sequence[Side]) -> Iterab
             )
 
 
-def _obstacle(decision: Decision, by_region: Mapping[str, Side], target: str) -> str:
-    """Why this key cannot be written to that region, or nothing."""
+def _obstacle(decision: Decision, by_region: Mapping[str, Side], target: str, policy: Policy) -> str:
+    """Why this key cannot be written to that region from every region that it may be taken from, or nothing."""
     if decision.action is Action.DELETE:
         return ""
-    source = by_region[decision.sources[0]]
-    entry = source.entries[decision.key]
+    sources = (by_region[name] for name in decision.sources)
+    return next(
+        (it for source in sources if (it := _between(decision.key, source, by_region[target], policy))), ""
+    )
+
+
+def _between(key: str, source: Side, target: Side, policy: Policy) -> str:
+    entry = source.entries[key]
     if not entry.fits:
         return f"the value in {source.region.name} does not fit the policy's template, so it cannot be translated"
-    if decision.key.startswith(CONNECTION):
+    rule = policy.rule_for(key)
+    if rule.key_class is KeyClass.TRANSLATED:
+        try:
+            concrete(("",) * rule.template.count("*"), rule.template, target.region)
+        except UnsafePlan as error:
+            return str(error)
+    if key.startswith(CONNECTION):
         return ""
-    name = spelling(decision.key, source, by_region[target])
+    name = spelling(key, source, target)
     return name.reason if isinstance(name, Untranslatable) else ""
 
 

@@ -4,7 +4,7 @@
 and does what the step says. Nothing here reads a clock or the world.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from shared.errors import IllegalTransition
 from shared.groups.model import Health
 from shared.groups.model import State as HealthState
+from shared.groups.soak import Start, came_back, start_of
 from shared.settings_sync.diff import footprint
 from shared.settings_sync.fingerprint import digest
 from shared.settings_sync.merge import merge
@@ -24,9 +25,9 @@ from shared.settings_sync.model import (
     Phase,
     Plan,
     Planned,
+    Print,
     Rollout,
     Side,
-    Start,
     State,
     Verdict,
     VerdictKind,
@@ -36,6 +37,7 @@ from shared.settings_sync.model import (
 from shared.settings_sync.plan import plan
 from shared.settings_sync.policy import Policy
 
+MANY = 2  # regions; with fewer there is nothing to keep in step
 HISTORY = 50  # lines of a rollout's history that are kept
 
 SENTENCES: dict[State, str] = {
@@ -71,7 +73,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def permit(self) -> timedelta:
         """The longest that one write and its verification can take."""
-        return timedelta(seconds=self.claim + self.verify_deadline + self.claim)
+        return timedelta(seconds=2 * self.claim + self.verify_deadline)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,12 +142,14 @@ def enter(rollout: Rollout, state: State, reason: str, now: datetime) -> Rollout
     if state is rollout.state and reason == rollout.reason:
         return rollout
     line = Happening(now, state, reason)
+    # What is tried every minute and refused would otherwise fill the history with two lines by turns.
+    told = any(it.state is state and it.text == reason for it in rollout.history[-2:])
     return msgspec.structs.replace(
         rollout,
         state=state,
         since=now if state is not rollout.state else rollout.since,
         reason=reason,
-        history=(*rollout.history, line)[-HISTORY:],
+        history=rollout.history if told else (*rollout.history, line)[-HISTORY:],
     )
 
 
@@ -173,6 +177,7 @@ def look(
     rollout: Rollout, sides: Sequence[Side], policy: Policy, now: datetime
 ) -> tuple[Rollout, tuple[Decision, ...]]:
     """Take in the regions' settings: footprints, agreement, and the plan. Returns the row and the decisions."""
+    rollout = _join(rollout, sides)
     decisions = merge(
         sides,
         baseline=dict(rollout.baseline),
@@ -180,15 +185,17 @@ def look(
         written=rollout.written,
         verdicts=rollout.verdicts,
     )
+    # With one region there is nothing to say of any key, so what was said is kept for when the others are back.
+    alone = len(sides) < MANY
     states = {it.state for it in decisions}
     settled = _settle(rollout, sides, decisions)
     plan_ = plan(decisions, sides, policy=policy, verdicts=rollout.verdicts, undone=rollout.undone)
     return (
         msgspec.structs.replace(
             settled,
-            footprints=tuple(_footprint(rollout, it, now) for it in sides),
-            verdicts=tuple(it for it in rollout.verdicts if it.state in states),
-            undone=tuple(it for it in rollout.undone if it in states),
+            footprints=_footprints(rollout, sides, now),
+            verdicts=tuple(it for it in rollout.verdicts if alone or it.state in states),
+            undone=tuple(it for it in rollout.undone if alone or it in states),
             plan=plan_,
             looked_at=now,
         ),
@@ -196,14 +203,53 @@ def look(
     )
 
 
+def _join(rollout: Rollout, sides: Sequence[Side]) -> Rollout:
+    """A region that was not there at the last look has no past with the others: where it differs is undecided."""
+    known = {it.region: it.site for it in rollout.footprints}
+    joined = [it for it in sides if known.get(it.region.name) not in {"", _site(it)}]
+    if not known or not joined or len(sides) < MANY:
+        return rollout
+    names = {it.region.name for it in joined}
+    baseline = dict(rollout.baseline)
+    keys = {key for it in sides for key in it.entries} | baseline.keys()
+
+    def usual(key: str) -> set[Print]:
+        return {baseline.get(key), *(it.print_of(key) for it in sides if it.region.name not in names)}
+
+    strange = {
+        key
+        for key in keys - {key for it in sides for key in it.local}
+        if any(it.print_of(key) not in usual(key) for it in joined)
+    }
+    return msgspec.structs.replace(
+        rollout,
+        undecided=tuple(sorted({*rollout.undecided, *strange})),
+        written=tuple(it for it in rollout.written if it.region not in names),
+    )
+
+
+def _footprints(rollout: Rollout, sides: Sequence[Side], now: datetime) -> tuple[Footprint, ...]:
+    """A region that is alone stays known to the one that comes back to it."""
+    seen = tuple(_footprint(rollout, it, now) for it in sides)
+    names = {it.region for it in seen}
+    gone = () if len(sides) >= MANY else tuple(it for it in rollout.footprints if it.region not in names)
+    return (*seen, *gone)
+
+
 def _footprint(rollout: Rollout, side: Side, now: datetime) -> Footprint:
-    print_ = footprint(side)
-    known = next((it for it in rollout.footprints if it.region == side.region.name), None)
-    return known if known and known.digest == print_ else Footprint(side.region.name, print_, now)
+    new = Footprint(side.region.name, footprint(side), now, _site(side))
+    known = next((it for it in rollout.footprints if it.region == new.region), None)
+    return known if known and (known.digest, known.site) == (new.digest, new.site) else new
+
+
+def _site(side: Side) -> str:
+    return digest(side.region.site_id.lower())
 
 
 def _settle(rollout: Rollout, sides: Sequence[Side], decisions: Sequence[Decision]) -> Rollout:
     """Keys in which all regions agree, and which are not being verified, become the baseline."""
+    if len(sides) < MANY:  # one region agrees with itself; that says nothing
+        return rollout
     flying = {it.key for it in rollout.flight.keys} if rollout.flight else set()
     agreed = {it.key for it in decisions if it.action is Action.AGREE} - flying
     local = {it.key for it in decisions if it.action is Action.KEEP_LOCAL}
@@ -218,8 +264,21 @@ def _settle(rollout: Rollout, sides: Sequence[Side], decisions: Sequence[Decisio
         rollout,
         baseline=_baseline(baseline),
         undecided=tuple(key for key in rollout.undecided if key not in agreed and key not in local),
-        written=tuple(it for it in rollout.written if it.key not in agreed),
+        written=_still_ours(rollout, sides, agreed),
     )
+
+
+def _still_ours(rollout: Rollout, sides: Sequence[Side], agreed: Collection[str]) -> tuple[Written, ...]:
+    """What we wrote, while it is there and not yet everywhere; in a flight's target also what it may go back to."""
+    by_region = {it.region.name: it for it in sides}
+    flight = rollout.flight
+    flying = {(flight.target, it.key) for it in flight.keys} if flight else set()
+
+    def stands(it: Written) -> bool:
+        there = it.region in by_region and by_region[it.region].print_of(it.key) == it.print
+        return it.key not in agreed and (there or (it.region, it.key) in flying)
+
+    return tuple(it for it in rollout.written if stands(it))
 
 
 def _baseline(prints: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -239,6 +298,9 @@ def turn(rollout: Rollout, view: View, rules: Rules) -> Turn:
 def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
     plan_ = rollout.plan
     assert plan_ is not None, "look comes before turn"  # noqa: S101 -- an internal order, not input
+    if len(view.sides) < MANY:
+        left = ", ".join(it.region.name for it in view.sides) or "no region"
+        return _rest(rollout, State.CONVERGED, f"only {left} is left: nothing to keep in step", view)
     if plan_.refusals:
         return _rest(rollout, State.HELD, "; ".join(it.text for it in plan_.refusals), view)
     if not plan_.changes:
@@ -254,23 +316,25 @@ class _Set(msgspec.Struct, frozen=True):
     source: str
     changed_at: datetime
     decisions: tuple[Decision, ...]
+    forced: bool  # a person waived the soak
 
 
 def _oldest_set(rollout: Rollout, plan_: Plan) -> _Set:
-    """Changes of different regions travel in turn, the one that has stood longest first."""
+    """Changes of different regions travel in turn, the one that has stood longest first; forced ones before all."""
     stood = {it.region: (it.at, it.region) for it in rollout.footprints}
-    source_of = {it.key: min(it.sources, key=lambda name: stood[name]) for it in plan_.changes}
+    forced = _said(rollout, plan_.changes, VerdictKind.FORCE)
+    changes = forced or plan_.changes
+    source_of = {it.key: min(it.sources, key=lambda name: stood[name]) for it in changes}
     source = min(set(source_of.values()), key=lambda name: stood[name])
-    chosen = tuple(it for it in plan_.changes if source_of[it.key] == source)
-    return _Set(source, stood[source][0], chosen)
+    chosen = tuple(it for it in changes if source_of[it.key] == source)
+    return _Set(source, stood[source][0], chosen, bool(forced))
 
 
 def _travel(rollout: Rollout, plan_: Plan, view: View, rules: Rules) -> Turn:
     set_ = _oldest_set(rollout, plan_)
     keys = counted(len(set_.decisions))
-    forced = _all_said(rollout, set_.decisions, VerdictKind.FORCE)
-    if forced or soaked(set_.source, set_.changed_at, view.health, view.now, rules):
-        return _claim(rollout, set_, view, rules, forced=forced)
+    if set_.forced or soaked(set_.source, set_.changed_at, view.health, view.now, rules):
+        return _claim(rollout, set_, view, rules)
     health = view.health.get(set_.source)
     if health is not None and health.state is HealthState.HEALTHY:
         until = max(set_.changed_at, health.since) + timedelta(seconds=rules.soak)
@@ -281,28 +345,37 @@ def _travel(rollout: Rollout, plan_: Plan, view: View, rules: Rules) -> Turn:
     if view.now >= deadline:
         reason = f"{keys} changed in {set_.source}, which is not healthy since: {why}"
         contained = enter(rollout, State.CONTAINED, reason, view.now)
-        return _revert(contained, set_, view) if rules.revert_bad_changes else Turn(contained, Rest())
+        taken = _said(rollout, set_.decisions, VerdictKind.TAKE)
+        bad = tuple(it for it in set_.decisions if it not in taken)
+        if rules.revert_bad_changes and bad:
+            return _revert(contained, set_.source, bad, view)
+        return Turn(contained, Rest())
     reason = (
         f"{keys} changed in {set_.source}, which is not healthy: {why}; given until {deadline:%H:%M:%S} UTC"
     )
     return _rest(rollout, State.SOAKING, reason, view)
 
 
-def _revert(rollout: Rollout, set_: _Set, view: View) -> Turn:
-    """The policy's own word: what the peer has is right."""
+def _revert(rollout: Rollout, source: str, bad: Sequence[Decision], view: View) -> Turn:
+    """The policy's own word: what the peer has is right. Said once of a change; a side that was taken stays taken."""
     verdicts = tuple(
         Verdict(
             key=it.key,
             state=it.state,
             kind=VerdictKind.TAKE,
-            side=min(it.targets),
+            side=min(it.targets, key=lambda name: (not _healthy(name, view), name)),
             by="the policy on_bad_change",
-            reason=f"{set_.source} was not healthy with its change",
+            reason=f"{source} was not healthy with its change",
             at=view.now,
         )
-        for it in set_.decisions
+        for it in bad
     )
     return Turn(msgspec.structs.replace(rollout, verdicts=(*rollout.verdicts, *verdicts)), Again())
+
+
+def _healthy(region: str, view: View) -> bool:
+    health = view.health.get(region)
+    return health is not None and health.state is HealthState.HEALTHY
 
 
 def soaked(
@@ -317,7 +390,7 @@ def soaked(
     return seen.at - max(changed_at, seen.since) >= soak or (not soak and now >= changed_at)
 
 
-def _claim(rollout: Rollout, set_: _Set, view: View, rules: Rules, *, forced: bool) -> Turn:
+def _claim(rollout: Rollout, set_: _Set, view: View, rules: Rules) -> Turn:
     """Claim the write to the next region for this worker."""
     target = min({name for it in set_.decisions for name in it.targets})
     sides = {it.region.name: it for it in view.sides}
@@ -335,36 +408,38 @@ def _claim(rollout: Rollout, set_: _Set, view: View, rules: Rules, *, forced: bo
         claimed_at=view.now,
         worker=view.worker,
         worker_until=view.now + timedelta(seconds=rules.claim),
-        start=_start(view.health.get(target)),
+        start=start_of(view.health.get(target)),
     )
-    ours = {(target, it.key) for it in planned}
-    written = (
-        *(it for it in rollout.written if (it.region, it.key) not in ours),
-        *(Written(target, it.key, it.new, it.old) for it in planned),
+    # What lies there may be ours too, from an earlier write: then it stays so, in case this one is not made, and
+    # what counts as the region's own stays what it was before both.
+    before = {(it.region, it.key, it.print): it.old for it in rollout.written}
+    new = tuple(
+        Written(target, it.key, it.new, before.get((target, it.key, it.old), it.old)) for it in planned
     )
+    named = {(it.region, it.key, it.print) for it in new}
+    written = (*(it for it in rollout.written if (it.region, it.key, it.print) not in named), *new)
     reason = f"{counted(len(planned))} from {set_.source} to {target}"
     claimed = msgspec.structs.replace(
         enter(rollout, State.WRITING, reason, view.now), flight=flight, written=written
     )
-    return Turn(claimed, Write(flight, forced=forced))
-
-
-def _start(health: Health | None) -> Start:
-    if health is not None and health.state is HealthState.HEALTHY:
-        return Start.HEALTHY
-    answered = health is not None and health.probe is not None and health.probe.ok
-    return Start.ANSWERING if answered else Start.SILENT
+    return Turn(claimed, Write(flight, forced=set_.forced))
 
 
 def unclaim(rollout: Rollout, reason: str, now: datetime) -> Rollout:
     """Take the claim back: the write was not made. The row waits in WRITING and says why."""
     flight = rollout.flight
     assert flight is not None, "there is a claim to take back"  # noqa: S101 -- an internal order, not input
-    ours = {(flight.target, it.key) for it in flight.keys}
     return msgspec.structs.replace(
-        enter(rollout, State.WRITING, reason, now),
-        flight=None,
-        written=tuple(it for it in rollout.written if (it.region, it.key) not in ours),
+        _disown(enter(rollout, State.WRITING, reason, now), flight, flight.keys), flight=None
+    )
+
+
+def _disown(rollout: Rollout, flight: Flight, keys: Sequence[Planned]) -> Rollout:
+    """These keys of the flight are not in its target by our doing (any more)."""
+    gone = {(flight.target, it.key, it.new) for it in keys}
+    return msgspec.structs.replace(
+        rollout,
+        written=tuple(it for it in rollout.written if (it.region, it.key, it.print) not in gone),
     )
 
 
@@ -388,8 +463,17 @@ def put_back(rollout: Rollout, now: datetime) -> Rollout:
     return msgspec.structs.replace(rollout, flight=msgspec.structs.replace(flight, put_back_at=now))
 
 
-def stale(flight: Flight, sides: Sequence[Side]) -> str:
-    """Why the claimed plan no longer fits what the two regions have, or nothing."""
+def lost(rollout: Rollout, reason: str, now: datetime) -> Rollout:
+    """There is no way back for the flight's target: its old values are gone. What is there now counts."""
+    return msgspec.structs.replace(enter(rollout, rollout.state, reason, now), flight=None)
+
+
+def stale(flight: Flight, sides: Sequence[Side], *, resumed: bool = False) -> str:
+    """Why the claimed plan no longer fits what the two regions have, or nothing.
+
+    `resumed`: a first part may have been written already. Otherwise a value like ours in the target is somebody
+    else's, and none of ours to put back.
+    """
     by_region = {it.region.name: it for it in sides}
     source, target = by_region.get(flight.source), by_region.get(flight.target)
     if source is None or target is None:
@@ -397,7 +481,7 @@ def stale(flight: Flight, sides: Sequence[Side]) -> str:
     for it in flight.keys:
         if source.print_of(it.key) != it.new:
             return f"{it.key} changed in {flight.source} meanwhile"
-        if target.print_of(it.key) not in {it.old, it.new}:
+        if target.print_of(it.key) != it.old and not (resumed and target.print_of(it.key) == it.new):
             return f"{it.key} changed in {flight.target} meanwhile"
     return ""
 
@@ -434,13 +518,15 @@ def _claimed(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules: R
     """A claim that is still open: its worker is at it, or died before or after the write."""
     if flight.worker != view.worker and view.now < flight.worker_until:
         return Turn(rollout, Rest())
-    if fate.moved and not fate.new:
-        somebody = f"{flight.target} was changed by somebody else before it was written"
-        return _close(_give_up(rollout, flight, flight.keys, view, retry=True), flight, view, somebody)
     outdated = tuple(it for it in fate.old if _outdated(it, flight, view))
-    if outdated and not fate.new:
-        taken_back = f"{flight.source} changed before {flight.target} was written"
-        return _close(_give_up(rollout, flight, flight.keys, view, retry=True), flight, view, taken_back)
+    if not fate.new:
+        # Nothing is there of ours. What would be written is decided anew, with the soak and all the rules.
+        why = f"{flight.target} was not written"
+        if fate.moved:
+            why = f"{flight.target} was changed by somebody else before it was written"
+        elif outdated:
+            why = f"{flight.source} changed before {flight.target} was written"
+        return _close(_give_up(rollout, flight, flight.keys, view, retry=True), flight, view, why)
     rollout, flight = _shrink(rollout, flight, fate.moved, view)
     rollout, flight = _shrink(rollout, flight, outdated, view, retry=True)
     if len(outdated) == len(fate.old):
@@ -473,13 +559,7 @@ def _verifying(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules:
 
 def _came_back(flight: Flight, written_at: datetime, view: View, rules: Rules) -> bool:
     """As well as it was before the write, by evidence from after the soak."""
-    health = view.health.get(flight.target)
-    if health is None or health.at <= written_at:
-        return False
-    if soaked(flight.target, written_at, view.health, view.now, rules):
-        return True
-    waited = health.at - written_at >= timedelta(seconds=rules.soak)
-    return flight.start is Start.ANSWERING and waited and health.probe is not None and health.probe.ok
+    return came_back(view.health.get(flight.target), flight.start, written_at, rules.soak)
 
 
 def _outdated(planned: Planned, flight: Flight, view: View) -> bool:
@@ -530,9 +610,7 @@ def _give_up(
     names = {it.key for it in keys}
     states = set() if retry else {it.state for it in view.decisions if it.key in names}
     return msgspec.structs.replace(
-        rollout,
-        written=tuple(it for it in rollout.written if not (it.region == flight.target and it.key in names)),
-        undone=tuple(sorted({*rollout.undone, *states})),
+        _disown(rollout, flight, keys), undone=tuple(sorted({*rollout.undone, *states}))
     )
 
 
@@ -542,9 +620,10 @@ def _close(rollout: Rollout, flight: Flight, view: View, reason: str) -> Turn:
     return Turn(msgspec.structs.replace(noted, flight=None), Close(flight))
 
 
-def _all_said(rollout: Rollout, decisions: Sequence[Decision], kind: VerdictKind) -> bool:
+def _said(rollout: Rollout, decisions: Sequence[Decision], kind: VerdictKind) -> tuple[Decision, ...]:
+    """Those of the decisions of which this was said."""
     said = {(it.key, it.state) for it in rollout.verdicts if it.kind is kind}
-    return all((it.key, it.state) in said for it in decisions)
+    return tuple(it for it in decisions if (it.key, it.state) in said)
 
 
 def _rest(rollout: Rollout, state: State, reason: str, view: View) -> Turn:

@@ -17,9 +17,9 @@ from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import SettingsWrites
 from shared.disruption.workflow import release, request
-from shared.errors import Denied, NotFound, Throttled, UnsafePlan
+from shared.errors import AppError, Conflict, Denied, NotFound, Throttled, UnsafePlan
 from shared.groups.discover import row_name
-from shared.groups.model import Group, Health, RegionSettings, Value
+from shared.groups.model import Group, Health, Region, RegionSettings, Value
 from shared.settings_sync import ask, patch
 from shared.settings_sync.diff import side
 from shared.settings_sync.fingerprint import FingerprintKey
@@ -39,6 +39,7 @@ from shared.settings_sync.transitions import (
     first_look,
     landed,
     look,
+    lost,
     put_back,
     soaked,
     stale,
@@ -50,6 +51,7 @@ from shared.store import Key, Store, Version, key, read, write
 log = logging.getLogger(__name__)
 
 MOVES_AT_ONCE = 24  # steps in one wake-up; a guard against a loop, far above what a rollout takes
+_CLAIM_LEFT = 2 / 3  # of a claim must be left when a PUT begins: more than the PUT's own deadline of 60 s
 _COPY_LIVES = timedelta(days=1)  # an unverified write is over long before; then the copy expires by itself
 
 
@@ -99,7 +101,7 @@ def needs_look(rollout: Rollout | None, rules: Rules, now: datetime) -> bool:
     """Whether the timer should read this group's settings now (law 7: converged means quiet)."""
     if rollout is None or rollout.looked_at is None or rollout.flight is not None:
         return True
-    if rollout.state in {State.SOAKING, State.WRITING, State.VERIFYING}:
+    if rollout.state in {State.SOAKING, State.WRITING, State.VERIFYING, State.CONTAINED}:
         return True
     return now - rollout.looked_at >= timedelta(seconds=rules.sweep)
 
@@ -141,17 +143,25 @@ async def settle(group: Group, asked: ask.Request, tools: Tools) -> Rollout:
     looked, _ = await look_only(group, tools)
     now = tools.clock.now()
     said = ask.verdicts(asked, looked, [it.name for it in group.regions], now)
-    replaced = {it.key for it in said}
+    if stored is not None and stored.key_id != tools.secret.id:
+        await _drop_flight(group, stored, tools)
     settled = {it.state for it in said}
     reason = f"{asked.ask} by {asked.by}" + (f": {asked.reason}" if asked.reason else "")
     noted = enter(looked, looked.state, f"{counted(len(said))}: {reason}", now)
     after = msgspec.structs.replace(
         noted,
-        verdicts=(*(it for it in noted.verdicts if it.key not in replaced), *said),
+        verdicts=ask.joined(noted.verdicts, said),
         undone=tuple(it for it in noted.undone if it not in settled),
     )
-    await write(tools.store, rollout_key(group.id), after, if_version=version if stored else None)
+    await write(tools.store, rollout_key(group.id), after, if_version=version)
     return after
+
+
+async def _drop_flight(group: Group, row: Rollout, tools: Tools) -> None:
+    """The fingerprint key was replaced, so nothing of the row can be compared: leave nothing of it lying about."""
+    if row.flight is not None:
+        await tools.copies.forget(row.flight.copy_name)
+        await release(tools.store, row_name(group.id), row.flight.id)
 
 
 class _Round:
@@ -160,6 +170,7 @@ class _Round:
     def __init__(self, group: Group, eyes: Eyes, tools: Tools, worker: str) -> None:
         self.group, self.eyes, self.tools, self.worker = group, eyes, tools, worker
         self.row: Rollout | None = None
+        self._seen = _Seen({}, ())
         self._version: Version | None = None
 
     # -- deciding
@@ -168,14 +179,15 @@ class _Round:
         """Read the row and the regions, and decide the next step."""
         tools, group = self.tools, self.group
         self.row, self._version = await read(tools.store, rollout_key(group.id), Rollout)
-        seen = await _read_all(group, tools, self.row)
+        seen = self._seen = await _read_all(group, tools, self.row)
         if self.row is not None and self.row.key_id == tools.secret.id:
             rollout = self.row
         else:
             await self._forget(self.row)
             rollout = first_look(group.name, seen.sides, tools.secret.id, tools.clock.now())
         looked, decisions = look(rollout, seen.sides, tools.policy, tools.clock.now())
-        health = await self.eyes()
+        verifying = looked.flight is not None and looked.flight.phase is Phase.WRITTEN
+        health = await self.eyes(prove=verifying)
         view = View(
             sides=seen.sides,
             decisions=decisions,
@@ -191,8 +203,7 @@ class _Round:
         if row is None:
             return
         log.warning("%s: the fingerprint key was replaced; compared as at first contact", self.group.name)
-        if row.flight is not None:
-            await release(self.tools.store, row_name(self.group.id), row.flight.id)
+        await _drop_flight(self.group, row, self.tools)
 
     # -- doing
 
@@ -213,10 +224,21 @@ class _Round:
                 return False
             case Write(flight):
                 claimed = await self._save(turned.rollout)
-                return await self._write(claimed, flight, turned.step)
+                return await self._ours(flight, self._write(claimed, flight, turned.step))
             case Undo(flight):
                 claimed = await self._save(turned.rollout)
-                return await self._undo(claimed, flight)
+                return await self._ours(flight, self._undo(claimed, flight))
+
+    async def _ours(self, flight: Flight, work: Awaitable[bool]) -> bool:
+        """Work on a claim; whoever was so slow that others took over leaves no permit and no copy behind."""
+        try:
+            return await work
+        except Conflict:
+            row = await read_rollout(self.tools.store, self.group.id)
+            if row is None or row.flight is None or row.flight.id != flight.id:
+                await self.tools.copies.forget(flight.copy_name)
+                await self._release(flight)
+            raise
 
     async def _save(self, rollout: Rollout) -> Rollout:
         """Write the row if it says anything new. Raises Conflict when another instance wrote it meanwhile."""
@@ -251,34 +273,48 @@ class _Round:
         granted, health = await self._permit(flight)
         if isinstance(granted, Denial):
             return await self._wait(claimed, f"no permit: {granted.reason}", step)
+        if not step.forced and not step.resumed and (why_not := self._unsound(claimed, flight, health)):
+            return await self._step_back(claimed, flight, why_not)
+        try:
+            if not await self._keep_copy(flight, step):
+                return await self._step_back(claimed, flight, f"{flight.target} has no values of ours")
+        except AppError as error:
+            await self._step_back(claimed, flight, f"{flight.target} was not written: {error}")
+            raise
+        # Read last of all, since what a person changes between this and the PUT nobody can see.
         seen = await _read_all(self.group, self.tools, claimed)
-        why_not = stale(flight, seen.sides)
-        if not why_not and not step.forced and not step.resumed:
-            why_not = self._unsound(claimed, flight, health)
-        if why_not:
-            return await self._step_back(claimed, flight, why_not, step)
-        await self._put_forward(claimed, flight, step, seen, granted)
+        if why_not := stale(flight, seen.sides, resumed=step.resumed):
+            if not step.resumed:
+                await self._step_back(claimed, flight, why_not)
+            return True  # the next look finds out what became of a write that was begun
+        await self._put_forward(claimed, flight, seen, granted)
         await self._save(landed(claimed, self.tools.clock.now(), self.tools.rules))
         return False
 
-    async def _put_forward(
-        self, claimed: Rollout, flight: Flight, step: Write, seen: _Seen, permit: Permit
-    ) -> None:
-        """Lay the old values into the vault, then PUT."""
+    async def _put_forward(self, claimed: Rollout, flight: Flight, seen: _Seen, permit: Permit) -> None:
+        """PUT what is planned; an error is noted in the row as far as it says what took effect."""
         source, target = seen.side(flight.source), seen.side(flight.target)
-        change = patch.Patch({}, {})
+        settings = seen.settings[flight.target]
+        writes = self._writes(flight, permit, target)
         try:
             change = patch.forward(
                 flight.keys, source, target, seen.settings[flight.source], self.tools.policy
             )
-            await self._keep_copy(flight, change, seen)
-            await _put(target.region.site_id, change, seen.settings[flight.target], permit, self.tools)
-        except (Denied, NotFound, Throttled, UnsafePlan) as error:
-            # These say that nothing took effect, so the claim is given back, unless a first part may have.
-            # After any other error the claim stays, and the next look finds out in the region itself.
-            if not (change.app and change.connections):
-                await self._step_back(claimed, flight, f"{flight.target} was not written: {error}", step)
+            await writes.put(change, settings)
+        except AppError as error:
+            # These say that nothing took effect, unless a first part had. After any other error the claim stays,
+            # and the next look finds out in the region itself.
+            if isinstance(error, Conflict | Denied | NotFound | Throttled | UnsafePlan) and not writes.begun:
+                await self._step_back(claimed, flight, f"{flight.target} was not written: {error}")
+            else:
+                doubt = f"whether {flight.target} was written will show: {error}"
+                await self._save(enter(claimed, State.WRITING, doubt, self.tools.clock.now()))
             raise
+
+    def _writes(self, flight: Flight, permit: Permit, target: Side) -> "_Writes":
+        """The writes of a claim, as long as there is enough of it left for a PUT to end in."""
+        begin_by = flight.worker_until - timedelta(seconds=self.tools.rules.claim * _CLAIM_LEFT)
+        return _Writes(self.tools, target.region, permit, begin_by)
 
     def _unsound(self, claimed: Rollout, flight: Flight, health: Mapping[str, Health]) -> str:
         """Why the source no longer stands by its change, or nothing (law 2, by the freshest evidence)."""
@@ -289,39 +325,45 @@ class _Round:
         return f"{flight.source} is no longer well: {seen.reason if seen else 'not seen'}"
 
     async def _wait(self, claimed: Rollout, reason: str, step: Write) -> bool:
-        """No permit. A fresh claim is given back; a resumed one stays, as its write may have begun."""
+        """No permit. A fresh claim is given back; a resumed one stays, as its write has begun."""
         now = self.tools.clock.now()
         await self._save(
             enter(claimed, State.WRITING, reason, now) if step.resumed else unclaim(claimed, reason, now)
         )
         return True
 
-    async def _step_back(self, claimed: Rollout, flight: Flight, reason: str, step: Write) -> bool:
+    async def _step_back(self, claimed: Rollout, flight: Flight, reason: str) -> bool:
         """The write is not made: give claim and permit back. The round is over; the next one looks anew."""
         log.info("%s: not written: %s", self.group.name, reason)
-        if not step.resumed:
-            await self._save(unclaim(claimed, reason, self.tools.clock.now()))
-            await self._release(flight)
+        # The reason first: should the vault not answer, the claim runs out and the next look cleans up.
+        noted = await self._save(enter(claimed, State.WRITING, reason, self.tools.clock.now()))
+        await self.tools.copies.forget(flight.copy_name)
+        await self._release(flight)
+        await self._save(unclaim(noted, reason, self.tools.clock.now()))
         return True
 
-    async def _keep_copy(self, flight: Flight, change: patch.Patch, seen: _Seen) -> None:
-        """Lay the target's old values into the vault, unless an earlier worker of this flight has done it."""
-        if await self.tools.copies.get(flight.copy_name) is not None:
-            return
-        names = patch.names_of(flight.keys, seen.side(flight.source), seen.side(flight.target))
-        content = patch.copied(change, seen.settings[flight.target], flight.keys, names)
+    async def _keep_copy(self, flight: Flight, step: Write) -> bool:
+        """Lay the target's old values into the vault. A write that was begun has a copy, or it was not ours."""
+        if step.resumed:
+            return await self.tools.copies.get(flight.copy_name) is not None
+        seen = self._seen
+        source, target = seen.side(flight.source), seen.side(flight.target)
+        content = patch.copied(flight.keys, source, target, seen.settings[flight.target])
         expires = self.tools.clock.now() + _COPY_LIVES
         await self.tools.copies.keep(flight.copy_name, content, expires=expires)
+        return True
 
     async def _undo(self, claimed: Rollout, flight: Flight) -> bool:
         """Put the target's old values back, where it still has ours."""
         copy = await self.tools.copies.get(flight.copy_name)
         if copy is None:
-            gone = (
+            reason = (
                 f"{flight.target} did not come back, and the copy of its old values is gone: mend it by hand"
             )
-            await self._save(enter(claimed, claimed.state, gone, self.tools.clock.now()))
-            return True
+            log.warning("%s: %s", self.group.name, reason)
+            await self._release(flight)
+            await self._save(lost(claimed, reason, self.tools.clock.now()))
+            return False
         granted, _ = await self._permit(flight)
         if isinstance(granted, Denial):
             waiting = f"waiting to put {flight.target} back: {granted.reason}"
@@ -330,21 +372,58 @@ class _Round:
         seen = await _read_all(self.group, self.tools, claimed)
         target = seen.side(flight.target)
         change = patch.backward(copy, flight.keys, target)
-        await _put(target.region.site_id, change, seen.settings[flight.target], granted, self.tools)
+        await self._writes(flight, granted, target).put(change, seen.settings[flight.target])
         await self._save(put_back(claimed, self.tools.clock.now()))
         return False
 
 
+class _Writes:
+    """The writes of one step to one site: one merged PUT, a second one only when connection strings change too."""
+
+    def __init__(self, tools: Tools, region: Region, permit: Permit, begin_by: datetime) -> None:
+        self._tools, self._region, self._permit, self._begin_by = tools, region, permit, begin_by
+        self.begun = False  # a first part took effect
+
+    async def put(self, change: patch.Patch, settings: RegionSettings) -> None:
+        """Write the settings as read, with the change in them.
+
+        Raises:
+            Conflict: getting here took so long that another worker may take the claim over under the PUT.
+        """
+        app, connections = patch.applied(change, settings)
+        if app is not None:
+            self._in_time()
+            await self._tools.writes.put_app_settings(self._region.site_id, app, permit=self._permit)
+            self.begun = True
+        if connections is not None:
+            self._in_time()
+            await self._tools.writes.put_connection_strings(
+                self._region.site_id, connections, permit=self._permit
+            )
+            self.begun = True
+
+    def _in_time(self) -> None:
+        if self._tools.clock.now() > self._begin_by:
+            raise Conflict(f"getting ready to write {self._region.name} took too long")
+
+
 async def _read_all(group: Group, tools: Tools, row: Rollout | None) -> _Seen:
-    found = await asyncio.gather(*(tools.reads.get_settings(it.site_id) for it in group.regions))
-    settings = {region.name: it for region, it in zip(group.regions, found, strict=True)}
-    known = {key_ for key_, _ in row.baseline} if row else set()
+    regions = sorted(group.regions, key=lambda it: it.name)  # Azure's order must not choose a key's capitals
+    found = await asyncio.gather(*(tools.reads.get_settings(it.site_id) for it in regions))
+    settings = {region.name: it for region, it in zip(regions, found, strict=True)}
+    known = _known_keys(row) if row else set()
     sides: list[Side] = []
-    for region in group.regions:
+    for region in regions:
         one = side(region, settings[region.name], tools.policy, tools.secret, known=sorted(known))
         known |= one.entries.keys()
         sides.append(one)
     return _Seen(settings, tuple(sides))
+
+
+def _known_keys(row: Rollout) -> set[str]:
+    """Every key that the row has a word on, so that no region's capitals make another key of it."""
+    flying = {it.key for it in row.flight.keys} if row.flight else set()
+    return {key_ for key_, _ in row.baseline} | {*row.undecided, *(it.key for it in row.written)} | flying
 
 
 async def _unresolved(flight: Flight | None, seen: _Seen, tools: Tools) -> tuple[str, ...]:
@@ -360,7 +439,11 @@ async def _unresolved(flight: Flight | None, seen: _Seen, tools: Tools) -> tuple
     }
     if not names:
         return ()
-    statuses = await tools.reads.list_references(target.region.site_id)
+    try:
+        statuses = await tools.reads.list_references(target.region.site_id)
+    except AppError as error:  # not known to be resolved, so the deadline goes on
+        log.warning("the Key Vault references of %s could not be read: %s", flight.target, error)
+        return tuple(sorted(names.values()))
     resolved = {it.name for it in statuses if it.resolved}
     return tuple(sorted(key_ for name, key_ in names.items() if name not in resolved))
 
@@ -375,14 +458,3 @@ def _same(before: Rollout, after: Rollout, rules: Rules) -> bool:
         return before == after
     recent = after.looked_at - before.looked_at < timedelta(seconds=rules.sweep / 2)
     return recent and msgspec.structs.replace(after, looked_at=before.looked_at) == before
-
-
-async def _put(
-    site_id: str, change: patch.Patch, settings: RegionSettings, permit: Permit, tools: Tools
-) -> None:
-    """One merged full-replace PUT; a second one only when connection strings change too."""
-    app, connections = patch.applied(change, settings)
-    if app is not None:
-        await tools.writes.put_app_settings(site_id, app, permit=permit)
-    if connections is not None:
-        await tools.writes.put_connection_strings(site_id, connections, permit=permit)

@@ -13,14 +13,16 @@ from simulator.demo.theatre import SceneFailed, Theatre, operator_env, theatre
 
 
 async def play(teller: Teller, scenes: tuple[Scene, ...]) -> int:
-    """Play the scenes in one world; the number that passed."""
-    passed = 0
+    """Play the scenes in a world of their own; the number that passed."""
     async with theatre(teller) as on:
-        teller.say(f"a simulated pair is up behind {on.domain}; the function app runs at {on.stage.url}")
-        await on.until_state(State.CONVERGED)
-        for number, scene in enumerate(scenes, start=1):
-            passed += await _one(on, scene, number, len(scenes))
-    return passed
+        return await play_all(on, scenes)
+
+
+async def play_all(on: Theatre, scenes: tuple[Scene, ...]) -> int:
+    """Play the scenes in this world, one after another; the number that passed."""
+    on.teller.say(f"a simulated pair is up behind {on.domain}; the function app runs at {on.stage.url}")
+    await on.until_state(State.CONVERGED)
+    return sum([await _one(on, scene, number, len(scenes)) for number, scene in enumerate(scenes, start=1)])
 
 
 async def _one(on: Theatre, scene: Scene, number: int, of: int) -> bool:
@@ -43,7 +45,7 @@ async def stay(teller: Teller) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with theatre(teller, quiet=False) as on:
+    async with theatre(teller, on_log=lambda line: teller.say(line) if " shared." in line else None) as on:
         file = on.cloud.directory / "operator.env"
         file.write_text(
             "".join(f"export {name}='{value}'\n" for name, value in operator_env(on.cloud).items())

@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from shared.settings_sync.model import State
+from simulator.artifact_hosts import GITHUB_HOST, VENDOR_HOST, start_from
 from simulator.demo.theatre import PRODUCT, SOAK, Theatre
+from simulator.world import PACKAGE
 
 VALIDITY = "AppConfig:ValidityPeriodDays"
 LICENSE = "AppConfig:LicenseKey"
@@ -151,10 +153,48 @@ async def a_burst_makes_one_write(on: Theatre) -> None:
     )
 
 
+async def the_host_dies(on: Theatre) -> None:
+    """A package host is gone: who would need it at the next restart is moved while nothing has happened yet."""
+    first, second = on.sites
+    dead, other = (on.world.artifact_hosts[it] for it in (GITHUB_HOST, VENDOR_HOST))
+    before, mark = dict(first.app_settings), len(on.world.journal)
+    device = on.device()
+    await on.until_hosts_are_known()
+    async with device.watch():
+        on.teller.say(f"{dead.name} stops answering: {first.name} fetched its package there, and would again")
+        dead.faults.down = True
+        await on.until(lambda: on.writes(first, mark) > 0, f"{first.name} is moved to another host")
+        on.teller.say(f"{first.name} was told to fetch its package from {other.name}, and restarts")
+        await on.until_packages_rest()
+        on.teller.say("the platform moves both apps to other machines, as it does about every two weeks")
+        moved = len(on.world.journal)
+        for site in on.sites:
+            on.world.platform_restart(site)
+        await on.until(lambda: all(on.world.now() > it.boots_at for it in on.sites), "both have booted")
+        looks = [await on.device(site.host).check() for site in on.sites]
+    on.check(
+        first.app_settings == {**before, PACKAGE: other.url("/dist/Artifacts.zip")},
+        f"{first.name} has the same file of the other host in its settings, and nothing else is new",
+    )
+    on.check(on.writes(first, mark) == 1, f"{first.name} was written once")
+    on.check(on.writes(second, mark) == 0, f"{second.name}, whose host is well, was not touched")
+    came = [
+        it.where for it in on.world.journal[moved:] if it.what == "package-fetch" and other.name in it.detail
+    ]
+    on.check(
+        sorted(came) == sorted(it.name for it in on.sites), f"both fetched their package from {other.name}"
+    )
+    on.check(all(it.ok for it in looks), "both came back")
+    without = start_from(on.world.artifact_hosts, before[PACKAGE], first.os, on.world.now())
+    on.check(without.failed == "download", f"from {dead.name} it would not have: {without.reason}")
+    on.check(not device.failures, f"a device saw the service up in all {len(device.attempts)} looks")
+
+
 SCENES = (
     Scene("a change travels", "An edit in one region reaches the other, safely.", a_change_travels),
     Scene("a bad change is contained", "What breaks one region stays there.", a_bad_change_is_contained),
     Scene("both sides changed the same key", "Conflicts go to people.", both_changed_the_same_key),
     Scene("a lost event", "Events are doorbells; the timer knocks anyway.", an_event_is_lost),
     Scene("a burst", "Many edits, one disturbance.", a_burst_makes_one_write),
+    Scene("the host dies", "The package is there before the restart needs it.", the_host_dies),
 )

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.adapters.sqlite import SqliteStore
+from shared.artifact_hosts.model import HostState, Packages
+from shared.artifact_hosts.model import State as PackageState
+from shared.artifact_hosts.workflow import read_packages, watches
 from shared.settings_sync.model import Rollout, State
 from shared.settings_sync.workflow import read_rollout
 from shared.store import Store
@@ -35,6 +38,7 @@ TIMES = {
     "COUNTERPART_SWEEP": "3s",
     "COUNTERPART_PROBE_EVERY": "200ms",
     "COUNTERPART_PROVE_EVERY": "2s",
+    "COUNTERPART_PACKAGE_CHECK_EVERY": "300ms",
 }
 
 
@@ -133,6 +137,34 @@ class Theatre:
         self.teller.say(f"counterpart: {row.state}: {row.reason}")
         return row
 
+    async def until_hosts_are_known(self, *, within: float = 25.0) -> None:
+        """Wait until every package host was looked at often enough to be called up."""
+        try:
+            async with asyncio.timeout(within):
+                states: set[HostState] = set()
+                while states != {HostState.UP}:
+                    await asyncio.sleep(0.1)
+                    states = {it.state for it in (await watches(self.store)).values()}
+        except TimeoutError as error:
+            raise SceneFailed(f"waited {within:g} s in vain for the package hosts to be up") from error
+
+    async def until_packages_rest(self, *, within: float = 25.0) -> Packages:
+        """Wait until every region has a host and none is being moved; returns the row."""
+        group = next(iter(self.world.profiles.values())).id
+        row: Packages | None = None
+        try:
+            async with asyncio.timeout(within):
+                while row is None or row.flight is not None or row.state is not PackageState.WATCHING:
+                    await asyncio.sleep(0.1)
+                    row = await read_packages(self.store, group)
+        except TimeoutError as error:
+            last = f"{row.state}: {row.reason}" if row else "not looked at"
+            raise SceneFailed(
+                f"waited {within:g} s in vain for the packages to rest; they are {last}"
+            ) from error
+        self.teller.say(f"counterpart: {row.state}: {row.reason}")
+        return row
+
     async def shell(self, *arguments: str) -> Ran:
         """What a person types, shown with its output."""
         quoted = " ".join(f"'{it}'" if " " in it else it for it in arguments)
@@ -173,14 +205,18 @@ def _shell_env() -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def theatre(
-    teller: Teller, *, second_os: Os = "windows", quiet: bool = True, directory: Path | None = None
+    teller: Teller,
+    *,
+    second_os: Os = "windows",
+    directory: Path | None = None,
+    on_log: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Theatre]:
-    """Start the world and the function app; stop both."""
+    """Start the world and the function app; stop both. `on_log` is given each line of the app's log."""
     world = a_pair(second_os)
     world.speed = SPEED
     async with Cloud(world, directory=directory) as cloud:
         env = {**cloud.env(), **TIMES}
-        async with Stage(ROOT, env, timer_every=TIMER, quiet=quiet) as stage:
+        async with Stage(ROOT, env, timer_every=TIMER, on_log=on_log) as stage:
             hook = f"{stage.url}/runtime/webhooks/EventGrid?functionName=app_service_changed&code={stage.key}"
             cloud.event_webhooks.append(EventSubscription(hook, "CloudEventSchemaV1_0", "name"))
             store = SqliteStore(cloud.env()["COUNTERPART_STORE"].removeprefix("sqlite:"))

@@ -13,12 +13,16 @@ from typing import Any
 
 from aiohttp import web
 
+from simulator.artifact_hosts import ArtifactHost, FileFaults, HostFaults, release
+from simulator.packages import Package
 from simulator.premises import Premises, listening
 from simulator.world import Site
 
 SITE_FAULTS = frozenset({"down", "status", "slow", "scep_status", "other_ca"})
 EVENT_FAULTS = frozenset({"lose", "duplicates", "shuffle", "delay"})
 ARM_FAULTS = frozenset({"retry_after", "delay", "after_effect", "throttle"})
+FILE_FAULTS = frozenset(it.name for it in dataclasses.fields(FileFaults))
+HOST_FAULTS = frozenset(it.name for it in dataclasses.fields(HostFaults))
 
 
 @contextlib.asynccontextmanager
@@ -42,7 +46,7 @@ async def _problems(request: web.Request, handler: Callable[[web.Request], Any])
 
 
 def routes(cloud: Premises) -> web.Application:
-    """GET /_world, /_world/journal, /_world/env; POST /_world/edit, /_world/faults."""
+    """GET /_world, /_world/journal, /_world/env; POST /_world/edit, /faults, /restart and /release there."""
 
     async def state(_request: web.Request) -> web.Response:
         return web.json_response(_state(cloud))
@@ -69,7 +73,7 @@ def routes(cloud: Premises) -> web.Application:
         return web.json_response({"site": site.name, "changed": sorted(changes)})
 
     async def faults(request: web.Request) -> web.Response:
-        set_faults(cloud, await _sent(request, {"sites", "arm", "events"}))
+        set_faults(cloud, await _sent(request, {"sites", "arm", "events", "hosts"}))
         return web.json_response(_state(cloud))
 
     app = web.Application(middlewares=[_problems])
@@ -78,7 +82,31 @@ def routes(cloud: Premises) -> web.Application:
     app.router.add_get("/_world/env", env)
     app.router.add_post("/_world/edit", edit)
     app.router.add_post("/_world/faults", faults)
+    _add_events(app.router, cloud)
     return app
+
+
+def _add_events(router: web.UrlDispatcher, cloud: Premises) -> None:
+    """What happens without anybody at the portal: the platform restarts an app, the vendor releases a version."""
+
+    async def restart(request: web.Request) -> web.Response:
+        site = _site(cloud, (await _sent(request, {"site"})).get("site"))
+        cloud.world.platform_restart(site)
+        return web.json_response({"site": site.name, "runs": site.package.outcome.strip()})
+
+    async def publish(request: web.Request) -> web.Response:
+        sent = await _sent(request, {"version", "lag"})
+        version, lag = sent.get("version"), sent.get("lag", 0)
+        if not isinstance(version, str) or not isinstance(lag, int | float | None):
+            raise BadRequest(
+                'a release needs a version, and may have a lag in seconds or null: {"version": "3.2.1"}'
+            )
+        hosts = tuple(cloud.world.artifact_hosts.values())
+        release(hosts, "production", version, at=cloud.world.now(), lag=lag)
+        return web.json_response(_hosts(cloud))
+
+    router.add_post("/_world/restart", restart)
+    router.add_post("/_world/release", publish)
 
 
 def exports(cloud: Premises) -> str:
@@ -88,20 +116,38 @@ def exports(cloud: Premises) -> str:
 
 
 def set_faults(cloud: Premises, sent: dict[str, Any]) -> None:
-    """Set what is wrong with sites, Resource Manager and Event Grid.
+    """Set what is wrong with sites, artifact hosts, Resource Manager and Event Grid.
 
     `{"sites": {"app-scepman-weu": {"down": true}}, "arm": {"delay": 1, "answers": [{"method": "PUT",
-    "path": "config/appsettings", "status": 429, "times": 2}]}, "events": {"lose": true}}`. Giving `answers`
-    replaces all earlier ones; `times` is how often each answers, for ever when absent. BadRequest when it
-    does not fit.
+    "path": "config/appsettings", "status": 429, "times": 2}]}, "events": {"lose": true},
+    "hosts": {"install.scepman.com": {"down": true, "files": {"/dist/Artifacts.zip": {"status": 403}}}}}`. Giving
+    `answers` replaces all earlier ones; `times` is how often each answers, for ever when absent; giving a file's
+    faults replaces those it had. BadRequest when it does not fit.
     """
     for name, wrong in sent.get("sites", {}).items():
         _set(_site(cloud, name).faults, wrong, SITE_FAULTS)
+    for name, wrong in sent.get("hosts", {}).items():
+        _set_host(_host(cloud, name), dict(wrong))
     _set(cloud.world.events, sent.get("events", {}), EVENT_FAULTS)
     arm = dict(sent.get("arm", {}))
     if "answers" in arm:
         cloud.world.arm.rules[:] = [_rule(item) for item in arm.pop("answers")]
     _set(cloud.world.arm, arm, ARM_FAULTS)
+
+
+def _set_host(host: ArtifactHost, wrong: dict[str, Any]) -> None:
+    for path, its in wrong.pop("files", {}).items():
+        faults = FileFaults()
+        _set(faults, its, FILE_FAULTS)
+        host.file_faults[path] = faults
+    _set(host.faults, wrong, HOST_FAULTS)
+
+
+def _host(cloud: Premises, name: object) -> ArtifactHost:
+    host = cloud.world.artifact_hosts.get(str(name))
+    if host is None:
+        raise BadRequest(f"no artifact host {name!r}; there are {', '.join(cloud.world.artifact_hosts)}")
+    return host
 
 
 def _rule(item: dict[str, Any]) -> Callable[[str, str], int | None]:
@@ -159,6 +205,7 @@ def _state(cloud: Premises) -> dict[str, Any]:
                 "settings": sorted(site.app_settings),
                 "generation": site.generation,
                 "ready": world.now() >= site.boots_at,
+                "runs": site.package.outcome.strip(),
                 "faults": dataclasses.asdict(site.faults),
             }
             for site in world.sites.values()
@@ -173,7 +220,27 @@ def _state(cloud: Premises) -> dict[str, Any]:
             for profile in world.profiles.values()
         },
         "vaults": {vault.name: sorted(vault.secrets) for vault in world.vaults.values()},
+        "hosts": _hosts(cloud),
         "events": dataclasses.asdict(world.events),
         "arm_faults": {name: getattr(world.arm, name) for name in sorted(ARM_FAULTS)}
         | {"rules": len(world.arm.rules)},
     }
+
+
+def _hosts(cloud: Premises) -> dict[str, Any]:
+    """What every artifact host has at which address, and what is wrong with it."""
+    return {
+        host.name: {
+            "files": {host.url(path): _published(host, path, cloud.world.now()) for path in host.files},
+            "faults": dataclasses.asdict(host.faults),
+            "file_faults": {path: dataclasses.asdict(its) for path, its in host.file_faults.items()},
+        }
+        for host in cloud.world.artifact_hosts.values()
+    }
+
+
+def _published(host: ArtifactHost, path: str, now: float) -> str:
+    found = host.current(path, now)
+    if found is None:
+        return "nothing yet"
+    return f"{found.what.version} {found.what.system}" if isinstance(found.what, Package) else "a file"

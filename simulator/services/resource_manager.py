@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from simulator.arm import Answer, ArmError, Call, Json, Operation
+from simulator.arm import Answer, ArmError, Call, Json, Operation, page
 from simulator.premises import LOOPBACK, Premises, Request, listening
 from simulator.services import microsoft_network, microsoft_resources, microsoft_web
 from simulator.tokens import Principal, TokenRefused
@@ -381,15 +381,26 @@ def _response(
 
 
 def _provider(call: Call) -> Answer:
-    """A provider and its types with their api-versions: what a client looks up before it registers one."""
-    wanted = f"{call.at['provider'].lower()}/"
-    types = [kind for kind in VERSIONS if kind.lower().startswith(wanted)]
-    if not types:
+    """A provider and its types with their api-versions; registering one has nothing left to do."""
+    wanted = call.at["provider"].lower()
+    found = next((it for it in _namespaces() if it.lower() == wanted), None)
+    if found is None:
         raise ArmError(
             404, "InvalidResourceNamespace", f"The resource namespace '{call.at['provider']}' is invalid."
         )
-    namespace = types[0].split("/")[0]
-    body: Json = {
+    return Answer(_described(call, found))
+
+
+def _providers(call: Call) -> Answer:
+    return page([_described(call, namespace) for namespace in _namespaces()], call)
+
+
+def _namespaces() -> list[str]:
+    return sorted({kind.split("/", 1)[0] for kind in VERSIONS})
+
+
+def _described(call: Call, namespace: str) -> Json:
+    return {
         "id": f"/subscriptions/{call.at['subscription'].lower()}/providers/{namespace}",
         "namespace": namespace,
         "registrationState": "Registered",
@@ -398,19 +409,26 @@ def _provider(call: Call) -> Answer:
             {
                 "resourceType": kind.split("/", 1)[1],
                 "locations": ["global", *microsoft_resources.LOCATIONS.values()],
-                "apiVersions": sorted(VERSIONS[kind], reverse=True),
+                "apiVersions": sorted(versions, reverse=True),
                 "capabilities": "None",
             }
-            for kind in types
+            for kind, versions in VERSIONS.items()
+            if kind.startswith(f"{namespace}/")
         ],
     }
-    return Answer(body)
 
 
-PROVIDER = "/subscriptions/{subscription}/providers/{provider}"
+PROVIDERS = "/subscriptions/{subscription}/providers"
 OPERATIONS: tuple[Operation, ...] = (
     *microsoft_resources.OPERATIONS,
-    Operation("GET", PROVIDER, "Microsoft.Resources/providers", microsoft_resources.READ, _provider),
+    *(
+        Operation(method, path, "Microsoft.Resources/providers", microsoft_resources.READ, answer)
+        for method, path, answer in (
+            ("GET", PROVIDERS, _providers),
+            ("GET", f"{PROVIDERS}/{{provider}}", _provider),
+            ("POST", f"{PROVIDERS}/{{provider}}/register", _provider),
+        )
+    ),
     *microsoft_web.OPERATIONS,
     *microsoft_network.OPERATIONS,
 )

@@ -1,9 +1,9 @@
 """The SCEPman instances: one HTTPS host per site, as App Service would run it.
 
 `/probe`, the home page, and SCEP at `/certsrv/mscep/mscep.dll`. What an instance answers follows from the
-settings it loaded at its last start (`simulator.scepman_rules`) and from the site's faults. One real
-`scepserver` per cloud signs behind all of them where Debian's package `scep` is installed; without it
-PKIOperation answers 501 and says why.
+settings it loaded and the package it got at its last start (`simulator.scepman_rules`,
+`simulator.artifact_hosts`) and from the site's faults. One real `scepserver` per cloud signs behind all of
+them where Debian's package `scep` is installed; without it PKIOperation answers 501 and says why.
 
 Not imitated: OCSP, CRL, EST, `/ca`, client certificates, the 50 s cache of SCEPman's own status.
 """
@@ -27,9 +27,11 @@ from simulator.scep_program import Answer, Authority, LazyServer, RealServer, ne
 from simulator.scepman_rules import NEEDS, Component, Problem, problems, read_settings, seen
 from simulator.world import Site, World
 
-VERSION = "3.1.26152"
 NOT_WORKING = "At least one SCEPman component is not working"
 STOPPED = "<title>Web App - Unavailable</title><h1>Error 403 - This web app is stopped.</h1>"
+CRASHED = "<title>Application Error</title><h1>:( Application Error</h1>"
+MARKER = "FAILED TO INITIALIZE RUN FROM PACKAGE.txt"  # the file that the platform leaves in the app's place
+NO_PACKAGE = f"<title>503 Cannot download ZIP</title><h1>503 Cannot download ZIP</h1><p>{MARKER}</p>"
 UNKNOWN = "<title>404 Web Site not found</title><h1>404 Web Site not found.</h1>"
 CAPABILITIES = "AES\nDES3\nPOSTPKIOperation\nRenewal\nSHA-1\nSHA-256\nSHA-512\nSCEPStandard"
 SCEP_PATHS = ("/certsrv/mscep/mscep.dll", "/certsrv/mscep/mscep.dll/pkiclient.exe")
@@ -49,7 +51,7 @@ class Hosts:
     def wrong_authority(self, site: Site) -> Authority:
         """The CA that a site with the fault `other_ca` answers: the same name, another key."""
         if site.name not in self.others:
-            self.others[site.name] = new_authority(self.world.ca_name)
+            self.others[site.name] = new_authority(self.world.ca_common_name)
         return self.others[site.name]
 
 
@@ -57,7 +59,7 @@ class Hosts:
 async def serve(cloud: Premises) -> AsyncIterator[None]:
     """Listen for every site, also for those that come later, until the context ends."""
     world = cloud.world
-    authority = await asyncio.to_thread(new_authority, world.ca_name)
+    authority = await asyncio.to_thread(new_authority, world.ca_common_name)
     world.ca_certificate = authority.der
     async with LazyServer(authority) as signer:
         hosts = Hosts(world, authority, signer)
@@ -138,7 +140,16 @@ async def _front_end(
         return web.Response(status=502)  # nobody reads it: the connection is gone
     if site.state == "Stopped":
         return _page(403, STOPPED)
+    if site.package.failed:
+        return _not_started(site)
     return await handler(request)
+
+
+def _not_started(site: Site) -> web.Response:
+    """What App Service answers for an app that has no package, or one that it cannot run; until the next start."""
+    if site.package.failed == "run":
+        return _page(503, f"{CRASHED}<p>{escape(site.package.reason)}</p>")
+    return _page(503, f"{NO_PACKAGE}<p>{escape(site.package.outcome)}</p>")
 
 
 async def _booted(world: World, site: Site) -> None:
@@ -179,8 +190,9 @@ def _home(hosts: Hosts, site: Site) -> web.Response:
     )
     return _page(
         200,
-        f"<html><head><title>SCEPman</title></head><body><h1>SCEPman</h1><p>Version: {VERSION}</p>"
-        f"<p>Host: {escape(site.host)}</p><table>{rows}</table></body></html>",
+        "<html><head><title>SCEPman</title></head><body><h1>SCEPman</h1>"
+        f"<p>Version: {escape(site.package.version)}</p><p>Host: {escape(site.host)}</p>"
+        f"<table>{rows}</table></body></html>",
     )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts import missing
+
 ROOT = Path(__file__).parents[2]
 START = 60.0  # seconds that a cold Node may take
 
@@ -29,20 +31,12 @@ def find_azurite() -> Path | None:
     return Path(found) if found else None
 
 
-def missing(part: str) -> None:
-    """Skip, saying why; fail where every part is required (the continuous integration)."""
-    if os.environ.get("COUNTERPART_REQUIRE_PARTS") == "1":  # noqa: TID251 -- a test's own machine
-        pytest.fail(f"{part} is required here and missing")
-    pytest.skip(f"{part} is not installed")
-
-
 @contextmanager
 def running_azurite() -> Iterator[str]:
     """The table endpoint of an emulator that runs until the block ends; skips when there is none."""
     program = find_azurite()
     if program is None:
         missing("Azurite (npm install azurite)")
-        raise AssertionError("unreachable: missing() raises")
     port = _free_port()
     options = ["--tableHost", "127.0.0.1", "--tablePort", str(port), "--inMemoryPersistence"]
     quiet = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]

@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from shared.adapters.probe import SCEP_BODY, HttpProbes
-from shared.groups.model import ProbeResult, ScepProof
+from shared.groups.model import Fault, ProbeResult, ScepProof
 from tests.fakes.clock import START, FakeClock
 
 HOST = "app-a.azurewebsites.test"
@@ -94,9 +94,13 @@ def scep(caps: Handler, certificate: Handler) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         match (request.path, dict(request.query)):
-            case ("/certsrv/mscep/mscep.dll", {"operation": "GetCACaps", **rest}) if not rest:
+            case ("/certsrv/mscep/mscep.dll", {"operation": "GetCACaps", **rest}) if rest.keys() <= {
+                "message"
+            }:
                 return await caps(request)
-            case ("/certsrv/mscep/mscep.dll", {"operation": "GetCACert", **rest}) if not rest:
+            case ("/certsrv/mscep/mscep.dll", {"operation": "GetCACert", **rest}) if rest.keys() <= {
+                "message"
+            }:
                 return await certificate(request)
         return web.Response(status=400)
 
@@ -181,7 +185,7 @@ async def test_no_answer_in_time() -> None:
         raise AssertionError
 
     result = await probed(silent, seconds=0.2)
-    assert result == ProbeResult(at=START, problem="no answer within 0.2 s")
+    assert result == ProbeResult(at=START, problem="no answer within 0.2 s", fault=Fault.SILENT)
 
 
 async def test_a_body_that_stalls_is_no_answer() -> None:
@@ -194,7 +198,7 @@ async def test_a_body_that_stalls_is_no_answer() -> None:
         return response
 
     result = await probed(stall, seconds=0.2)
-    assert result == ProbeResult(at=START, problem="no answer within 0.2 s")
+    assert result == ProbeResult(at=START, problem="no answer within 0.2 s", fault=Fault.SILENT)
 
 
 async def test_a_refused_connection() -> None:
@@ -203,14 +207,14 @@ async def test_a_refused_connection() -> None:
         unused.bind(("127.0.0.1", 0))
         async with probes() as asking:
             result = await asking.get_probe(HOST, port=unused.getsockname()[1], path="/probe")
-    assert result == ProbeResult(at=START, problem="the connection was refused")
+    assert result == ProbeResult(at=START, problem="the connection was refused", fault=Fault.SILENT)
 
 
 async def test_a_name_without_address() -> None:
     """The host name does not resolve."""
     async with probes() as asking:
         result = await asking.get_probe("app.nowhere.invalid", port=443, path="/probe")
-    assert result == ProbeResult(at=START, problem="the host name does not resolve")
+    assert result == ProbeResult(at=START, problem="the host name does not resolve", fault=Fault.NAME)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +256,8 @@ async def test_a_server_without_tls(said: bytes, words: str) -> None:
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with server, probes() as asking:
         result = await asking.get_probe(HOST, port=server.sockets[0].getsockname()[1], path="/probe")
-    assert result == ProbeResult(at=START, problem=words)
+    fault = Fault.TLS if "TLS" in words else Fault.SILENT
+    assert result == ProbeResult(at=START, problem=words, fault=fault)
 
 
 async def test_an_answer_that_breaks_off() -> None:
@@ -267,7 +272,9 @@ async def test_an_answer_that_breaks_off() -> None:
         return response
 
     result = await probed(drop)
-    assert result == ProbeResult(at=START, problem="the connection broke off before the answer was complete")
+    assert result == ProbeResult(
+        at=START, problem="the connection broke off before the answer was complete", fault=Fault.OTHER
+    )
 
 
 async def test_time_is_taken_from_the_clock() -> None:
@@ -285,9 +292,13 @@ async def test_time_is_taken_from_the_clock() -> None:
 
 
 async def test_a_scep_proof() -> None:
-    """Capabilities and CA, asked with `operation=` alone."""
+    """Capabilities and CA, asked with `operation=` alone and with `message=` beside it."""
     proof = await proved(answer(body=b"SHA-256\nAES\n"), answer(body=ca_der()))
     assert proof.ok
+    assert proof.remarks == ()
+    assert proof.subject
+    assert proof.not_after
+    assert proof.registration_authorities == ()
     assert proof.ca_sha256 == hashlib.sha256(ca_der()).hexdigest()
     assert proof.capabilities == ("AES", "SHA-256")
 
@@ -308,3 +319,58 @@ async def test_no_scep_proof(caps: Handler, certificate: Handler, problem: str) 
     assert not proof.ok
     assert proof.problem.startswith(problem)
     assert proof.at == START
+
+
+def on_message(plain: Handler, with_message: Handler) -> Handler:
+    """One answer without `message`, another one with it."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await (with_message if request.query.get("message") else plain)(request)
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("caps", "certificate", "remark"),
+    [
+        (answer(400), answer(body=ca_der()), "with message, GetCACaps answered 400"),
+        (answer(body=b"AES"), answer(400), "with message, GetCACert answered 400"),
+        (
+            answer(body=b"SHA-1"),
+            answer(body=ca_der()),
+            "GetCACaps names other capabilities when message is sent",
+        ),
+    ],
+)
+async def test_a_difference_with_message_is_remarked(
+    caps: Handler, certificate: Handler, remark: str
+) -> None:
+    """The parameter is optional: an answer that needs it gone is a proof, and odd."""
+    proof = await proved(
+        on_message(answer(body=b"AES"), caps), on_message(answer(body=ca_der()), certificate)
+    )
+    assert proof.ok
+    assert proof.remarks == (remark,)
+
+
+async def test_another_ca_with_message_is_no_proof() -> None:
+    """A host that shows one CA to some clients and another to others proves none."""
+    other = x509.load_pem_x509_certificate(trustme.CA().cert_pem.bytes()).public_bytes(Encoding.DER)
+    proof = await proved(answer(), on_message(answer(body=ca_der()), answer(body=other)))
+    assert not proof.ok
+    assert proof.problem == "GetCACert answers one CA with message and another one without"
+
+
+async def test_app_services_page_for_a_missing_package() -> None:
+    """The platform's own 503 page says that it has no package for the app: that is told apart."""
+    body = b"<title>503 Cannot download ZIP</title> FAILED TO INITIALIZE RUN FROM PACKAGE.txt"
+    result = await probed(answer(503, body))
+    assert (result.status, result.fault) == (503, Fault.PACKAGE)
+    assert (await probed(answer(503, b"At least one SCEPman component is not working"))).fault is Fault.NONE
+
+
+async def test_kinds_of_failure() -> None:
+    """A redirect and a certificate that is not trusted are kinds of their own."""
+    assert (await probed(answer(301, Location="/elsewhere"))).fault is Fault.REDIRECT
+    assert (await probed(answer(), trusted=False)).fault is Fault.TLS
+    assert (await probed(answer(), name="app-b.azurewebsites.test")).fault is Fault.TLS

@@ -85,7 +85,11 @@ def _fake(world: World) -> FakeAppService:
 async def test_a_site(bench: Bench) -> None:
     """A site says its host, system and state; its id may be asked for in any casing."""
     assert await bench.port.get_site(bench.windows.upper()) == Site(
-        id=bench.windows, host="app-scepman-weu.azurewebsites.test", os=Os.WINDOWS, running=True
+        id=bench.windows,
+        host="app-scepman-weu.azurewebsites.test",
+        os=Os.WINDOWS,
+        running=True,
+        sku="PremiumV3",
     )
     assert (await bench.port.get_site(bench.linux)).os is Os.LINUX
 

@@ -47,6 +47,7 @@ class FakeAppService:
         self._ids = {site_id.lower(): site_id for site_id in sites}
         self.writes: list[tuple[str, tuple[str, ...]]] = []  # (site id as first given, names that changed)
         self.permits: list[Permit] = []  # of those writes, in their order
+        self.restarts: list[tuple[str, Permit]] = []  # site id as first given
         self.reads: list[tuple[str, str]] = []  # (site id, site | settings | references)
         self.before_put: Hook = _nothing
         self.after_put: Hook = _nothing
@@ -70,6 +71,7 @@ class FakeAppService:
             host=self.hosts.get(at, f"{name}.azurewebsites.net"),
             os=self.os.get(at, Os.WINDOWS),
             running=at not in self.stopped,
+            sku="PremiumV3",
         )
 
     async def get_settings(self, site_id: str) -> RegionSettings:
@@ -110,6 +112,13 @@ class FakeAppService:
         old, new = self.connections[at], {it: (c.value.reveal(), c.type) for it, c in strings.items()}
         self.connections[at] = new
         self._wrote(at, _changed(old, new), permit)
+
+    async def restart(self, site_id: str, *, permit: Permit) -> None:
+        """Note the restart; the hooks of writes hold for it too."""
+        at = self._known(site_id)
+        self.before_put(self._ids[at])
+        self.restarts.append((self._ids[at], permit))
+        self.after_put(self._ids[at])
 
     def _wrote(self, at: str, names: tuple[str, ...], permit: Permit) -> None:
         self.writes.append((self._ids[at], names))

@@ -1,7 +1,6 @@
 """A simulated device meets the service through its name only, and enrols with the real client."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import aiohttp
@@ -16,8 +15,7 @@ from simulator.world import Site
 from tests.simulator.small_world import NORTH, PROFILE, SERVICE, WEST, contoso, running
 
 SERVICES = (scepman.serve, traffic_manager.serve, dns.serve)
-PACKAGE = shutil.which("scepclient") and shutil.which("scepserver")
-with_the_package = pytest.mark.skipif(not PACKAGE, reason="Debian's package scep is not installed")
+with_the_package = pytest.mark.usefixtures("scep_package")
 
 
 async def test_a_device_is_served_by_the_region_that_dns_answers(tmp_path: Path) -> None:

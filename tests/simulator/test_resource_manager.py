@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ from azure.mgmt.trafficmanager.aio import TrafficManagerManagementClient
 from azure.mgmt.web.aio import WebSiteManagementClient
 from azure.mgmt.web.models import ConnStringValueTypePair
 
+from simulator.arm import ArmError
 from simulator.pair import a_pair, many
 from simulator.premises import Premises
 from simulator.services import resource_manager, sign_in
@@ -33,8 +35,8 @@ class Azure:
 
     cloud: Premises
     session: aiohttp.ClientSession
-    web: WebSiteManagementClient
-    traffic: TrafficManagerManagementClient
+    web: Any  # azure-mgmt-web's and azure-mgmt-trafficmanager's clients: every field of their models
+    traffic: Any  # is optional, which the tests know better
 
     @property
     def world(self) -> World:
@@ -58,7 +60,7 @@ class Azure:
 
 
 @pytest.fixture
-async def azure(tmp_path) -> AsyncIterator[Azure]:
+async def azure(tmp_path: Path) -> AsyncIterator[Azure]:
     """Sign-in and Resource Manager over a pair whose second region is on Linux; retries are off."""
     cloud = Premises(a_pair("linux"), tmp_path)
     async with sign_in.serve(cloud), resource_manager.serve(cloud):
@@ -153,7 +155,7 @@ async def test_slot_names_and_configuration(azure: Azure) -> None:
         (NORTH, {"properties": {"with-dash": "x"}}, "with-dash"),
     ],
 )
-async def test_settings_that_are_refused(azure: Azure, site: str, sent: dict, message: str) -> None:
+async def test_settings_that_are_refused(azure: Azure, site: str, sent: dict[str, Any], message: str) -> None:
     """What is no map of strings, or has a name that Linux cannot have, changes nothing."""
     before = dict(azure.world.sites[site].app_settings)
     status, _, body = await azure.ask("PUT", f"{SITES}/{site}/config/appsettings", body=sent)
@@ -308,7 +310,9 @@ async def test_a_profile_is_changed_and_set(azure: Azure) -> None:
         ("scepman/azureEndpoints/weu", "PATCH", {}),
     ],
 )
-async def test_profile_changes_that_are_refused(azure: Azure, path: str, method: str, sent: dict) -> None:
+async def test_profile_changes_that_are_refused(
+    azure: Azure, path: str, method: str, sent: dict[str, Any]
+) -> None:
     """A value outside its range changes nothing."""
     status, _, body = await azure.ask(method, f"{PROFILES}/{path}", TRAFFIC, body=sent)
     assert status == 400
@@ -341,6 +345,8 @@ async def test_groups_and_providers(azure: Azure) -> None:
     _, _, provider = await azure.ask("GET", f"{base}/providers/microsoft.web", GROUPS)
     assert provider["namespace"] == "Microsoft.Web"
     assert WEB in provider["resourceTypes"][0]["apiVersions"]
+    _, _, every = await azure.ask("GET", f"{base}/providers", GROUPS)
+    assert provider in every["value"]
 
 
 async def test_metadata(azure: Azure) -> None:
@@ -354,7 +360,7 @@ async def test_metadata(azure: Azure) -> None:
     assert single["authentication"]["audiences"][0] in resource_manager.AUDIENCES
 
 
-async def test_a_long_list_comes_in_pages(tmp_path) -> None:
+async def test_a_long_list_comes_in_pages(tmp_path: Path) -> None:
     """120 sites come in two pages."""
     cloud = Premises(many(60), tmp_path)
     async with resource_manager.serve(cloud):
@@ -426,6 +432,7 @@ async def test_the_sdk_understands_the_errors(azure: Azure) -> None:
     """A missing site is the SDK's ResourceNotFoundError, with Azure's code."""
     with pytest.raises(ResourceNotFoundError) as found:
         await azure.web.web_apps.get(GROUP, "nosuch")
+    assert found.value.error is not None
     assert found.value.error.code == "ResourceNotFound"
 
 
@@ -452,6 +459,7 @@ async def test_permissions(azure: Azure) -> None:
     with pytest.raises(HttpResponseError) as refused:
         await azure.web.web_apps.list_application_settings(GROUP, WEST)
     assert refused.value.status_code == 403
+    assert refused.value.error is not None
     assert refused.value.error.code == "AuthorizationFailed"
     assert "'Microsoft.Web/sites/config/list/Action'" in str(refused.value)
     assert azure.cloud.used_actions == {
@@ -507,7 +515,7 @@ async def test_throttling(azure: Azure) -> None:
         limits.spend(azure.cloud.operator, "PUT", SUBSCRIPTION, "Microsoft.Web/sites") for _ in range(200)
     ]
     assert [it["x-ms-ratelimit-remaining-subscription-writes"] for it in spent[:2]] == ["199", "198"]
-    with pytest.raises(resource_manager.ArmError) as refused:
+    with pytest.raises(ArmError) as refused:
         limits.spend(azure.cloud.operator, "PUT", SUBSCRIPTION, "Microsoft.Web/sites")
     assert (refused.value.status, refused.value.code) == (429, "SubscriptionRequestsThrottled")
     assert refused.value.headers["Retry-After"] == "1"

@@ -1,6 +1,8 @@
 """The simulated Entra and managed identity, asked by the real azure-identity, and by hand where it must refuse."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,7 +21,7 @@ ARM = "https://management.azure.com"
 
 
 @pytest.fixture
-async def cloud(tmp_path) -> AsyncIterator[Premises]:
+async def cloud(tmp_path: Path) -> AsyncIterator[Premises]:
     """Only the sign-in service."""
     premises = Premises(a_pair(), tmp_path)
     async with sign_in.serve(premises):
@@ -41,7 +43,7 @@ def transport(session: aiohttp.ClientSession) -> AioHttpTransport:
 
 
 @pytest.fixture
-def in_app_service(cloud: Premises, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def in_app_service(cloud: Premises, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The environment that App Service gives an app with a managed identity."""
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
@@ -50,13 +52,15 @@ def in_app_service(cloud: Premises, monkeypatch: pytest.MonkeyPatch) -> Iterator
     return monkeypatch
 
 
-async def posted(session: aiohttp.ClientSession, url: str, **form: str) -> tuple[int, dict]:
+async def posted(session: aiohttp.ClientSession, url: str, **form: str) -> tuple[int, Any]:
     """A token request and its answer."""
     async with session.post(url, data=form) as answer:
         return answer.status, await answer.json()
 
 
-async def test_managed_identity(cloud, transport, in_app_service) -> None:
+async def test_managed_identity(
+    cloud: Premises, transport: AioHttpTransport, in_app_service: pytest.MonkeyPatch
+) -> None:
     """An app in App Service gets a token of its identity, for the audience it asked for."""
     async with ManagedIdentityCredential(transport=transport) as credential:
         token = await credential.get_token(f"{ARM}/.default")
@@ -64,14 +68,18 @@ async def test_managed_identity(cloud, transport, in_app_service) -> None:
     assert token.expires_on > cloud.world.now() + 3600
 
 
-async def test_default_credential_finds_the_managed_identity(cloud, transport, in_app_service) -> None:
+async def test_default_credential_finds_the_managed_identity(
+    cloud: Premises, transport: AioHttpTransport, in_app_service: pytest.MonkeyPatch
+) -> None:
     """DefaultAzureCredential takes the managed identity where nobody is signed in by environment."""
     async with DefaultAzureCredential(transport=transport) as credential:
         token = await credential.get_token(f"{ARM}/.default")
     assert cloud.tokens.verify(token.token, (ARM,)).name == "counterpart"
 
 
-async def test_default_credential_finds_the_operator(cloud, transport, in_app_service) -> None:
+async def test_default_credential_finds_the_operator(
+    cloud: Premises, transport: AioHttpTransport, in_app_service: pytest.MonkeyPatch
+) -> None:
     """With the operator's variables set, DefaultAzureCredential signs in as the operator."""
     for name, value in cloud.operator_env().items():
         in_app_service.setenv(name, value)
@@ -80,7 +88,9 @@ async def test_default_credential_finds_the_operator(cloud, transport, in_app_se
     assert cloud.tokens.verify(token.token, (ARM,)).name == "operator"
 
 
-async def test_managed_identity_of_someone_else(transport, in_app_service) -> None:
+async def test_managed_identity_of_someone_else(
+    transport: AioHttpTransport, in_app_service: pytest.MonkeyPatch
+) -> None:
     """A wrong identity header gets no token."""
     in_app_service.setenv("IDENTITY_HEADER", "guessed")
     async with ManagedIdentityCredential(transport=transport) as credential:
@@ -97,7 +107,9 @@ async def test_managed_identity_of_someone_else(transport, in_app_service) -> No
         ({"api-version": "2019-08-01", "resource": "https://unknown.example"}, 500),
     ],
 )
-async def test_managed_identity_protocol(cloud, session, query, status) -> None:
+async def test_managed_identity_protocol(
+    cloud: Premises, session: aiohttp.ClientSession, query: dict[str, str], status: int
+) -> None:
     """The endpoint refuses versions, identities and resources that it does not know, in its own shape."""
     headers = {"X-IDENTITY-HEADER": cloud.identity_header}
     async with session.get(cloud.identity_endpoint, params=query, headers=headers) as answer:
@@ -107,7 +119,7 @@ async def test_managed_identity_protocol(cloud, session, query, status) -> None:
     assert body.get("statusCode", 200) == status
 
 
-async def test_service_principal(cloud, transport) -> None:
+async def test_service_principal(cloud: Premises, transport: AioHttpTransport) -> None:
     """An operator signs in with a client secret."""
     async with ClientSecretCredential(
         cloud.tenant,
@@ -121,7 +133,7 @@ async def test_service_principal(cloud, transport) -> None:
     assert cloud.tokens.verify(token.token, ("https://management.core.windows.net/",)) == cloud.operator
 
 
-async def test_wrong_secret(cloud, transport) -> None:
+async def test_wrong_secret(cloud: Premises, transport: AioHttpTransport) -> None:
     """A wrong client secret is AADSTS7000215, with the number in the description and in the codes."""
     async with ClientSecretCredential(
         cloud.tenant, cloud.operator.app_id, "wrong", authority=cloud.login_url, transport=transport
@@ -142,7 +154,14 @@ async def test_wrong_secret(cloud, transport) -> None:
         ("99999999-0000-0000-0000-000000000000", {}, 400, 90002),
     ],
 )
-async def test_refusals(cloud, session, tenant, changed, status, number) -> None:
+async def test_refusals(
+    cloud: Premises,
+    session: aiohttp.ClientSession,
+    tenant: str,
+    changed: dict[str, str],
+    status: int,
+    number: int,
+) -> None:
     """Every refusal has Entra's status, its number, and no secret."""
     form = {
         "grant_type": "client_credentials",
@@ -157,7 +176,7 @@ async def test_refusals(cloud, session, tenant, changed, status, number) -> None
     assert cloud.operator.secret not in str(body)
 
 
-async def test_v1_tokens(cloud, session) -> None:
+async def test_v1_tokens(cloud: Premises, session: aiohttp.ClientSession) -> None:
     """The old token endpoint takes a resource instead of a scope."""
     status, body = await posted(
         session,
@@ -171,7 +190,7 @@ async def test_v1_tokens(cloud, session) -> None:
     assert body["resource"] == "https://management.core.windows.net/"
 
 
-async def test_discovery(cloud, session) -> None:
+async def test_discovery(cloud: Premises, session: aiohttp.ClientSession) -> None:
     """Discovery leads to the token endpoint and to the key that signs the tokens."""
     base = f"{cloud.login_url}/{cloud.tenant}"
     async with session.get(f"{base}/v2.0/.well-known/openid-configuration") as answer:
@@ -186,7 +205,7 @@ async def test_discovery(cloud, session) -> None:
     assert instance["metadata"][0]["aliases"] == [cloud.login_url.removeprefix("https://")]
 
 
-async def test_tokens_are_checked(tmp_path) -> None:
+async def test_tokens_are_checked(tmp_path: Path) -> None:
     """A token that was changed, has expired or is for another audience is refused, each with its code."""
     world = a_pair()
     now = world.now()

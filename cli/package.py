@@ -1,0 +1,259 @@
+"""`counterpart package`: where the regions get their packages, by the workflows that the app runs."""
+
+import getpass
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli import show
+from cli.running import (
+    AsJson,
+    By,
+    EnvFile,
+    Exit,
+    GroupName,
+    Reason,
+    Wait,
+    find_profile,
+    find_profiles,
+    pause,
+    run,
+)
+from shared.artifact_hosts import ignore_patch as terraform
+from shared.artifact_hosts.compare import compare
+from shared.artifact_hosts.history import state_of
+from shared.artifact_hosts.model import Check, HostState, Order, Packages, State, Watch, Work
+from shared.artifact_hosts.render import check_facts, finding_facts, packages_facts, watch_facts
+from shared.artifact_hosts.workflow import Tended, watches
+from shared.groups.model import Group, Value
+from shared.ports import Ports
+from shared.reconcile import workflow as reconcile
+from shared.settings import Settings
+
+app = typer.Typer(
+    help="Where the regions get their packages from: watched, compared, rotated.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+_STYLE = {HostState.UP: "green", HostState.DOWN: "red", HostState.UNKNOWN: "yellow"}
+_STUCK = {State.HELD, State.EXHAUSTED}
+
+
+@app.command(epilog="Example: counterpart package status --json")
+def status(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False) -> None:
+    """Where each region gets its package, what it runs, how the hosts are, and what should be done."""
+
+    async def work(ports: Ports, settings: Settings) -> Exit:
+        facts: list[dict[str, Any]] = []
+        worst = Exit.DONE
+        for profile in await find_profiles(group, ports, settings):
+            found, tended, _ = await reconcile.show_packages(profile, ports, settings)
+            worst = max(worst, _exit(tended.row), key=lambda code: (code is Exit.HELD, code))
+            if json:
+                facts.append(packages_facts(found, tended.row, tended.choices, tended.findings))
+            else:
+                _show_group(show.console(), found, tended)
+        all_seen = await watches(ports.store)
+        now = ports.clock.now()
+        if json:
+            hosts = [watch_facts(it, state_of(it, now, settings.package_rules)) for it in all_seen.values()]
+            show.as_json({"groups": facts, "hosts": hosts})
+        else:
+            _show_hosts(show.console(), all_seen, settings, ports)
+        return worst
+
+    run(work, env_file, json)
+
+
+@app.command(epilog="Example: counterpart package check https://install.scepman.com/dist/Artifacts.zip")
+def check(
+    url: Annotated[str, typer.Argument(help="A package URL. It is not stored, and not shown again.")],
+    env_file: EnvFile = None,
+    json: AsJson = False,
+) -> None:
+    """Would an app that starts get a package there, and which one? Reads at most 1 MiB; changes nothing."""
+
+    async def work(ports: Ports, settings: Settings) -> Exit:
+        location = settings.packages.locate(Value(url))
+        found = await ports.packages.check(Value(url))
+        known = await watches(ports.store)
+        others = {
+            str(it.location): compare(found.package, it.package)
+            for it in known.values()
+            if it.package is not None and it.location.id != location.id
+        }
+        if json:
+            compared = [
+                {"to": name, "relation": it.relation, "how": it.how} for name, it in sorted(others.items())
+            ]
+            show.as_json({"location": str(location), **check_facts(found), "compared": compared})
+        else:
+            _show_check(show.console(), str(location), found)
+            for name, it in sorted(others.items()):
+                show.console().print(f"  {it.relation} to {name}: {it.how}")
+        return Exit.DONE if found.ok else Exit.FAILED
+
+    run(work, env_file, json)
+
+
+@app.command(epilog="Example: counterpart package rotate --region westeurope --wait")
+def rotate(
+    region: Annotated[str, typer.Option("--region", help="The region to move.")],
+    to: Annotated[str, typer.Option("--to", help="The host, github or vendor; the best by default.")] = "",
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Also to an older or a different package, or to another region's host. Needs --reason; law 1 holds.",
+        ),
+    ] = False,
+    group: GroupName = "",
+    reason: Reason = "",
+    by: By = "",
+    wait: Wait = False,
+    env_file: EnvFile = None,
+    json: AsJson = False,
+) -> None:
+    """Move a region to another host for the same channel: one settings write, verified, undone if it fails."""
+
+    async def work(ports: Ports, settings: Settings) -> Exit:
+        asked = Order(
+            work=Work.ROTATE,
+            regions=(region,),
+            to=to,
+            forced=force,
+            reason=reason,
+            by=by or getpass.getuser(),
+            at=ports.clock.now(),
+        )
+        return await _order(group, asked, ports, settings, wait=wait, json=json)
+
+    run(work, env_file, json)
+
+
+@app.command(epilog="Example: counterpart package restart --ordered --reason 'one version again' --wait")
+def restart(
+    ordered: Annotated[
+        bool,
+        typer.Option("--ordered", help="One region at a time, each only when the last one is well again."),
+    ] = False,
+    region: Annotated[
+        list[str] | None, typer.Option("--region", help="Only this region; may be repeated, in order.")
+    ] = None,
+    group: GroupName = "",
+    reason: Reason = "",
+    by: By = "",
+    wait: Wait = False,
+    env_file: EnvFile = None,
+    json: AsJson = False,
+) -> None:
+    """Restart the regions one after the other, so that all fetch the present package. Never done unasked."""
+    if not ordered:
+        raise typer.BadParameter("say --ordered: regions are only ever restarted one at a time")
+
+    async def work(ports: Ports, settings: Settings) -> Exit:
+        asked = Order(
+            work=Work.RESTART,
+            regions=tuple(region or ()),
+            reason=reason,
+            by=by or getpass.getuser(),
+            at=ports.clock.now(),
+        )
+        return await _order(group, asked, ports, settings, wait=wait, json=json)
+
+    run(work, env_file, json)
+
+
+@app.command(name="ignore-patch", epilog="Example: counterpart package ignore-patch > ignore.tf.txt")
+def ignore_patch(json: AsJson = False) -> None:
+    """What tells Terraform to leave the package URL alone, and why. Needs no configuration."""
+    if json:
+        show.as_json({"reason": terraform.REASON, "snippet": terraform.SNIPPET})
+    else:
+        typer.echo(terraform.text(), nl=False)
+
+
+# -- what the commands share --------------------------------------------------------------------------------------
+
+
+async def _order(
+    group: str, asked: Order, ports: Ports, settings: Settings, *, wait: bool, json: bool
+) -> Exit:
+    profile = await find_profile(group, ports, settings)
+    if wait:
+        await reconcile.watch_packages(ports, settings)  # the order is judged by the youngest checks
+    await reconcile.order(profile, asked, ports, settings)
+    found, tended, _ = await reconcile.show_packages(profile, ports, settings)
+    while wait and (tended.row.flight is not None or tended.row.order is not None):
+        await pause(ports, settings)
+        profile = await find_profile(profile.id, ports, settings)
+        await reconcile.watch_packages(ports, settings)
+        await reconcile.run(profile, ports, settings, doorbell=False)
+        found, tended, _ = await reconcile.show_packages(profile, ports, settings)
+    if json:
+        show.as_json(packages_facts(found, tended.row, tended.choices, tended.findings))
+    else:
+        _show_group(show.console(), found, tended)
+    return _after_order(tended.row)
+
+
+def _after_order(row: Packages) -> Exit:
+    if row.flight is not None or row.order is not None:
+        return Exit.WAITING
+    return Exit.DONE if row.outcome is not None and row.outcome.well else Exit.REFUSED
+
+
+def _exit(row: Packages) -> Exit:
+    if row.flight is not None or row.order is not None:
+        return Exit.WAITING
+    return Exit.HELD if row.state in _STUCK else Exit.DONE
+
+
+def _show_group(out: Console, group: Group, tended: Tended) -> None:
+    row = tended.row
+    out.print(
+        Text.assemble((group.name, "bold"), "  ", row.state, f"  since {row.since:%Y-%m-%d %H:%M:%S} UTC")
+    )
+    for it in packages_facts(group, tended.row, tended.choices, tended.findings)["regions"]:
+        out.print(f"  {it['region']:<16} {it['location'] or '-':<32} {it['runs']}")
+        out.print(f"  {'':<16} {it['choice']}: {it['reason']}")
+    for finding in tended.findings:
+        facts = finding_facts(finding)
+        out.print(Text.assemble((f"  severity {facts['severity']}: ", "yellow"), facts["text"]))
+        out.print(f"    way out: {facts['way_out']}")
+    if row.outcome:
+        out.print(f"  last order: {'done' if row.outcome.well else 'not done'}: {row.outcome.reason}")
+    for line in row.history[-5:]:
+        out.print(f"  {line.at:%Y-%m-%d %H:%M:%S} {line.state}: {line.text}")
+
+
+def _show_hosts(out: Console, seen: Mapping[str, Watch], settings: Settings, ports: Ports) -> None:
+    table = Table("package host", "state", "since", "last check", "package", box=None, pad_edge=False)
+    for _, it in sorted(seen.items()):
+        state = state_of(it, ports.clock.now(), settings.package_rules)
+        table.add_row(
+            str(it.location),
+            Text(state, style=_STYLE[state]),
+            f"{it.since:%Y-%m-%d %H:%M}",
+            it.problem or "good",
+            it.package.short if it.package else "-",
+        )
+    out.print(table if seen else "no package host is watched yet: the timer begins with it")
+
+
+def _show_check(out: Console, name: str, found: Check) -> None:
+    verdict = ("good", "green") if found.ok else ("bad", "red")
+    out.print(Text.assemble((name, "bold"), "  ", verdict, f"  {found.problem}"))
+    if found.package:
+        out.print(
+            f"  package {found.package.short}: {found.package.members} members, {found.package.size} bytes"
+        )
+    if found.certificate_until:
+        out.print(f"  certificate until {found.certificate_until:%Y-%m-%d}")
+    out.print(f"  {found.bytes_read} bytes read in {found.millis} ms")

@@ -1,0 +1,59 @@
+"""When Azure Monitor says that Traffic Manager's probes lost or found an endpoint, we take that into its incident.
+
+Answers 2xx only when the signal is safely in the store, and 503 when it is not: the action group tries 503 again and
+drops everything else (facts: action groups). Then a round looks at the group at once; what goes wrong there is the
+timer's to repeat, since the signal is safe. Never opens an incident for a group that is not ours. Safe to repeat and
+to come late, because an alert is a fact with its own time and id.
+"""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from handlers._edge import Answer, Asked
+from shared.errors import AppError, BadEvent
+from shared.events.azure_monitor import Alert, parse
+from shared.groups.model import Profile
+from shared.ports import Ports
+from shared.reconcile import incidents
+from shared.reconcile import workflow as reconcile
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOOK_WITHIN = 7.0  # seconds for the round after: action groups do not wait much longer for an answer
+LATEST = timedelta(hours=2)  # an alert from before that says nothing about now
+AHEAD = timedelta(minutes=10)  # more than a clock goes wrong
+
+
+async def handle(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
+    """Take the alert in, then look at its group."""
+    alert = parse(asked.body)
+    _refuse_strange_times(alert, ports.clock.now())
+    taken = await incidents.alert(alert, ports, settings)
+    if not taken.groups:
+        log.info("alert %s is about no group of ours", alert.id)
+        return Answer(200, {"status": "ignored", "why": "the profile is no group of ours"})
+    log.info("alert %s: %s %s", alert.id, ", ".join(taken.groups), alert.condition)
+    await _look(taken.profiles, ports, settings)
+    return Answer(200, {"status": "taken", "groups": taken.groups, "incidents": taken.incidents})
+
+
+def _refuse_strange_times(alert: Alert, now: datetime) -> None:
+    if alert.at > now + AHEAD:
+        raise BadEvent(f"the alert is from the future: {alert.at:%Y-%m-%d %H:%M:%S} UTC")
+    if alert.at < now - LATEST:
+        raise BadEvent(f"the alert is too old to say anything: {alert.at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+async def _look(profiles: tuple[Profile, ...], ports: Ports, settings: Settings) -> None:
+    """One round for each, and what is due to be told; not at the cost of the answer."""
+    try:
+        async with asyncio.timeout(LOOK_WITHIN):
+            for profile in profiles:
+                await reconcile.run(profile, ports, settings, doorbell=False)
+            await incidents.tell(ports, settings)
+    except (AppError, TimeoutError) as error:
+        log.warning("the look after an alert is left to the timer: %s: %s", type(error).__name__, error)
+    except Exception:  # the signal is safe, and a 500 would only drop the next ones
+        log.exception("the look after an alert failed, which nobody foresaw")

@@ -1,0 +1,142 @@
+"""What a person should know of a group's packages although nothing is to be done about it by itself. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from shared.artifact_hosts.catalogue import Catalogue
+from shared.artifact_hosts.choose import Choice, Exhausted, Held, Scene
+from shared.artifact_hosts.compare import Relation, compare
+from shared.artifact_hosts.model import Finding, HostState, Origin, Packages, Rules, Use
+from shared.groups.model import Os
+
+
+def skew(uses: Sequence[Use], systems: Mapping[str, Os]) -> str | None:
+    """How regions differ in what they run; empty when they do not, None when it is not known.
+
+    Versions are compared wherever home pages tell them. Packages are compared between regions of one operating
+    system only, as the files for two systems need not be the same.
+    """
+    told = {it.region: it.running.version for it in uses if it.running.version}
+    if len(set(told.values())) > 1:
+        return ", ".join(f"{region} runs {version}" for region, version in sorted(told.items()))
+    if len(told) == len(uses):
+        return ""
+    known = {it.region: it.running.package for it in uses if it.running.package}
+    for system in Os:
+        alike = {region: it for region, it in known.items() if systems.get(region) is system}
+        if len({it.digest for it in alike.values()}) > 1:
+            return ", ".join(f"{region} got package {it.short}" for region, it in sorted(alike.items()))
+    one_system = len(set(systems.values())) == 1
+    return "" if one_system and len(known) == len(uses) else None
+
+
+def findings(
+    row: Packages, scene: Scene, choices: Sequence[Choice], catalogue: Catalogue, rules: Rules
+) -> tuple[Finding, ...]:
+    """Everything, the gravest first."""
+    found = [
+        *_of_choices(choices),
+        *_of_skew(row, scene.now, rules),
+        *_of_locations(scene),
+        *_of_neighbours(scene, rules),
+        *_of_twins(scene, catalogue, rules),
+    ]
+    return tuple(sorted(found, key=lambda it: it.severity))
+
+
+def _of_choices(choices: Sequence[Choice]) -> Iterator[Finding]:
+    for it in choices:
+        if isinstance(it, Exhausted):
+            yield Finding(
+                kind="no-package-host",
+                severity=2,
+                region=it.region,
+                text=f"the next restart of {it.region} would take it down: {it.reason}",
+                way_out="do not restart, scale out or write settings there until a host is back",
+            )
+        elif isinstance(it, Held):
+            yield Finding(
+                kind="rotation-held", severity=2, region=it.region, text=it.reason, way_out=it.way_out
+            )
+
+
+def _of_skew(row: Packages, now: datetime, rules: Rules) -> Iterator[Finding]:
+    if row.skew_since is None or now - row.skew_since < timedelta(seconds=rules.skew_after):
+        return
+    yield Finding(
+        kind="version-skew",
+        severity=3,
+        text=f"regions differ since {row.skew_since:%Y-%m-%d %H:%M} UTC: {_said(row)}",
+        way_out="counterpart package restart --ordered",
+    )
+
+
+def _said(row: Packages) -> str:
+    return ", ".join(f"{it.region}: {runs(it)}" for it in row.uses)
+
+
+def runs(use: Use) -> str:
+    """What a region runs, in words."""
+    if use.running.version:
+        return f"version {use.running.version}"
+    if use.running.package and use.running.package_at:
+        return f"package {use.running.package.short} since {use.running.package_at:%Y-%m-%d %H:%M} UTC"
+    return "not known: its home page tells no version, and no restart was seen"
+
+
+def _of_locations(scene: Scene) -> Iterator[Finding]:
+    for use in scene.uses:
+        if use.location is not None and use.location.origin is Origin.RETIRED:
+            yield Finding(
+                kind="retired-host",
+                severity=3,
+                region=use.region,
+                text=f"{use.region} takes its package from a host that the vendor shut down in December 2024",
+                way_out=f"counterpart package rotate --region {use.region} --force --reason TEXT",
+            )
+
+
+def _of_neighbours(scene: Scene, rules: Rules) -> Iterator[Finding]:
+    """Regions that share a host: one outage would meet both."""
+    on = Counter(it.location.host for it in scene.uses if it.location)
+    for host, count in on.items():
+        if count > 1 and count == len(scene.uses):
+            states = {
+                scene.state(it.location, rules)
+                for it in scene.uses
+                if it.location and it.location.host == host
+            }
+            yield Finding(
+                kind="one-host",
+                severity=3,
+                text=f"all {count} regions take their packages from {host}, which is {', '.join(sorted(states))}",
+                way_out="none while no second host is up with the same package; see `counterpart package status`",
+            )
+
+
+def _of_twins(scene: Scene, catalogue: Catalogue, rules: Rules) -> Iterator[Finding]:
+    """Two hosts that are up and do not serve the same: a rotation would change the version, or be held."""
+    said: set[frozenset[str]] = set()
+    for use in scene.uses:
+        here = scene.watches.get(use.location.id) if use.location else None
+        if use.location is None or here is None:
+            continue
+        for twin in catalogue.twins(use.location, scene.systems[use.region]):
+            there = scene.watches.get(twin.id)
+            pair = frozenset({use.location.id, twin.id})
+            up = scene.state(use.location, rules) is scene.state(twin, rules) is HostState.UP
+            if there is None or pair in said or not up:
+                continue
+            said.add(pair)
+            seen = compare(there.package, here.package)
+            since = max((it.served[-1].since for it in (here, there) if it.served), default=scene.now)
+            if seen.relation is not Relation.EQUAL and scene.now - since >= timedelta(
+                seconds=rules.skew_after
+            ):
+                yield Finding(
+                    kind="hosts-differ",
+                    severity=3,
+                    text=f"{twin} and {use.location} have not served the same package for long: {seen.how}",
+                    way_out="ask the host's operator; a rotation between them waits for a person",
+                )

@@ -1,0 +1,126 @@
+"""How people are told of an incident: one card per state, facts and plain words first. Pure."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from shared.cards import Card, Link, Tone
+from shared.incidents.explain import cause_name, explained
+from shared.incidents.measures import measure, spoken
+from shared.incidents.model import Incident, Severity, Stage, Telling, Topic
+
+_TONES: Final = {
+    Telling.OPENED: Tone.ATTENTION,
+    Telling.HELD: Tone.WARNING,
+    Telling.ESCALATED_2: Tone.ATTENTION,
+    Telling.ESCALATED_1: Tone.ATTENTION,
+    Telling.MITIGATED: Tone.WARNING,
+    Telling.RESOLVED: Tone.GOOD,
+}
+
+
+def incident_card(
+    incident: Incident,
+    telling: Telling,
+    *,
+    base_url: str = "",
+    decision: str = "",
+    siblings: Sequence[str] = (),
+) -> Card:
+    """The card for a state.
+
+    Args:
+        incident: as it is now.
+        telling: which card.
+        base_url: where the function app is reached, without a slash at its end; empty: no links.
+        decision: the id of the decision that an incident about settings waits for.
+        siblings: other regions with an open incident, by name.
+    """
+    return Card(
+        title=f"{subject(incident)}: {_headline(incident, telling)}",
+        tone=_TONES[telling],
+        facts=tuple(_facts(incident)),
+        lines=tuple(_lines(incident, telling, siblings)),
+        links=tuple(_links(incident, base_url, decision)),
+    )
+
+
+def subject(incident: Incident) -> str:
+    """Whom it is about: `scepman, West Europe's endpoint`."""
+    return f"{incident.group} / {incident.region}" if incident.region else incident.group
+
+
+def _headline(incident: Incident, telling: Telling) -> str:
+    match telling:
+        case Telling.OPENED:
+            return _opened(incident)
+        case Telling.HELD:
+            return "a settings change waits for your decision"
+        case Telling.ESCALATED_1:
+            return "worse: no region serves"
+        case Telling.ESCALATED_2:
+            return "worse: the region fails"
+        case Telling.MITIGATED:
+            return "devices are led to the other regions"
+        case Telling.RESOLVED:
+            return "resolved"
+
+
+def _opened(incident: Incident) -> str:
+    match incident.topic:
+        case Topic.AUTHORITY:
+            return "the regions prove different certificate authorities"
+        case Topic.HOSTS:
+            return "no artifact host is left"
+        case Topic.SETTINGS:
+            return "a settings change waits for a person"
+        case Topic.SERVICE if incident.stage is Stage.DETECTED:
+            return "may have failed; not confirmed"
+        case Topic.SERVICE if incident.severity is Severity.CRITICAL:
+            return "fails, and no other region serves"
+        case Topic.SERVICE:
+            return "fails"
+
+
+def _facts(incident: Incident) -> Iterable[tuple[str, str]]:
+    yield "Severity", f"{int(incident.severity)}"
+    yield "State", incident.stage if incident.acknowledged is None else f"{incident.stage}, acknowledged"
+    yield "Cause", cause_name(incident.cause)
+    yield "Began", moment(incident.started)
+    measures = measure(incident)
+    yield "Known after", spoken(measures.to_detect)
+    if incident.mitigated is not None:
+        yield "Out of DNS after", spoken(measures.to_mitigate)
+    if incident.resolved is not None:
+        yield "Well again after", spoken(measures.to_resolve)
+    if incident.flaps:
+        yield "Came back", f"{incident.flaps} times" if incident.flaps > 1 else "once"
+    if incident.acknowledged is not None:
+        yield "Acknowledged by", f"{incident.acknowledged_by}, {moment(incident.acknowledged)}"
+    yield "Incident", incident.id
+
+
+def moment(at: datetime) -> str:
+    """A time as people read it."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _lines(incident: Incident, telling: Telling, siblings: Sequence[str]) -> Iterable[str]:
+    if telling is Telling.RESOLVED:
+        yield f"It was {cause_name(incident.cause)}. Nobody needs to close it."
+        return
+    means, we, you = explained(incident.cause)
+    yield f"What it means: {means}."
+    yield f"Counterpart {we}."
+    yield f"Left to you: {you}."
+    if siblings:
+        yield f"In trouble too: {', '.join(siblings)}."
+    yield from incident.evidence[-6:]
+
+
+def _links(incident: Incident, base_url: str, decision: str) -> Iterable[Link]:
+    if not base_url:
+        return
+    if decision:
+        yield Link("See the plan and decide", f"{base_url}/api/decisions/{decision}")
+    yield Link("See the incident", f"{base_url}/api/incidents/{incident.id}")

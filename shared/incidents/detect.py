@@ -1,0 +1,222 @@
+"""What was seen, heard or done, as facts for the ledger. Pure.
+
+A region that is well makes a fact only while it has an open incident: what is well and was well is not written down
+every minute.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+from shared.events.azure_monitor import Alert, Condition
+from shared.groups.classify import TROUBLED, authorities, proved_one, standings
+from shared.groups.model import (
+    Cause,
+    Finding,
+    Group,
+    Health,
+    MonitorStatus,
+    NameAnswer,
+    Region,
+    Standing,
+)
+from shared.incidents.explain import cause_name
+from shared.incidents.model import Claim, Fact, Incident, Kind, Severity, Topic
+from shared.incidents.transitions import Subject
+
+US = "Counterpart"
+_ANSWERED = frozenset({MonitorStatus.ONLINE, MonitorStatus.UNMONITORED, MonitorStatus.CHECKING})
+_CLAIMS = {
+    Standing.SERVING: Claim.WELL,
+    Standing.FAILING: Claim.SUSPECT,
+    Standing.DOWN: Claim.BAD,
+    Standing.OUT: Claim.OUT,
+}
+
+
+def open_subjects(incidents: Iterable[Incident]) -> frozenset[Subject]:
+    """What has an open incident."""
+    return frozenset((it.topic, it.region) for it in incidents if it.open)
+
+
+def looks(
+    group: Group,
+    health: Mapping[str, Health],
+    findings: Mapping[str, Finding],
+    *,
+    live: AbstractSet[Subject],
+    disturbed: Collection[str] = (),
+    rehearsed: Collection[str] = (),
+    now: datetime,
+) -> tuple[Fact, ...]:
+    """What a look at the regions says.
+
+    Args:
+        group: the group, for its endpoints.
+        health: every region's.
+        findings: of `classify`, for the regions in trouble.
+        live: subjects with an open incident.
+        disturbed: regions that we are restarting just now: that they stumble is expected, that they fall is not.
+        rehearsed: regions that we keep out of DNS, in a drill or as failback hold: nothing is said of them.
+        now: the time of the look.
+    """
+    stand = standings(group, health)
+    facts: list[Fact] = []
+    for name in (it for it in health if it not in rehearsed):
+        claim = _CLAIMS.get(stand[name])
+        live_here = (Topic.SERVICE, name) in live
+        if claim is None or (claim is Claim.SUSPECT and name in disturbed and not live_here):
+            continue
+        if claim in {Claim.WELL, Claim.OUT}:
+            if live_here:
+                facts.append(_calm(name, claim, health[name].reason, now))
+            continue
+        facts.append(_trouble(name, claim, stand, health, findings[name], now))
+    facts += _left(group, live, now)
+    facts += _one_authority(health, live, now)
+    return tuple(facts)
+
+
+def _trouble(
+    name: str,
+    claim: Claim,
+    stand: Mapping[str, Standing],
+    health: Mapping[str, Health],
+    finding: Finding,
+    now: datetime,
+) -> Fact:
+    what = "fails" if claim is Claim.BAD else "may fail"
+    return Fact(
+        kind=Kind.LOOK,
+        at=now,
+        heard=now,
+        region=name,
+        claim=claim,
+        cause=finding.cause,
+        severity=_severity(name, stand, health, finding),
+        who=US,
+        text=f"{name} {what}: {cause_name(finding.cause)} ({health[name].reason})",
+        evidence=finding.evidence,
+    )
+
+
+def _severity(
+    name: str, stand: Mapping[str, Standing], health: Mapping[str, Health], finding: Finding
+) -> Severity:
+    """1 when no other region may be serving; 3 when only we see it, in all regions alike; else 2."""
+    if any(it not in TROUBLED and it is not Standing.OUT for other, it in stand.items() if other != name):
+        return Severity.MAJOR
+    blind = finding.cause is Cause.UNKNOWN and all(it.monitor in _ANSWERED for it in health.values())
+    return Severity.MINOR if blind and len(health) > 1 else Severity.CRITICAL
+
+
+def _calm(name: str, claim: Claim, reason: str, now: datetime) -> Fact:
+    what = "is well" if claim is Claim.WELL else "is out of service on purpose"
+    return Fact(
+        kind=Kind.LOOK,
+        at=now,
+        heard=now,
+        region=name,
+        claim=claim,
+        who=US,
+        text=f"{name} {what}: {reason}",
+    )
+
+
+def _left(group: Group, live: AbstractSet[Subject], now: datetime) -> Iterable[Fact]:
+    """Regions with an open incident that are no regions any more."""
+    for topic, name in sorted(live):
+        if topic is Topic.SERVICE and name and group.region(name) is None:
+            yield _calm(name, Claim.OUT, f"no endpoint of {group.name} leads there any more", now)
+
+
+def _one_authority(health: Mapping[str, Health], live: AbstractSet[Subject], now: datetime) -> Iterable[Fact]:
+    finding = authorities(health)
+    if finding is not None:
+        yield matter(
+            Topic.AUTHORITY,
+            since=now,
+            now=now,
+            cause=Cause.AUTHORITY,
+            text="the regions prove different certificate authorities",
+            evidence=finding.evidence,
+        )
+    elif (Topic.AUTHORITY, "") in live and proved_one(health):
+        yield matter(Topic.AUTHORITY, since=now, now=now, text="all regions prove the same CA")
+
+
+def matter(
+    topic: Topic,
+    *,
+    since: datetime,
+    now: datetime,
+    text: str,
+    cause: str = "",
+    id: str = "",  # noqa: A002 -- the fact's own field
+    region: str = "",
+    evidence: Sequence[str] = (),
+) -> Fact:
+    """Something that is no region's health: with a cause it is so since then, without one it is over since then.
+
+    The same matter since the same time is the same fact, however often it is said.
+    """
+    return Fact(
+        kind=Kind.LOOK,
+        at=since,
+        heard=now,
+        topic=topic,
+        region=region,
+        claim=Claim.BAD if cause else Claim.WELL,
+        cause=cause,
+        id=id,
+        who=US,
+        text=text,
+        evidence=tuple(evidence),
+    )
+
+
+def moved(
+    group: Group, region: Region, health: Mapping[str, Health], answer: NameAnswer, now: datetime
+) -> Fact | None:
+    """That DNS no longer answers a region, if both Traffic Manager and the name itself say so.
+
+    One answer without the region proves little while Traffic Manager still answers with it: it answers with one
+    region at a time.
+    """
+    its = health.get(region.name)
+    if its is None or its.monitor in _ANSWERED or not answer.names or answer.leads_to(region.host):
+        return None
+    if not any(it.monitor in _ANSWERED for name, it in health.items() if name != region.name):
+        return None  # all are degraded, so all are answered
+    return Fact(
+        kind=Kind.MOVED,
+        at=now,
+        heard=now,
+        region=region.name,
+        who="DNS",
+        text=f"{group.profile.fqdn} leads to {answer.names[-1]}, no longer to {region.host}",
+    )
+
+
+def alerted(alert: Alert, endpoints: Iterable[str], heard: datetime) -> tuple[Fact, ...]:
+    """What an alert says of these endpoints of its profile. Others that it names are left out."""
+    named = {it.lower(): it for it in endpoints}
+    kind = Kind.FIRED if alert.condition is Condition.FIRED else Kind.RESOLVED
+    return tuple(
+        Fact(
+            kind=kind,
+            at=alert.at,
+            heard=heard,
+            region=named[it.lower()],
+            id=alert.id,
+            who="Azure Monitor",
+            text=f"alert {alert.rule} {alert.condition.lower()} for {named[it.lower()]}",
+        )
+        for it in alert.endpoints
+        if it.lower() in named
+    )
+
+
+def noted(at: datetime, heard: datetime, who: str, text: str, *, region: str = "") -> Fact:
+    """Something that happened, for the timelines of the incidents around it."""
+    return Fact(kind=Kind.NOTE, at=at, heard=heard, region=region, who=who, text=text)

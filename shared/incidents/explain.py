@@ -1,0 +1,46 @@
+"""What each cause means, what Counterpart does about it, and what is left to a person. Pure."""
+
+from typing import Final
+
+from shared.groups.classify import AUTHORITY, TABLE
+from shared.groups.model import Cause
+from shared.incidents.model import EXHAUSTED, HELD
+
+_CAUSES: Final = {str(it.cause): (it.means, it.we, it.you) for it in (*TABLE, AUTHORITY)}
+
+# What is not of a region's health: what it means, what we do, what is left to a person.
+OTHERS: Final = {
+    HELD: (
+        "a settings change waits for a person; the regions stay different until then",
+        "keeps the change where it was made",
+        "look at the plan and decide: approve it, take a side, or put the change back",
+    ),
+    EXHAUSTED: (
+        "no artifact host serves the region's package: the region runs, but would not come back from a restart",
+        "keeps asking every host, and allows nothing that restarts the region",
+        "repair a host, or set WEBSITE_RUN_FROM_PACKAGE to one that serves the package",
+    ),
+}
+
+_NAMES: Final = {
+    Cause.ONE_REGION: "one region",
+    Cause.SHARED: "a shared dependency",
+    Cause.ARTIFACT_HOST: "the artifact host",
+    Cause.AUTHORITY: "different certificate authorities",
+    Cause.TLS_OR_NAME: "TLS or the host name",
+    Cause.PROBE_PATH: "the probe path only",
+    Cause.STOPPED: "stopped, or the plan is below Standard",
+    Cause.UNKNOWN: "not known yet",
+    HELD: "a held settings change",
+    EXHAUSTED: "no artifact host left",
+}
+
+
+def cause_name(cause: str) -> str:
+    """The cause in plain words."""
+    return _NAMES.get(cause, cause)
+
+
+def explained(cause: str) -> tuple[str, str, str]:
+    """What a cause means, what Counterpart does, what is left to a person."""
+    return OTHERS.get(cause) or _CAUSES.get(cause) or _CAUSES[Cause.UNKNOWN]

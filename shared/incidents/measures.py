@@ -1,0 +1,76 @@
+"""How long things took: MTTD, MTTA, time to mitigation, MTTR, of one incident and over many. Pure. Seconds."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from statistics import fmean
+
+import msgspec
+
+from shared.incidents.model import Incident
+
+
+class Measures(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident's times, in seconds; None: that did not happen (yet)."""
+
+    to_detect: float  # from its start until we knew
+    to_acknowledge: float | None  # from when we knew until a person took it on
+    to_mitigate: float | None  # from its start until DNS stopped answering the region
+    to_resolve: float | None  # from its start until it was well again
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """The means over incidents: of each measure, over those that have it."""
+
+    incidents: int
+    open: int
+    mttd: float | None
+    mtta: float | None
+    mttm: float | None  # mean time to mitigation
+    mttr: float | None
+
+
+def measure(incident: Incident) -> Measures:
+    """One incident's measures."""
+    return Measures(
+        to_detect=(incident.detected - incident.started).total_seconds(),
+        to_acknowledge=_between(incident.detected, incident.acknowledged),
+        to_mitigate=_between(incident.started, incident.mitigated),
+        to_resolve=_between(incident.started, incident.resolved),
+    )
+
+
+def means(incidents: Iterable[Incident]) -> Means:
+    """Over these incidents."""
+    known = tuple(incidents)
+    measured = [measure(it) for it in known]
+    return Means(
+        incidents=len(known),
+        open=sum(it.open for it in known),
+        mttd=_mean([it.to_detect for it in measured]),
+        mtta=_mean([it.to_acknowledge for it in measured]),
+        mttm=_mean([it.to_mitigate for it in measured]),
+        mttr=_mean([it.to_resolve for it in measured]),
+    )
+
+
+def spoken(seconds: float | None) -> str:
+    """A duration in words people say: `45 s`, `3 min 20 s`, `2 h 5 min`; a dash for none."""
+    if seconds is None:
+        return "-"
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min {left} s" if left else f"{minutes} min"
+    return f"{whole} s"
+
+
+def _between(begin: datetime, end: datetime | None) -> float | None:
+    return None if end is None else (end - begin).total_seconds()
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [it for it in values if it is not None]
+    return fmean(known) if known else None

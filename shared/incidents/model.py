@@ -1,0 +1,190 @@
+"""Nouns of incidents: the facts that come in, and the incidents that follow from them. No decisions, no effects.
+
+A ledger keeps facts, each once. Incidents are derived from the facts alone (`transitions.derive`), so that the order
+in which they came, and how often, cannot matter.
+"""
+
+import hashlib
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+
+class Topic(StrEnum):
+    """What an incident is about. Each has its own incident beside the others'."""
+
+    SERVICE = "service"  # a region does not serve devices as it should
+    SETTINGS = "settings"  # a settings change waits for a person
+    HOSTS = "hosts"  # no artifact host is left that a region could start from
+    AUTHORITY = "authority"  # the regions prove different certificate authorities
+
+
+class Severity(IntEnum):
+    """How bad: 1 is the worst. What each means stands in `transitions.SEVERITIES`."""
+
+    CRITICAL = 1
+    MAJOR = 2
+    MINOR = 3
+
+
+class Kind(StrEnum):
+    """What sort of fact."""
+
+    LOOK = "look"  # we looked
+    FIRED = "fired"  # an alert
+    RESOLVED = "resolved"  # an alert's end
+    MOVED = "moved"  # DNS no longer answers the region
+    ACKNOWLEDGED = "acknowledged"  # a person took it on
+    NOTE = "note"  # something that happened, for the timeline
+
+
+class Claim(StrEnum):
+    """What a look says of its subject."""
+
+    WELL = "well"
+    SUSPECT = "suspect"  # one witness says that it is not
+    BAD = "bad"  # two do, or there is no doubt
+    OUT = "out"  # taken out of service on purpose: neither well nor a failure
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One thing that was seen, heard or done.
+
+    `at` is when it was so, as its source says; `heard` is when we knew. Two facts that differ only in what they say
+    in words, or in when they were heard, are one fact.
+    """
+
+    kind: Kind
+    at: datetime
+    heard: datetime
+    topic: Topic = Topic.SERVICE
+    region: str = ""  # empty: the whole group
+    claim: Claim | None = None  # of a look
+    cause: str = ""  # of a look: a groups.model.Cause, or HELD, EXHAUSTED
+    severity: Severity = Severity.MINOR  # of a look: how bad it would be, once confirmed
+    id: str = ""  # tells apart what happened at one time: an alert's id, a plan's fingerprint
+    who: str = ""  # who or what did or said it
+    text: str = ""
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """What makes two facts the same one: 16 hexadecimal digits."""
+        parts = (
+            self.topic,
+            self.region,
+            self.kind,
+            self.at.isoformat(),
+            self.claim or "",
+            self.cause,
+            self.id,
+        )
+        text = self.text if self.kind is Kind.NOTE else ""
+        return hashlib.sha256("\0".join((*parts, text)).encode()).hexdigest()[:16]
+
+
+HELD = "held-change"
+EXHAUSTED = "hosts-exhausted"
+
+
+class Stage(StrEnum):
+    """How far an incident has come. Acknowledging is beside this: it may happen at any stage before the last."""
+
+    DETECTED = "detected"
+    CONFIRMED = "confirmed"
+    MITIGATED = "mitigated"
+    RESOLVED = "resolved"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a timeline."""
+
+    at: datetime
+    who: str
+    text: str
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One incident, as derived. Its times never go backwards from one stage to the next."""
+
+    group: str  # the group's short name
+    topic: Topic
+    region: str
+    cause: str
+    severity: Severity  # the worst it has been
+    started: datetime  # when it first was so, as far as anybody saw
+    detected: datetime  # when we first knew
+    confirmed: datetime | None = None
+    mitigated: datetime | None = None
+    acknowledged: datetime | None = None
+    resolved: datetime | None = None
+    acknowledged_by: str = ""
+    flaps: int = 0  # how often it came back within the time in which that is the same incident
+    evidence: tuple[str, ...] = ()  # of the look that showed it at its worst
+    timeline: tuple[Entry, ...] = ()
+    marks: tuple[str, ...] = ()  # of the facts that speak of its subject; the ledger recognises it by them
+    id: str = ""
+    aliases: tuple[str, ...] = ()  # ids of incidents that turned out to be this one
+
+    @property
+    def stage(self) -> Stage:
+        """How far it has come."""
+        if self.resolved is not None:
+            return Stage.RESOLVED
+        if self.mitigated is not None:
+            return Stage.MITIGATED
+        return Stage.DETECTED if self.confirmed is None else Stage.CONFIRMED
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not resolved."""
+        return self.resolved is None
+
+
+class Telling(StrEnum):
+    """What people are told of an incident: one card each, at most."""
+
+    OPENED = "opened"
+    HELD = "held"  # the opening of an incident about settings: a person is asked to decide
+    ESCALATED_2 = "escalated-to-2"
+    ESCALATED_1 = "escalated-to-1"
+    MITIGATED = "mitigated"
+    RESOLVED = "resolved"
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An incident's number, which it keeps whatever facts come later: it is the one with this fact in it."""
+
+    number: int
+    anchor: str  # the mark of the fact that opened it first
+    told: tuple[Telling, ...] = ()
+    told_severity: Severity = Severity.MINOR  # the worst that people were told
+    owed: tuple[Telling, ...] = ()  # decided, not yet in the outbox
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A subject's last incident that went into the archive; what is older than its end changes nothing any more."""
+
+    topic: Topic
+    region: str
+    until: datetime
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The row: a group's facts of late, and which numbers the incidents in them have."""
+
+    group_id: str
+    group: str
+    facts: tuple[Fact, ...] = ()
+    named: tuple[Named, ...] = ()
+    closed: tuple[Closed, ...] = ()
+    next: int = 1
+    dropped: int = 0  # facts that came when there was no room
+
+
+class Archived(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The row of an incident that is over: it stays until the retention ends."""
+
+    incident: Incident
+    archived: datetime

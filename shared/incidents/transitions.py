@@ -1,0 +1,513 @@
+"""From facts to incidents: a pure fold over all that is known, so that neither order nor repetition matters.
+
+`advance` takes new facts into a group's ledger and decides what people are to be told; `derive` is the fold. Whoever
+calls them hands in the time. Nothing is forgotten while it could still change an incident; what is over goes into
+the archive (`settled`, `shelve`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared.errors import IllegalTransition
+from shared.groups.discover import row_name
+from shared.groups.model import Cause
+from shared.incidents.model import (
+    Claim,
+    Closed,
+    Entry,
+    Fact,
+    Incident,
+    Kind,
+    Ledger,
+    Named,
+    Severity,
+    Stage,
+    Telling,
+    Topic,
+)
+
+STAGES: Mapping[Stage, str] = {
+    Stage.DETECTED: "Somebody said so: an alert, Traffic Manager, or our own look. Not yet sure.",
+    Stage.CONFIRMED: "Two witnesses agree, or one has said so for long enough.",
+    Stage.MITIGATED: "DNS no longer answers the region: new devices are led to the others.",
+    Stage.RESOLVED: "It is well again, by our own look or by the alert's end; nobody needs to close it.",
+}
+
+SEVERITIES: Mapping[Severity, str] = {
+    Severity.CRITICAL: "No region serves, as far as anybody can see.",
+    Severity.MAJOR: "A region fails; another one serves.",
+    Severity.MINOR: "Nothing fails yet, or it is not sure: a decision waits, a reserve is gone, a witness is alone.",
+}
+
+MOST_FACTS = 1500  # of a group's ledger; with their evidence far below what a row holds
+MOST_LINES = 200  # of an incident's timeline, and of its evidence
+UNORDERED = timedelta(hours=1)  # looks of ours that are older than the youngest by this never get company
+
+_TROUBLE = frozenset({Claim.SUSPECT, Claim.BAD})
+# At one time, what is well comes first: of two looks that contradict each other the worse one stands.
+_RANK = {Kind.RESOLVED: 1, Kind.FIRED: 3, Kind.MOVED: 4, Kind.ACKNOWLEDGED: 5, Kind.NOTE: 6}
+
+type Subject = tuple[Topic, str]
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things take. Durations in seconds."""
+
+    flap: float = 600.0  # what comes back within this time is the same incident
+    confirm: float = 90.0  # a single witness that has said so for this long is believed
+    patience: float = 120.0  # an incident that nobody confirms is told after this time
+    lead: float = 900.0  # what happened so long before an incident belongs into its timeline
+    keep: float = 3600.0  # an incident that is over waits so long for late facts before it is archived
+    retention: float = 365 * 86_400.0  # of the archive
+
+    @property
+    def flap_window(self) -> timedelta:
+        """As a duration."""
+        return timedelta(seconds=self.flap)
+
+
+# -- the fold ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Span:
+    """An incident while it is being walked through."""
+
+    facts: list[Fact]
+    started: datetime
+    confirmed: datetime | None = None
+    mitigated: datetime | None = None
+    resolved: datetime | None = None
+    acknowledged: Fact | None = None
+    flaps: int = 0
+
+
+@dataclass
+class _Walk:
+    """One subject's facts, walked through in the order of their times."""
+
+    rules: Rules
+    ends: Mapping[str, datetime]  # of each look: until when looks in unbroken sequence say the same
+    spans: list[_Span] = field(default_factory=list)
+    own: Claim | None = None
+    own_until: datetime | None = None  # the end of the present sequence
+    suspected: datetime | None = None  # since when our looks have seen trouble
+    fired: set[str] = field(default_factory=set)
+
+    def step(self, fact: Fact) -> None:
+        """Take in the next fact."""
+        match fact.kind:
+            case Kind.LOOK:
+                self._look(fact)
+            case Kind.FIRED:
+                self._fired(fact)
+            case Kind.RESOLVED:
+                self._alert_over(fact)
+            case Kind.MOVED:
+                if (span := self._open()) is not None:
+                    span.facts.append(fact)
+                    span.mitigated = span.mitigated or fact.at
+            case Kind.ACKNOWLEDGED:
+                self._acknowledged(fact)
+            case Kind.NOTE:
+                pass  # a note opens and closes nothing
+
+    def _look(self, fact: Fact) -> None:
+        self.own, self.own_until = fact.claim, self.ends[fact.mark]
+        if fact.claim not in _TROUBLE:
+            self.suspected = None
+            self.fired.clear()  # what we see ourselves stands above an alert from before
+            self._close(fact)
+            return
+        span = self._troubled(fact)
+        self.suspected = self.suspected or fact.at
+        sure_at = self.suspected + timedelta(seconds=self.rules.confirm)
+        if fact.claim is Claim.BAD or self.fired:
+            span.confirmed = span.confirmed or fact.at
+        elif fact.at >= sure_at:
+            span.confirmed = span.confirmed or sure_at
+
+    def _fired(self, fact: Fact) -> None:
+        calm = self.own in {Claim.WELL, Claim.OUT}
+        contradicted = calm and self.own_until is not None and self.own_until >= fact.at
+        span = self._troubled(fact, flap=not contradicted)
+        if contradicted:
+            self._close(fact)
+            return
+        self.fired.add(fact.id)
+        if self.own in _TROUBLE:
+            span.confirmed = span.confirmed or fact.at
+
+    def _alert_over(self, fact: Fact) -> None:
+        self.fired.discard(fact.id)
+        span = self._open()
+        if span is None:
+            return
+        span.facts.append(fact)
+        if self.own not in _TROUBLE and not self.fired:
+            span.resolved = fact.at
+
+    def _acknowledged(self, fact: Fact) -> None:
+        span = self.spans[-1] if self.spans else None
+        if span is None or (span.resolved and fact.at - span.resolved > self.rules.flap_window):
+            return
+        span.facts.append(fact)
+        span.acknowledged = span.acknowledged or fact
+
+    def _troubled(self, fact: Fact, *, flap: bool = True) -> _Span:
+        """The incident that this fact belongs to: the open one, the one that just ended, or a new one."""
+        last = self.spans[-1] if self.spans else None
+        if last is None or (last.resolved and fact.at - last.resolved > self.rules.flap_window):
+            last = _Span([], fact.at)
+            self.spans.append(last)
+        elif last.resolved is not None:
+            last.flaps += flap
+            last.resolved = None
+        last.facts.append(fact)
+        return last
+
+    def _open(self) -> _Span | None:
+        last = self.spans[-1] if self.spans else None
+        return last if last and last.resolved is None else None
+
+    def _close(self, fact: Fact) -> None:
+        if (span := self._open()) is not None:
+            if fact not in span.facts:
+                span.facts.append(fact)
+            span.resolved = fact.at
+
+
+def derive(facts: Iterable[Fact], group: str, rules: Rules) -> tuple[Incident, ...]:
+    """The incidents that follow from the facts, in the order of their beginnings."""
+    known = tuple(facts)
+    notes = [it for it in known if it.kind is Kind.NOTE]
+    found = [
+        _incident(group, subject, span, [it for it in notes if it.region in {"", subject[1]}], rules)
+        for subject, its in _by_subject(known).items()
+        for span in _spans(its, rules)
+    ]
+    return tuple(sorted(found, key=lambda it: (it.started, it.topic, it.region)))
+
+
+def _by_subject(facts: Iterable[Fact]) -> dict[Subject, list[Fact]]:
+    found: dict[Subject, list[Fact]] = {}
+    for it in sorted(facts, key=_order):
+        if it.kind is not Kind.NOTE:
+            found.setdefault((it.topic, it.region), []).append(it)
+    return found
+
+
+def _order(fact: Fact) -> tuple[datetime, int, str]:
+    rank = _RANK.get(fact.kind, 0)
+    return fact.at, 2 if fact.claim in _TROUBLE else rank, fact.mark
+
+
+def _spans(facts: Sequence[Fact], rules: Rules) -> list[_Span]:
+    walk = _Walk(rules, _ends(facts))
+    for it in facts:
+        walk.step(it)
+    return walk.spans
+
+
+def _ends(facts: Sequence[Fact]) -> dict[str, datetime]:
+    """Of each look: until when the looks after it, in sequence, say the same (well, out, or trouble)."""
+    ends: dict[str, datetime] = {}
+    sort, end = "", None
+    for it in reversed([it for it in facts if it.kind is Kind.LOOK]):
+        its = "trouble" if it.claim in _TROUBLE else str(it.claim)
+        if its != sort or end is None:
+            sort, end = its, it.at
+        ends[it.mark] = end
+    return ends
+
+
+def _incident(group: str, subject: Subject, span: _Span, notes: Sequence[Fact], rules: Rules) -> Incident:
+    """The record of a span. Times are pushed on, never back, so that no stage precedes the one before it."""
+    trouble = [it for it in span.facts if it.claim in _TROUBLE or it.kind is Kind.FIRED]
+    worst = _worst(trouble)
+    detected = max(span.started, min(it.heard for it in trouble))
+    confirmed = span.confirmed and max(span.confirmed, detected)
+    mitigated = span.mitigated and max(span.mitigated, confirmed or detected)
+    resolved = span.resolved and max(span.resolved, mitigated or confirmed or detected)
+    acknowledged = span.acknowledged
+    return Incident(
+        group=group,
+        topic=subject[0],
+        region=subject[1],
+        cause=worst.cause if worst else Cause.UNKNOWN,
+        severity=_severity(trouble) if confirmed else Severity.MINOR,
+        started=span.started,
+        detected=detected,
+        confirmed=confirmed,
+        mitigated=mitigated,
+        resolved=resolved,
+        acknowledged=max(acknowledged.at, detected) if acknowledged else None,
+        acknowledged_by=acknowledged.who if acknowledged else "",
+        flaps=span.flaps,
+        evidence=_evidence(span.facts),
+        timeline=_timeline(span, notes, rules),
+        marks=tuple(it.mark for it in span.facts),
+    )
+
+
+def _severity(trouble: Sequence[Fact]) -> Severity:
+    return min((it.severity for it in trouble), default=Severity.MINOR)
+
+
+def _worst(trouble: Sequence[Fact]) -> Fact | None:
+    """The look that names the incident's cause: at its worst, the latest that knows; else the latest of all."""
+    looks = [it for it in trouble if it.kind is Kind.LOOK]
+    known = [it for it in looks if it.cause != Cause.UNKNOWN] or looks
+    return min(known, key=lambda it: (it.severity, -it.at.timestamp()), default=None)
+
+
+def _changes(facts: Sequence[Fact]) -> list[Fact]:
+    """The facts without the looks that say the same as the look before them."""
+    kept: list[Fact] = []
+    said: tuple[Claim | None, str] | None = None
+    for it in facts:
+        if it.kind is Kind.LOOK:
+            if said == (it.claim, it.cause):
+                continue
+            said = (it.claim, it.cause)
+        kept.append(it)
+    return kept
+
+
+def _evidence(facts: Sequence[Fact]) -> tuple[str, ...]:
+    said = (line for it in _changes(facts) for line in it.evidence)
+    return tuple(dict.fromkeys(said))[:MOST_LINES]
+
+
+def _timeline(span: _Span, notes: Sequence[Fact], rules: Rules) -> tuple[Entry, ...]:
+    """What happened, in order; a long one loses its middle."""
+    begin = span.started - timedelta(seconds=rules.lead)
+    end = span.resolved and span.resolved + rules.flap_window
+    near = [it for it in notes if begin <= it.at and (end is None or it.at <= end)]
+    lines = [
+        Entry(at=it.at, who=it.who, text=it.text) for it in sorted((*_changes(span.facts), *near), key=_order)
+    ]
+    if len(lines) <= MOST_LINES:
+        return tuple(lines)
+    head, tail = MOST_LINES // 4, MOST_LINES - MOST_LINES // 4 - 1
+    left_out = len(lines) - head - tail
+    gap = Entry(at=lines[head].at, who="Counterpart", text=f"{left_out} lines are left out here")
+    return (*lines[:head], gap, *lines[-tail:])
+
+
+# -- the ledger -------------------------------------------------------------------------------------------------
+
+
+def advance(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules) -> Ledger:
+    """Take in facts; give new incidents their numbers; note which cards are owed. Time alone may owe one, too."""
+    numbered = _number(_take_in(ledger, facts, now, rules), rules)
+    found = {it.id: it for it in incidents(numbered, rules)}
+    by_id = {incident_id(numbered, it.number): it for it in numbered.named}
+    for id_, incident in found.items():
+        also = [by_id[alias] for alias in incident.aliases]
+        by_id[id_] = _owe(_knowing(by_id[id_], also), incident, now, rules)
+    return msgspec.structs.replace(numbered, named=tuple(by_id.values()))
+
+
+def _knowing(named: Named, also: Iterable[Named]) -> Named:
+    """What was told of an incident under its other numbers was told of it."""
+    for it in also:
+        told = tuple(dict.fromkeys((*named.told, *it.told)))
+        worst = min(named.told_severity, it.told_severity)
+        named = msgspec.structs.replace(named, told=told, told_severity=worst)
+    return named
+
+
+def incident_id(ledger: Ledger, number: int) -> str:
+    """An incident's id, from which its ledger is found: `scepman-1a2b3c4d5e-7`."""
+    return f"{row_name(ledger.group_id)}-{number}"
+
+
+def incidents(ledger: Ledger, rules: Rules) -> tuple[Incident, ...]:
+    """The incidents of a ledger, each under its number."""
+    found: list[Incident] = []
+    for it in derive(ledger.facts, ledger.group, rules):
+        numbers = sorted(its.number for its in ledger.named if its.anchor in it.marks)
+        if numbers:
+            first, *others = (incident_id(ledger, number) for number in numbers)
+            found.append(msgspec.structs.replace(it, id=first, aliases=tuple(others)))
+    return tuple(found)
+
+
+def _take_in(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules) -> Ledger:
+    closed = {(it.topic, it.region): it.until for it in ledger.closed}
+    known = {it.mark: it for it in ledger.facts}
+    for it in facts:
+        until = closed.get((it.topic, it.region))
+        if it.kind is not Kind.NOTE and until is not None and it.at <= until:
+            continue  # about an incident that is in the archive
+        known[it.mark] = _joined(known[it.mark], it) if it.mark in known else it
+    anchors = {it.anchor for it in ledger.named}
+    kept = _compact(known.values(), anchors, now, rules)
+    lost = max(0, len(kept) - MOST_FACTS)
+    if lost:
+        kept = _thinned(kept, anchors)
+    return msgspec.structs.replace(ledger, facts=tuple(kept), dropped=ledger.dropped + lost)
+
+
+def _joined(one: Fact, other: Fact) -> Fact:
+    """One fact that came twice: first heard counts; of two wordings, always the same one."""
+    said = min(one, other, key=lambda it: (it.text, it.who, it.evidence, it.severity))
+    return msgspec.structs.replace(
+        said, heard=min(one.heard, other.heard), severity=min(one.severity, other.severity)
+    )
+
+
+def _compact(facts: Iterable[Fact], anchors: set[str], now: datetime, rules: Rules) -> list[Fact]:
+    """Without old looks that stand between two like them, and without old notes that no incident needs."""
+    ordered = sorted(facts, key=_order)
+    looks: dict[Subject, list[Fact]] = {}
+    for it in ordered:
+        if it.kind is Kind.LOOK:
+            looks.setdefault((it.topic, it.region), []).append(it)
+    spare: set[str] = set()
+    for its in looks.values():
+        old = its[-1].at - UNORDERED
+        for before, it, after in zip(its, its[1:], its[2:], strict=False):
+            same = _said(before) == _said(it) == _said(after)
+            if same and it.at < old and it.mark not in anchors:
+                spare.add(it.mark)
+    kept = [it for it in ordered if it.mark not in spare]
+    return [it for it in kept if it.kind is not Kind.NOTE or _is_needed(it, kept, now, rules)]
+
+
+def _said(look: Fact) -> tuple[Claim | None, str, Severity]:
+    return look.claim, look.cause, look.severity
+
+
+def _is_needed(note: Fact, facts: Sequence[Fact], now: datetime, rules: Rules) -> bool:
+    recent = now - note.at <= timedelta(seconds=rules.lead + rules.keep)
+    return recent or any(it.kind is not Kind.NOTE and it.region in {"", note.region} for it in facts)
+
+
+def _thinned(facts: Sequence[Fact], anchors: set[str]) -> list[Fact]:
+    """No more than there is room for: the beginning, the end, and what gives incidents their numbers."""
+    head = MOST_FACTS // 4
+    tail = MOST_FACTS - head - len(anchors)
+    middle = [it for it in facts[head:-tail] if it.mark in anchors]
+    return [*facts[:head], *middle, *facts[-tail:]]
+
+
+def _number(ledger: Ledger, rules: Rules) -> Ledger:
+    """Give a number to every incident that has none."""
+    named, number = list(ledger.named), ledger.next
+    anchors = {it.anchor for it in named}
+    for it in derive(ledger.facts, ledger.group, rules):
+        if anchors.isdisjoint(it.marks):
+            named.append(Named(number=number, anchor=it.marks[0]))
+            number += 1
+    return msgspec.structs.replace(ledger, named=tuple(named), next=number)
+
+
+# -- what people are told ---------------------------------------------------------------------------------------
+
+
+def _owe(named: Named, incident: Incident, now: datetime, rules: Rules) -> Named:
+    """Note which cards are owed now; each is owed once, whatever comes."""
+    due = tuple(it for it in _due(named, incident, now, rules) if it not in named.told)
+    if not due:
+        return named
+    return msgspec.structs.replace(
+        named,
+        told=(*named.told, *due),
+        told_severity=min(named.told_severity, incident.severity),
+        owed=(*named.owed, *due),
+    )
+
+
+def opening(topic: Topic) -> Telling:
+    """The card that an incident begins with."""
+    return Telling.HELD if topic is Topic.SETTINGS else Telling.OPENED
+
+
+def _due(named: Named, incident: Incident, now: datetime, rules: Rules) -> Iterable[Telling]:
+    told = opening(incident.topic) in named.told
+    calm = incident.resolved is not None and now - incident.resolved >= rules.flap_window
+    sure = incident.confirmed is not None
+    waited = now - incident.detected >= timedelta(seconds=rules.patience)
+    if incident.open and not told and (sure or waited):
+        yield opening(incident.topic)
+    if incident.open and told:
+        if incident.severity < named.told_severity:
+            critical = incident.severity is Severity.CRITICAL
+            yield Telling.ESCALATED_1 if critical else Telling.ESCALATED_2
+        if incident.mitigated is not None:
+            yield Telling.MITIGATED
+    if calm and (told or sure):
+        yield Telling.RESOLVED
+
+
+def paid(ledger: Ledger, number: int, telling: Telling) -> Ledger:
+    """The card is in the outbox."""
+    named = tuple(
+        msgspec.structs.replace(it, owed=tuple(its for its in it.owed if its is not telling))
+        if it.number == number
+        else it
+        for it in ledger.named
+    )
+    return msgspec.structs.replace(ledger, named=named)
+
+
+# -- the end ----------------------------------------------------------------------------------------------------
+
+
+def settled(ledger: Ledger, now: datetime, rules: Rules) -> tuple[Incident, ...]:
+    """The incidents that are over for so long that nothing late is expected, and that owe no card."""
+    keep = timedelta(seconds=max(rules.keep, rules.flap + 60.0))
+    owing = {incident_id(ledger, it.number) for it in ledger.named if it.owed}
+    return tuple(
+        it
+        for it in incidents(ledger, rules)
+        if it.resolved is not None and now - it.resolved > keep and owing.isdisjoint((it.id, *it.aliases))
+    )
+
+
+def shelve(ledger: Ledger, incident: Incident) -> Ledger:
+    """The ledger without an incident that is in the archive. Nothing happens when it is not there any more."""
+    subject = (incident.topic, incident.region)
+    others = tuple(it for it in ledger.closed if (it.topic, it.region) != subject)
+    marks = set(incident.marks)
+    ends = [it.at for it in ledger.facts if it.mark in marks]
+    if not ends:
+        return ledger
+    until = max(ends)
+    return msgspec.structs.replace(
+        ledger,
+        facts=tuple(
+            it
+            for it in ledger.facts
+            if it.kind is Kind.NOTE or (it.topic, it.region) != subject or it.at > until
+        ),
+        named=tuple(it for it in ledger.named if it.anchor not in marks),
+        closed=(*others, Closed(topic=incident.topic, region=incident.region, until=until)),
+    )
+
+
+def acknowledgement(incident: Incident, by: str, reason: str, now: datetime) -> Fact:
+    """A person takes the incident on.
+
+    Raises:
+        IllegalTransition: it is over, or somebody has taken it on already.
+    """
+    if not incident.open:
+        raise IllegalTransition(f"{incident.id} is resolved; there is nothing left to acknowledge")
+    if incident.acknowledged is not None:
+        who, when = incident.acknowledged_by, incident.acknowledged
+        raise IllegalTransition(f"{incident.id} was acknowledged by {who} at {when:%Y-%m-%d %H:%M:%S} UTC")
+    return Fact(
+        kind=Kind.ACKNOWLEDGED,
+        at=now,
+        heard=now,
+        topic=incident.topic,
+        region=incident.region,
+        who=by,
+        text=f"acknowledged{f': {reason}' if reason else ''}",
+    )

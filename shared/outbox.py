@@ -1,0 +1,298 @@
+"""What people and programs are to be told: rows written with the decision, sent after, at least once.
+
+`post` writes one row per channel, once for each message id, whoever calls it how often. `send` sends what is due: a
+row is claimed by compare-and-swap before it is sent and marked after, so that a message goes out twice only when we
+die in between. A failure is tried again with growing pauses; after a day it is given up, loudly: the row stays,
+with the reason, and `given_up` lists it. People get one digest instead of many cards when there would be more than
+`BURST` in an hour.
+"""
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from shared.cards import Card, Tone
+from shared.clock import Clock
+from shared.errors import AppError, Conflict, PermanentError, TransientError
+from shared.store import Key, Row, Store, Stored, Version, key
+
+log = logging.getLogger(__name__)
+
+PREFIX = "outbox"
+BURST = 20  # cards an hour; beyond that people get digests
+HOUR = timedelta(hours=1)
+DIGEST_EVERY = timedelta(minutes=10)
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 1800.0  # seconds between two tries of one message
+GIVE_UP_AFTER = timedelta(days=1)
+KEPT = timedelta(
+    days=2
+)  # a sent row stays so long: it counts for the hour, and a repeat of its message is known
+KEPT_FAILED = timedelta(days=14)
+LEASE = 60.0  # seconds that a claimed message is left to whoever claimed it
+AT_ONCE = 50  # messages sent in one go
+_DIGEST_LINES = 15
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to tell. `id` is told once: lower-case letters, digits, dots and dashes."""
+
+    id: str
+    kind: str  # incident.opened, incident.resolved, drill.finished, ...
+    subject: str  # what it is about: an incident's id, a group
+    at: datetime
+    card: Card  # for people
+    facts: Mapping[str, Any]  # for programs: what JSON can say
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The row: one message for one channel. Holds no address: where a channel leads to is configuration."""
+
+    id: str
+    channel: str
+    kind: str
+    subject: str
+    at: datetime
+    card: Card
+    facts: msgspec.Raw
+    posted_at: datetime
+    next_at: datetime
+    tries: int = 0
+    sent_at: datetime | None = None
+    digested: bool = False  # it was told as a line of a digest
+    given_up_at: datetime | None = None
+    problem: str = ""  # of the last try
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is still to be sent."""
+        return self.sent_at is None and self.given_up_at is None
+
+
+class Channel(Protocol):
+    """A way to tell. `send` raises TransientError (with `retry_after` when told) or PermanentError."""
+
+    @property
+    def for_people(self) -> bool:
+        """Whether many messages should become one digest."""
+        ...
+
+    async def send(self, letter: Letter) -> None:
+        """Hand one letter over; returning means that the other side took it."""
+        ...
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What one call of `send` did."""
+
+    sent: int = 0
+    failed: int = 0
+    given_up: tuple[Letter, ...] = ()
+
+
+def letter_key(channel: str, message_id: str) -> Key:
+    """Where a message for a channel lies."""
+    return key(PREFIX, f"{channel}.{message_id}")
+
+
+async def post(store: Store, message: Message, channels: Sequence[str], now: datetime) -> None:
+    """Lay the message down for every channel. One that is there already stays as it is."""
+    facts = msgspec.Raw(msgspec.json.encode(message.facts))
+    for channel in channels:
+        letter = Letter(
+            id=message.id,
+            channel=channel,
+            kind=message.kind,
+            subject=message.subject,
+            at=message.at,
+            card=message.card,
+            facts=facts,
+            posted_at=now,
+            next_at=now,
+        )
+        try:
+            await store.put(
+                Row(letter_key(channel, message.id), msgspec.json.encode(letter)), if_version=None
+            )
+        except Conflict:
+            log.debug("message %s lies in the outbox already", message.id)
+
+
+async def send(store: Store, channels: Mapping[str, Channel], clock: Clock) -> Sent:
+    """Send what is due, oldest first; delete what was kept for long enough.
+
+    Raises Unavailable or Throttled only when the outbox itself cannot be read; what cannot be sent is noted.
+    """
+    now = clock.now()
+    rows = [(_decoded(it), it.version) async for it in store.list(f"{PREFIX}/")]
+    for letter, version in rows:
+        if _is_spent(letter, now):
+            await _quietly(store.delete(letter_key(letter.channel, letter.id), if_version=version))
+    total = Sent()
+    for name, channel in channels.items():
+        its = [row for row in rows if row[0].channel == name]
+        due = sorted((it for it in its if _is_due(it[0], now)), key=lambda it: (it[0].at, it[0].id))
+        if not due:
+            continue
+        if not (channel.for_people and _is_burst([it for it, _ in its], len(due), now)):
+            done = await _send_each(store, channel, due[:AT_ONCE], clock)
+        elif _digest_lately([it for it, _ in its], now):
+            continue
+        else:
+            done = await _send_digest(store, channel, due, clock)
+        total = Sent(total.sent + done.sent, total.failed + done.failed, total.given_up + done.given_up)
+    return total
+
+
+async def waiting(store: Store) -> tuple[Letter, ...]:
+    """What is not sent, given up or still to be tried: for people who ask."""
+    letters = [_decoded(it) async for it in store.list(f"{PREFIX}/")]
+    return tuple(it for it in letters if it.sent_at is None)
+
+
+# -- sending ----------------------------------------------------------------------------------------------------
+
+type _Due = tuple[Letter, Version]
+
+
+async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock: Clock) -> Sent:
+    sent, failed, given_up = 0, 0, list[Letter]()
+    for row in due:
+        claimed = await _claim(store, row, clock.now())
+        if claimed is None:
+            continue
+        letter, problem = await _hand_over(channel, claimed[0], clock)
+        await _save(store, letter, claimed[1])
+        sent += not problem
+        failed += bool(problem)
+        given_up += [letter] if letter.given_up_at else []
+        if problem and not isinstance(problem, PermanentError):
+            break  # the channel does not take anything now; the others' turn comes with the next wake-up
+    return Sent(sent, failed, tuple(given_up))
+
+
+async def _send_digest(store: Store, channel: Channel, due: Sequence[_Due], clock: Clock) -> Sent:
+    """One card for all that is due."""
+    claimed = [it for row in due if (it := await _claim(store, row, clock.now())) is not None]
+    if not claimed:
+        return Sent()
+    first = claimed[0][0]
+    combined = msgspec.structs.replace(first, card=digest([it for it, _ in claimed]))
+    _, problem = await _hand_over(channel, combined, clock)
+    given_up: list[Letter] = []
+    for letter, version in claimed:
+        now = clock.now()
+        after = _failed(letter, problem, now) if problem else _taken(letter, now, digested=True)
+        await _save(store, after, version)
+        given_up += [after] if after.given_up_at else []
+    return Sent(0 if problem else len(claimed), len(claimed) if problem else 0, tuple(given_up))
+
+
+def digest(letters: Sequence[Letter]) -> Card:
+    """One card that names them all, the newest state of each subject last."""
+    kinds = {it.kind: sum(its.kind == it.kind for its in letters) for it in letters}
+    lines = [f"{it.at:%H:%M:%S} UTC {it.card.title}" for it in letters]
+    shown = (
+        lines
+        if len(lines) <= _DIGEST_LINES
+        else [*lines[:_DIGEST_LINES], f"and {len(lines) - _DIGEST_LINES} more"]
+    )
+    return Card(
+        title=f"{len(letters)} messages in one: too many to tell one by one",
+        tone=Tone.WARNING,
+        facts=tuple((kind, str(count)) for kind, count in sorted(kinds.items())),
+        lines=tuple(shown),
+        links=tuple(dict.fromkeys(link for it in letters for link in it.card.links[-1:]))[:3],
+    )
+
+
+async def _claim(store: Store, row: _Due, now: datetime) -> tuple[Letter, Version] | None:
+    """Take the letter for a while; None when another instance was first."""
+    letter = msgspec.structs.replace(row[0], tries=row[0].tries + 1, next_at=now + timedelta(seconds=LEASE))
+    try:
+        body = msgspec.json.encode(letter)
+        return letter, await store.put(Row(letter_key(letter.channel, letter.id), body), if_version=row[1])
+    except Conflict:
+        return None
+
+
+async def _hand_over(channel: Channel, letter: Letter, clock: Clock) -> tuple[Letter, AppError | None]:
+    """Try once. An error's message says what and why; it never holds the channel's address (the adapters' law)."""
+    try:
+        await channel.send(letter)
+    except AppError as error:
+        return _failed(letter, error, clock.now()), error
+    return _taken(letter, clock.now()), None
+
+
+def _taken(letter: Letter, now: datetime, *, digested: bool = False) -> Letter:
+    return msgspec.structs.replace(letter, sent_at=now, problem="", digested=digested)
+
+
+def _failed(letter: Letter, error: AppError, now: datetime) -> Letter:
+    if now - letter.posted_at >= GIVE_UP_AFTER:
+        log.error(
+            "message %s could not be told to %s within a day and is given up: %s",
+            letter.id, letter.channel, error,
+        )  # fmt: skip
+        return msgspec.structs.replace(letter, given_up_at=now, problem=str(error))
+    wait = pause(letter, error)
+    log.warning(
+        "message %s was not taken by %s (try %d, again in %.0f s): %s",
+        letter.id, letter.channel, letter.tries, wait, error,
+    )  # fmt: skip
+    return msgspec.structs.replace(letter, next_at=now + timedelta(seconds=wait), problem=str(error))
+
+
+def pause(letter: Letter, error: AppError) -> float:
+    """Seconds until the next try: doubling, spread by a quarter, never less than the other side asked for.
+
+    The spread comes from the letter itself, so that messages that failed together do not come back together.
+    """
+    doubled = (
+        LONGEST_PAUSE if isinstance(error, PermanentError) else FIRST_PAUSE * 2 ** min(letter.tries - 1, 10)
+    )
+    spread = hashlib.sha256(f"{letter.channel} {letter.id} {letter.tries}".encode()).digest()[0] / 255 - 0.5
+    wait = min(doubled, LONGEST_PAUSE) * (1 + spread / 2)
+    asked = error.retry_after if isinstance(error, TransientError) else None
+    return max(wait, min(asked or 0.0, GIVE_UP_AFTER.total_seconds() / 4))
+
+
+async def _save(store: Store, letter: Letter, version: Version) -> None:
+    row = Row(letter_key(letter.channel, letter.id), msgspec.json.encode(letter))
+    await _quietly(store.put(row, if_version=version))
+
+
+async def _quietly(write: Awaitable[object]) -> None:
+    """Another instance wrote the row meanwhile: what it wrote stands."""
+    try:
+        await write
+    except Conflict:
+        log.debug("an outbox row was written by another instance")
+
+
+def _decoded(stored: Stored) -> Letter:
+    return msgspec.json.decode(stored.row.body, type=Letter)
+
+
+def _is_due(letter: Letter, now: datetime) -> bool:
+    return letter.waiting and letter.next_at <= now
+
+
+def _is_burst(letters: Iterable[Letter], due: int, now: datetime) -> bool:
+    """Whether sending each would make more than `BURST` cards in an hour."""
+    lately = sum(it.sent_at is not None and not it.digested and now - it.sent_at < HOUR for it in letters)
+    return due > 0 and due + lately > BURST
+
+
+def _digest_lately(letters: Iterable[Letter], now: datetime) -> bool:
+    return any(it.digested and it.sent_at is not None and now - it.sent_at < DIGEST_EVERY for it in letters)
+
+
+def _is_spent(letter: Letter, now: datetime) -> bool:
+    if letter.waiting or letter.given_up_at is not None:  # waiting so long: its channel is configured no more
+        return now - letter.posted_at > KEPT_FAILED
+    return letter.sent_at is not None and now - letter.sent_at > KEPT

@@ -1,0 +1,270 @@
+"""What one round tells the incidents: how regions stand, what is held, what happened around it; and the telling.
+
+The slices are strangers to each other; here what one knows is handed to the other as values.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared import outbox
+from shared.artifact_hosts import model as packages
+from shared.artifact_hosts.workflow import Tended, read_packages
+from shared.errors import AppError, Unavailable
+from shared.events.app_service import Signal
+from shared.events.azure_monitor import Alert
+from shared.groups.classify import TROUBLED, standings
+from shared.groups.model import Group, Health, Profile
+from shared.groups.workflow import Watched, discover, watched_key
+from shared.incidents import detect, workflow
+from shared.incidents.model import EXHAUSTED, HELD, Fact, Incident, Topic
+from shared.ports import Ports
+from shared.settings import Settings
+from shared.settings_sync.model import Action, Decision, Rollout, State
+from shared.settings_sync.workflow import Eyes
+from shared.store import read
+
+log = logging.getLogger(__name__)
+
+_WAITING = frozenset({State.HELD, State.CONTAINED})
+_NO_HOST = "no-package-host"  # the finding of artifact_hosts
+_KEYS = 20  # that one line of a timeline names
+_NIGHTLY = (3, 0)  # hour and minute, UTC, when what is older than the retention is deleted
+
+
+def tools(ports: Ports, settings: Settings) -> workflow.Tools:
+    """What incidents use of the outside world and the configuration."""
+    return workflow.Tools(
+        store=ports.store,
+        clock=ports.clock,
+        ids=ports.ids,
+        names=ports.names,
+        sites=ports.sites,
+        profiles=ports.profiles,
+        control=ports.endpoints,
+        channels=tuple(ports.channels),
+        rules=settings.incidents,
+        hold=settings.hold,
+        base_url=settings.base_url,
+    )
+
+
+async def look(
+    group: Group, eyes: Eyes, health: Mapping[str, Health], ports: Ports, settings: Settings
+) -> tuple[Mapping[str, Health], tuple[Incident, ...]]:
+    """Take in how the regions stand. Returns the health, looked at anew with SCEP where something is wrong.
+
+    What goes wrong here must not keep a round from its other work: it is logged, and the next round tries again.
+    """
+    try:
+        hosts: Mapping[str, str] = {}
+        if any(it in TROUBLED for it in standings(group, health).values()):
+            health = await eyes(prove=True)
+            hosts = await _rotating(group, ports)
+        return health, await workflow.watch(group, health, tools(ports, settings), packages=hosts)
+    except AppError as error:
+        log.warning("%s: incidents were not seen to: %s", group.name, error)
+        return health, ()
+
+
+async def _rotating(group: Group, ports: Ports) -> dict[str, str]:
+    """What is wrong with the artifact host of the region that is being moved to another one, if one is."""
+    row = await read_packages(ports.store, group.id)
+    if row is None or row.flight is None or row.flight.work is not packages.Work.ROTATE or row.flight.by:
+        return {}
+    return {row.flight.region: row.flight.reason}
+
+
+async def heed(
+    group: Group,
+    recent: Collection[Incident],
+    rollout: Rollout | None,
+    tended: Tended | None,
+    ports: Ports,
+    settings: Settings,
+) -> None:
+    """Take in what waits for a person, and what settings and packages did around an open incident."""
+    now = ports.clock.now()
+    live = detect.open_subjects(recent)
+    facts: list[Fact] = []
+    facts += _held(rollout, live, now) if rollout else ()
+    facts += _exhausted(tended, live, now) if tended else ()
+    begin = min((it.started for it in recent if it.open), default=None)
+    if begin is not None:
+        lead = timedelta(seconds=settings.incidents.lead)
+        facts += (it for it in _notes(rollout, tended, now) if it.at >= begin - lead)
+    if not facts:
+        return
+    try:
+        await workflow.record(group.id, group.name, facts, tools(ports, settings))
+    except AppError as error:
+        log.warning("%s: incidents did not take in what waits: %s", group.name, error)
+
+
+def _held(rollout: Rollout, live: Collection[tuple[Topic, str]], now: datetime) -> Iterable[Fact]:
+    if rollout.state in _WAITING:
+        plan = rollout.plan
+        yield detect.matter(
+            Topic.SETTINGS,
+            since=rollout.since,
+            now=now,
+            cause=HELD,
+            id=plan.fingerprint if plan else "",
+            text=f"settings are {rollout.state}: {rollout.reason}",
+            evidence=[f"{it.rule}: {it.text}" for it in plan.refusals] if plan else (),
+        )
+    elif (Topic.SETTINGS, "") in live:
+        yield detect.matter(
+            Topic.SETTINGS, since=now, now=now, text=f"settings are {rollout.state}: {rollout.reason}"
+        )
+
+
+def _exhausted(tended: Tended, live: Collection[tuple[Topic, str]], now: datetime) -> Iterable[Fact]:
+    found = {it.region: it for it in tended.findings if it.kind == _NO_HOST}
+    known = {region for topic, region in live if topic is Topic.HOSTS}
+    for region, it in found.items():
+        if region not in known:
+            evidence = (it.text, it.way_out)
+            yield detect.matter(
+                Topic.HOSTS,
+                since=now,
+                now=now,
+                cause=EXHAUSTED,
+                region=region,
+                text=it.text,
+                evidence=evidence,
+            )
+    for region in known - found.keys():
+        yield detect.matter(
+            Topic.HOSTS, since=now, now=now, region=region, text=f"{region} has a package host again"
+        )
+
+
+def _notes(rollout: Rollout | None, tended: Tended | None, now: datetime) -> Iterable[Fact]:
+    """Key names and fingerprints, states and reasons; never a value."""
+    if rollout is not None:
+        for it in rollout.history:
+            yield detect.noted(it.at, now, "settings", f"{it.state}: {it.text}")
+        if rollout.plan is not None and rollout.plan.changes:
+            yield detect.noted(rollout.since, now, "settings", _planned(rollout))
+    if tended is not None and tended.row is not None:
+        for line in tended.row.history:
+            yield detect.noted(line.at, now, "packages", f"{line.state}: {line.text}")
+
+
+def _planned(rollout: Rollout) -> str:
+    assert rollout.plan is not None  # noqa: S101 -- asked before
+    changes = rollout.plan.changes
+    named = ", ".join(_change(it) for it in changes[:_KEYS])
+    more = f" and {len(changes) - _KEYS} more" if len(changes) > _KEYS else ""
+    return f"plan {rollout.plan.fingerprint}: {named}{more}"
+
+
+def _change(it: Decision) -> str:
+    word = "delete " if it.action is Action.DELETE else ""
+    return f"{word}{it.key} ({', '.join(it.sources)} to {', '.join(it.targets)})"
+
+
+async def happened(signal: Signal, profile: Profile, ports: Ports, settings: Settings) -> None:
+    """Note what App Service said of a site: evidence, should an incident be near."""
+    wanted = signal.site_id.lower()
+    names = [it.name for it in profile.endpoints if it.target_id.lower() == wanted]
+    text = f"{signal.site_id.rsplit('/', 1)[-1]} {signal.kind}"
+    now = ports.clock.now()
+    facts = [detect.noted(signal.at, now, "App Service", text, region=it) for it in names]
+    await workflow.record(profile.id, profile.name, facts, tools(ports, settings))
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of an alert: the groups that it was about, and their open incidents."""
+
+    groups: tuple[str, ...] = ()  # names; none: it is about no group of ours
+    profiles: tuple[Profile, ...] = ()  # those that can be looked at now
+    incidents: tuple[str, ...] = ()  # ids
+
+
+class _Addressed(msgspec.Struct, frozen=True):
+    """A group that an alert may be about."""
+
+    id: str
+    name: str
+    endpoints: tuple[str, ...]
+
+
+async def alert(said: Alert, ports: Ports, settings: Settings) -> Taken:
+    """Take an alert into its group's ledger. When this returns, it is safe.
+
+    Raises:
+        Unavailable, Throttled, Conflict: it is not safe; the same should be said again.
+    """
+    wanted = {it.lower().rstrip("/") for it in said.profile_ids}
+    try:
+        found = await discover(settings.scope, ports.profiles)
+    except AppError as error:
+        profiles: tuple[Profile, ...] = ()
+        groups = await _as_last_seen(wanted, ports, error)
+    else:
+        profiles = tuple(it for it in found if it.id.lower() in wanted)
+        groups = [_Addressed(it.id, it.name, tuple(its.name for its in it.endpoints)) for it in profiles]
+    opened: list[str] = []
+    for it in groups:
+        facts = detect.alerted(said, it.endpoints, ports.clock.now())
+        recent = await workflow.record(it.id, it.name, facts, tools(ports, settings)) if facts else ()
+        opened += [its.id for its in recent if its.open]
+    return Taken(tuple(it.name for it in groups), profiles, tuple(opened))
+
+
+async def _as_last_seen(wanted: Collection[str], ports: Ports, error: AppError) -> list[_Addressed]:
+    """Azure does not say which groups are ours; those that we were watching are.
+
+    Raises Unavailable when the alert may be about a group that was never seen.
+    """
+    found: list[_Addressed] = []
+    for id_ in wanted:
+        row, _ = await read(ports.store, watched_key(id_), Watched)
+        if row is None:
+            raise Unavailable(
+                f"whether the alert is about a group of ours cannot be told now: {error}"
+            ) from error
+        name = row.profile_id.rsplit("/", 1)[-1]
+        found.append(_Addressed(row.profile_id, name, tuple(row.health)))
+    log.warning("an alert was taken for groups as they were last seen: %s", error)
+    return found
+
+
+async def tell(ports: Ports, settings: Settings) -> None:
+    """Send what is due; what was given up is noted in the incident it was about. Once a night, tidy up."""
+    try:
+        sent = await outbox.send(ports.store, ports.channels, ports.clock)
+        for letter in sent.given_up:
+            if letter.kind.startswith("incident."):
+                now = ports.clock.now()
+                text = f"{letter.kind} could not be told to {letter.channel} within a day: {letter.problem}"
+                fact = detect.noted(now, now, "Counterpart", text)
+                await workflow.note((fact,), letter.subject, tools(ports, settings))
+        now = ports.clock.now()
+        if (now.hour, now.minute) == _NIGHTLY:
+            await workflow.forget(ports.store, now, settings.incidents)
+    except AppError as error:
+        log.warning("the outbox was not seen to: %s", error)
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says of an incident."""
+
+    incident: str
+    by: str
+    reason: str = ""
+
+
+async def acknowledge(asked: Ask, ports: Ports, settings: Settings) -> Incident:
+    """A person takes an incident on. Raises NotFound, IllegalTransition."""
+    return await workflow.acknowledge(asked.incident, asked.by, asked.reason, tools(ports, settings))
+
+
+async def release(profile: Profile, by: str, reason: str, ports: Ports, settings: Settings) -> str:
+    """A person wants the held region back. Returns its name. Raises IllegalTransition when none is held."""
+    held = await workflow.let_go(profile.id, profile.name, by, reason, tools(ports, settings))
+    return held.region

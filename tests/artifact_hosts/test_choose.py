@@ -1,0 +1,437 @@
+"""Where regions should get their packages: example by example, and as laws over many scenes."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.artifact_hosts.catalogue import Catalogue, Twins
+from shared.artifact_hosts.choose import Choice, Exhausted, Held, Keep, Rotate, Scene, choose, ordered
+from shared.artifact_hosts.compare import Relation, before, compare
+from shared.artifact_hosts.model import (
+    HostState,
+    Location,
+    Order,
+    Origin,
+    Package,
+    Refused,
+    Rules,
+    Running,
+    Served,
+    Use,
+    Watch,
+    Work,
+)
+from shared.groups.model import Os, Value
+from tests.artifact_hosts.hosting import (
+    DEFERRED_URL,
+    ONE_URL,
+    OWN,
+    TWO_URL,
+    a_location,
+    a_package,
+    a_use,
+    a_watch,
+)
+from tests.fakes.clock import START
+
+KNOWN = Catalogue(
+    twins=(
+        *OWN,
+        Twins(
+            "three",
+            Os.WINDOWS,
+            tuple(Value(f"https://st{name}.blob.core.windows.net/zip/a.zip") for name in ("a", "b", "c")),
+        ),
+    )
+)
+GITHUB, VENDOR = a_location("github"), a_location("vendor")
+A, B = a_package("a"), a_package("b")
+
+
+def a_scene(*uses: Use, watches: Sequence[Watch], os: Os = Os.WINDOWS, **changes: object) -> Scene:
+    plain = Scene(
+        uses=uses,
+        systems={it.region: os for it in uses},
+        watches={it.location.id: it for it in watches},
+        now=START,
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def chosen(scene: Scene, rules: Rules | None = None) -> tuple[Choice, ...]:
+    return choose(scene, KNOWN, rules or Rules())
+
+
+def pair(west: Location = GITHUB, east: Location = VENDOR) -> tuple[Use, Use]:
+    return a_use("west", west), a_use("east", east)
+
+
+def test_well_placed_regions_stay() -> None:
+    """Two hosts are up, each serves a region: nothing is to be done."""
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB), a_watch(VENDOR)])
+    assert all(isinstance(it, Keep) and "is up" in it.reason for it in chosen(scene))
+
+
+def test_a_region_leaves_a_dead_host() -> None:
+    """To the twin that is up with the same package; the other region stays."""
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR)])
+    west, east = chosen(scene)
+    assert isinstance(west, Rotate)
+    assert west.to == VENDOR
+    assert "is down" in west.reason
+    assert "the same package" in west.reason
+    assert isinstance(east, Keep)
+
+
+@pytest.mark.parametrize("state", [HostState.UNKNOWN, HostState.DOWN])
+def test_nowhere_to_go(state: HostState) -> None:
+    """Without another host that is up there is no way out, and the reason says how the others are."""
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, state)])
+    west, _ = chosen(scene)
+    assert isinstance(west, Exhausted)
+    assert f"vendor (prod, windows) is {state}" in west.reason
+
+
+def test_a_host_that_is_only_unsure_is_not_left() -> None:
+    """One or two bad checks, or none lately, are no reason to restart an app."""
+    unsure = a_watch(GITHUB, HostState.UNKNOWN)
+    assert isinstance(chosen(a_scene(*pair(), watches=[unsure, a_watch(VENDOR)]))[0], Keep)
+    old = a_watch(GITHUB, HostState.DOWN)
+    late = a_scene(*pair(), watches=[old, a_watch(VENDOR)], now=START + timedelta(hours=1))
+    assert isinstance(chosen(late)[0], Keep)
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [(a_package("b"), "different"), (None, "unknown")],
+)
+def test_another_package_waits_for_a_person(there: Package | None, said: str) -> None:
+    """A host with a different package, or one never read, is not rotated to by itself."""
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, package=there)])
+    west, _ = chosen(scene)
+    assert isinstance(west, Held)
+    assert said in west.reason
+    assert "--force" in west.way_out
+
+
+def test_a_stale_copy_waits_for_a_person() -> None:
+    """The vendor's host kept the old version (its publish step failed): that would be a downgrade."""
+    served = (Served(A, START - timedelta(days=9)), Served(B, START - timedelta(days=1)))
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB, HostState.DOWN, served=served), a_watch(VENDOR)])
+    west, _ = chosen(scene)
+    assert isinstance(west, Held)
+    assert "older" in west.reason
+
+
+def test_what_the_region_runs_counts_more_than_what_its_host_had() -> None:
+    """A region that still runs the old version may go where the old version is: that changes nothing for it."""
+    served = (Served(A, START - timedelta(days=9)), Served(B, START - timedelta(days=1)))
+    west = a_use("west", GITHUB, running=Running(package=A, package_at=START))
+    scene = a_scene(
+        west, a_use("east", VENDOR), watches=[a_watch(GITHUB, HostState.DOWN, served=served), a_watch(VENDOR)]
+    )
+    choice = chosen(scene)[0]
+    assert isinstance(choice, Rotate)
+    assert choice.package == A
+
+
+def test_a_newer_package_is_taken() -> None:
+    """Every restart takes the channel's newest: a newer one at the other host is no reason to stay on a dead one."""
+    served = (Served(A, START - timedelta(days=9)), Served(B, START - timedelta(days=1)))
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, served=served)])
+    west, _ = chosen(scene)
+    assert isinstance(west, Rotate)
+    assert "a newer package" in west.reason
+
+
+def test_a_package_that_failed_here_is_not_tried_again() -> None:
+    """The region did not come back with it; a new package of that host may be tried."""
+    watches = [a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR)]
+    failed = Refused("west", VENDOR.id, watches[1].package.digest if watches[1].package else "")
+    west, _ = chosen(a_scene(*pair(), watches=watches, refused=[failed]))
+    assert isinstance(west, Held)
+    assert "did not come back" in west.reason
+
+
+def test_regions_are_spread() -> None:
+    """While two hosts are up, two regions do not share one; the second region moves, one at a time."""
+    scene = a_scene(*pair(GITHUB, GITHUB), watches=[a_watch(GITHUB), a_watch(VENDOR)])
+    west, east = chosen(scene)
+    assert isinstance(west, Keep)
+    assert isinstance(east, Rotate)
+    assert east.to == VENDOR
+
+
+def test_the_one_that_came_from_there_goes_back() -> None:
+    """After an outage the region that was moved returns; the other one was never touched and stays so."""
+    west = a_use("west", VENDOR, home="github")
+    scene = a_scene(west, a_use("east", VENDOR), watches=[a_watch(GITHUB), a_watch(VENDOR)])
+    back, stays = chosen(scene)
+    assert isinstance(back, Rotate)
+    assert isinstance(stays, Keep)
+
+
+def test_both_on_a_dead_host_go_one_after_the_other() -> None:
+    """Two regions must move: one now, the other one when the first has arrived."""
+    scene = a_scene(*pair(GITHUB, GITHUB), watches=[a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR)])
+    west, east = chosen(scene)
+    assert isinstance(west, Rotate)
+    assert isinstance(east, Keep)
+    assert "west is moved first" in east.reason
+
+
+@pytest.mark.parametrize(("hours", "moves"), [(23, False), (25, True)])
+def test_back_to_the_preferred_host(hours: int, moves: bool) -> None:  # noqa: FBT001 -- a table
+    """When it has been well for 24 hours, and when that puts nobody onto one host."""
+    a, b, c = (KNOWN.locate(Value(f"https://st{it}.blob.core.windows.net/zip/a.zip")) for it in "abc")
+    rules = Rules(preferred={"west": a.host})
+    watches = [a_watch(a, good_for=timedelta(hours=hours)), a_watch(b), a_watch(c)]
+    west, east = chosen(a_scene(a_use("west", b), a_use("east", c), watches=watches), rules)
+    assert isinstance(west, Rotate) is moves
+    assert isinstance(east, Keep)
+    # With two hosts only, east is where west would like to be: being apart counts more.
+    swapped = a_scene(
+        *pair(VENDOR, GITHUB), watches=[a_watch(GITHUB, good_for=timedelta(days=9)), a_watch(VENDOR)]
+    )
+    assert all(isinstance(it, Keep) for it in chosen(swapped, Rules(preferred={"west": "github"})))
+
+
+def test_the_deferred_channel_has_no_twin() -> None:
+    """It is on GitHub only; that is said, and the production file is not taken instead."""
+    deferred = KNOWN.locate(Value(DEFERRED_URL))
+    watches = [a_watch(deferred, HostState.DOWN), a_watch(GITHUB), a_watch(VENDOR)]
+    west, _ = chosen(a_scene(a_use("west", deferred), a_use("east", VENDOR), watches=watches))
+    assert isinstance(west, Exhausted)
+    assert "the deferred channel is published at one host only" in west.reason
+
+
+def test_custom_urls() -> None:
+    """A listed URL goes to its twin; one that is not listed stays, and what would help is named."""
+    one, two = KNOWN.locate(Value(ONE_URL)), KNOWN.locate(Value(TWO_URL))
+    west, _ = chosen(a_scene(*pair(one, VENDOR), watches=[a_watch(one, HostState.DOWN), a_watch(two)]))
+    assert isinstance(west, Rotate)
+    assert west.to == two
+    stranger = KNOWN.locate(Value("https://files.contoso.com/a.zip"))
+    watches = [a_watch(stranger, HostState.DOWN), a_watch(GITHUB), a_watch(VENDOR)]
+    west, _ = chosen(a_scene(*pair(stranger, VENDOR), watches=watches))
+    assert isinstance(west, Exhausted)
+    assert "COUNTERPART_PACKAGE_TWINS" in west.reason
+
+
+def test_the_wrong_systems_file() -> None:
+    """A Linux site with the Windows file is not moved to another Windows file: a person is told."""
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR)], os=Os.LINUX)
+    assert all(isinstance(it, Held) and "another operating system" in it.reason for it in chosen(scene))
+
+
+def test_the_retired_host_is_down_whatever_it_answers() -> None:
+    """The vendor shut it down; what lay there is not known, so a person is asked."""
+    retired = KNOWN.locate(Value("https://github.com/glueckkanja/gk-scepman/raw/master/dist/Artifacts.zip"))
+    watches = [a_watch(retired, package=None), a_watch(GITHUB), a_watch(VENDOR)]
+    west, _ = chosen(a_scene(a_use("west", retired), a_use("east", VENDOR), watches=watches))
+    assert isinstance(west, Held)
+    assert "shut this host down" in west.reason
+
+
+def test_no_package_url() -> None:
+    """A region that fetches nothing at its start is left alone."""
+    scene = a_scene(Use(region="west", location=None, why="deployed to it"), watches=[])
+    assert chosen(scene) == (Keep("west", "deployed to it"),)
+
+
+# -- laws ---------------------------------------------------------------------------------------------------------
+
+_VENDORS = [
+    a_location(host, channel, os)
+    for host in ("github", "vendor")
+    for channel in ("prod", "beta")
+    for os in Os
+]
+_OWN = [KNOWN.locate(Value(f"https://st{it}.blob.core.windows.net/zip/a.zip")) for it in "abc"]
+_OTHERS = [KNOWN.locate(Value(DEFERRED_URL)), KNOWN.locate(Value("https://files.contoso.com/a.zip"))]
+_ALL = [*_VENDORS, *_OWN, *_OTHERS]
+_PACKAGES = [a_package("a"), a_package("b"), a_package("c", names=(7, 8, 9))]
+
+
+@st.composite
+def scenes(draw: st.DrawFn, *, channel: st.SearchStrategy[list[Location]] | None = None) -> Scene:
+    """Up to four regions anywhere, hosts in any state with any past."""
+    places = draw(st.just(_ALL) if channel is None else channel)
+    names = ["a", "b", "c", "d"][: draw(st.integers(1, 4))]
+    running = st.builds(Running, package=st.one_of(st.none(), st.sampled_from(_PACKAGES)))
+    uses = [
+        a_use(
+            name,
+            draw(st.sampled_from(places)),
+            running=draw(running),
+            home=draw(st.sampled_from(["", "github"])),
+        )
+        for name in names
+    ]
+    served = st.lists(st.sampled_from(_PACKAGES), max_size=3)
+    watches = [
+        a_watch(
+            it,
+            draw(st.sampled_from(HostState)),
+            served=tuple(Served(package, START) for package in draw(served)),
+            good_for=timedelta(hours=draw(st.integers(0, 48))),
+        )
+        for it in _ALL
+        if draw(st.booleans()) or channel is not None
+    ]
+    systems = {it: draw(st.sampled_from(Os)) if channel is None else Os.WINDOWS for it in names}
+    refused = [
+        Refused(name, it.id, _PACKAGES[0].digest)
+        for name in names
+        for it in _ALL
+        if draw(st.integers(0, 9)) == 0
+    ]
+    scene = a_scene(*uses, watches=watches, refused=refused)
+    return msgspec.structs.replace(scene, systems=systems)
+
+
+wishes = st.builds(
+    Rules,
+    preferred=st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["github", "vendor", _OWN[0].host])),
+)
+
+
+def moved(scene: Scene, rotation: Rotate) -> Scene:
+    """The scene after a rotation went well."""
+    return msgspec.structs.replace(
+        scene,
+        uses=tuple(
+            msgspec.structs.replace(it, location=rotation.to, running=Running(package=rotation.package))
+            if it.region == rotation.region
+            else it
+            for it in scene.uses
+        ),
+    )
+
+
+@given(scenes(), wishes)
+def test_never_to_what_nobody_asked_for(scene: Scene, rules: Rules) -> None:
+    """A rotation goes to a host that is up, of the same channel, with the region's file, never older or different."""
+    found = choose(scene, KNOWN, rules)
+    assert [it.region for it in found] == [it.region for it in scene.uses]
+    assert all(it.reason for it in found)
+    rotations = [it for it in found if isinstance(it, Rotate)]
+    assert len(rotations) <= 1
+    for it in rotations:
+        use = next(use for use in scene.uses if use.region == it.region)
+        assert use.location is not None
+        there, here = scene.watches[it.to.id], scene.watches.get(use.location.id)
+        assert there.state is HostState.UP
+        assert it.to.os is scene.systems[it.region]
+        assert it.to.channel == use.location.channel
+        assert it.to.host != use.location.host
+        assert it.to.origin is not Origin.UNLISTED
+        own = use.running.package or (here.package if here else None)
+        seen = compare(
+            there.package,
+            own,
+            before_one=before(there.served, there.package),
+            before_other=before(here.served, own) if here else (),
+        )
+        assert seen.relation in {Relation.EQUAL, Relation.NEWER}
+        assert (
+            Refused(it.region, it.to.id, there.package.digest if there.package else "") not in scene.refused
+        )
+
+
+@given(scenes(), wishes)
+def test_it_comes_to_rest(scene: Scene, rules: Rules) -> None:
+    """Carried out one after the other, the rotations end: nobody is moved to and fro."""
+    seen = []
+    for _ in range(12):
+        rotation = next((it for it in choose(scene, KNOWN, rules) if isinstance(it, Rotate)), None)
+        if rotation is None:
+            return
+        seen.append(rotation)
+        scene = moved(scene, rotation)
+    raise AssertionError(f"still moving: {[(it.region, it.to.host) for it in seen]}")
+
+
+@given(
+    scenes(channel=st.sampled_from([_OWN, [GITHUB, VENDOR]])),
+    wishes,
+)
+def test_regions_end_on_different_hosts(scene: Scene, rules: Rules) -> None:
+    """While hosts are up with the same package, regions are spread over them as evenly as can be."""
+    watches = {
+        it: a_watch(one.location, one.state, package=A, good_since=one.good_since)
+        for it, one in scene.watches.items()
+    }
+    uses = tuple(msgspec.structs.replace(it, running=Running()) for it in scene.uses)
+    scene = msgspec.structs.replace(scene, watches=watches, uses=uses, refused=())
+    for _ in range(12):
+        rotation = next((it for it in choose(scene, KNOWN, rules) if isinstance(it, Rotate)), None)
+        if rotation is None:
+            break
+        scene = moved(scene, rotation)
+    on = Counter(it.location.host for it in scene.uses if it.location)
+    places = _OWN if scene.uses[0].location in _OWN else [GITHUB, VENDOR]
+    up = [it.host for it in places if watches[it.id].state is HostState.UP]
+    if up:
+        assert all(watches[it.location.id].state is not HostState.DOWN for it in scene.uses if it.location)
+        spread = [on[it] for it in up]
+        assert max(spread) - min(spread) <= 1
+
+
+# -- what a person orders -----------------------------------------------------------------------------------------
+
+
+def an_order(**changes: object) -> Order:
+    plain = Order(work=Work.ROTATE, regions=("west",), by="ada", at=START)
+    return msgspec.structs.replace(plain, **changes)
+
+
+def test_an_ordered_rotation() -> None:
+    """A person may move a region although nothing is wrong, to a host that no other region uses."""
+    scene = a_scene(a_use("west", GITHUB), watches=[a_watch(GITHUB), a_watch(VENDOR)])
+    found = ordered(an_order(to="Vendor", reason="a trial"), scene, KNOWN, Rules())
+    assert isinstance(found, Rotate)
+    assert found.to == VENDOR
+    assert "ordered by ada: a trial" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("watch", "why"),
+    [
+        (a_watch(VENDOR, HostState.DOWN), "it is down"),
+        (a_watch(VENDOR, HostState.UNKNOWN), "it is unknown"),
+        (a_watch(VENDOR, package=B), "its package is different"),
+        (a_watch(VENDOR), "another region takes its package from there"),
+    ],
+)
+def test_what_needs_force(watch: Watch, why: str) -> None:
+    """An order is turned down with its reason, and force overrides that."""
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB), watch])
+    found = ordered(an_order(), scene, KNOWN, Rules())
+    assert isinstance(found, Held)
+    assert why in found.reason
+    assert isinstance(ordered(an_order(forced=True), scene, KNOWN, Rules()), Rotate)
+
+
+def test_no_force_leads_to_another_channel() -> None:
+    """Other channels and systems are no twins, so no order leads there."""
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB), a_watch(VENDOR)])
+    found = ordered(an_order(to="stone.blob.core.windows.net", forced=True), scene, KNOWN, Rules())
+    assert isinstance(found, Held)
+    assert "the other hosts are vendor" in found.reason
+    deferred = a_scene(a_use("west", KNOWN.locate(Value(DEFERRED_URL))), watches=[])
+    assert isinstance(ordered(an_order(forced=True), deferred, KNOWN, Rules()), Held)
+
+
+def test_an_order_mends_the_wrong_systems_file() -> None:
+    """A person may move a region with the wrong file to the right one."""
+    linux = [a_watch(a_location(it, "prod", Os.LINUX)) for it in ("github", "vendor")]
+    scene = a_scene(a_use("west", GITHUB), watches=[a_watch(GITHUB), *linux], os=Os.LINUX)
+    found = ordered(an_order(), scene, KNOWN, Rules())
+    assert isinstance(found, Rotate)
+    assert found.to.os is Os.LINUX

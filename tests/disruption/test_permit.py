@@ -1,0 +1,148 @@
+"""Law 1: at most one permit, and never for the last region that may be serving."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.disruption.model import Permit
+from shared.disruption.permit import FRESH, Denial, Granted, permit
+from shared.groups.model import Health, State
+from tests.builders import a_disruption, a_health, a_permit
+from tests.fakes.clock import START
+
+REGIONS = ("east", "north", "west")
+AGES = st.sampled_from([0.0, 1.0, 59.0, 60.0, 61.0, 3600.0])
+HEALTHS = st.dictionaries(st.sampled_from(REGIONS), st.tuples(st.sampled_from(list(State)), AGES))
+
+
+def seen_at(now: datetime, world: dict[str, tuple[State, float]]) -> dict[str, Health]:
+    """What is seen of the regions: their state, and how old the evidence is."""
+    return {name: a_health(state, at=now - timedelta(seconds=age)) for name, (state, age) in world.items()}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            HEALTHS,
+            st.sampled_from(REGIONS),
+            st.sampled_from(["one", "two", "three"]),
+            st.sampled_from([0.0, 10.0, 300.0]),
+            st.booleans(),
+        ),
+        max_size=12,
+    )
+)
+def test_no_run_of_requests_disturbs_two_regions_or_the_last_one(
+    requests: list[tuple[dict[str, tuple[State, float]], str, str, float, bool]],
+) -> None:
+    """Whatever is asked, by whom, over whatever health, with permits given back or not."""
+    held: Permit | None = None
+    now = START
+    for world, region, work, pause, release in requests:
+        now += timedelta(seconds=pause)
+        seen = seen_at(now, world)
+        answer = permit(a_disruption(region, work=work), seen, held, now)
+        if isinstance(answer, Granted):
+            assert held is None or now >= held.until or held.id == work
+            fresh = {name: it.state for name, it in seen.items() if now - it.at < FRESH}
+            refuges = {name for name, state in fresh.items() if state is State.HEALTHY and name != region}
+            assert refuges or fresh.get(region) is State.DOWN
+            assert (answer.permit.id, answer.permit.region) == (work, region)
+            assert answer.permit.until > now
+            held = answer.permit
+        else:
+            assert answer.reason
+        if release and held and held.id == work:
+            held = None
+
+
+@given(HEALTHS, st.sampled_from(REGIONS))
+def test_a_healthy_region_is_never_disturbed_without_another(
+    world: dict[str, tuple[State, float]], region: str
+) -> None:
+    """Granting a healthy region leaves a healthy one behind."""
+    seen = seen_at(START, world | {region: (State.HEALTHY, 0.0)})
+    answer = permit(a_disruption(region), seen, None, START)
+    others = [it for name, it in seen.items() if name != region and START - it.at < FRESH]
+    assert isinstance(answer, Granted) == any(it.state is State.HEALTHY for it in others)
+
+
+@pytest.mark.parametrize("state", [State.DOWN, State.UNKNOWN])
+def test_only_health_is_a_refuge(state: State) -> None:
+    """A region that may be serving is worth keeping, and is no place to send devices to."""
+    seen = {"west": a_health(), "east": a_health(state)}
+    denied = permit(a_disruption("west"), seen, None, START)
+    assert isinstance(denied, Denial)
+    assert "last region" in denied.reason
+    assert f"east: {state}" in denied.reason
+
+
+def test_an_unknown_region_may_be_the_last_one() -> None:
+    """Without a refuge it is left alone; with one it may be disturbed."""
+    unknown = {"west": a_health(State.UNKNOWN), "east": a_health(State.DOWN)}
+    assert isinstance(permit(a_disruption("west"), unknown, None, START), Denial)
+    assert isinstance(permit(a_disruption("west"), {**unknown, "east": a_health()}, None, START), Granted)
+
+
+def test_a_region_that_is_down_may_be_mended() -> None:
+    """It serves nobody, so nobody loses by it, even if no other is well."""
+    seen = {"west": a_health(State.DOWN), "east": a_health(State.UNKNOWN)}
+    granted = permit(a_disruption("west"), seen, None, START)
+    assert isinstance(granted, Granted)
+    assert "down already" in granted.permit.reason
+
+
+@pytest.mark.parametrize(("age", "granted"), [(59.9, True), (60.0, False), (3600.0, False)])
+def test_stale_evidence_is_none(age: float, *, granted: bool) -> None:
+    """What is a minute old says nothing about now, neither of a refuge nor of a region that is down."""
+    at = START - timedelta(seconds=age)
+    healthy = {"west": a_health(), "east": a_health(at=at)}
+    down = {"west": a_health(State.DOWN, at=at), "east": a_health(State.DOWN)}
+    for seen in (healthy, down):
+        answer = permit(a_disruption("west"), seen, None, START)
+        assert isinstance(answer, Granted) is granted
+    denied = permit(
+        a_disruption("west"), {"west": a_health(), "east": a_health(at=START - FRESH)}, None, START
+    )
+    assert isinstance(denied, Denial)
+    assert "not seen since" in denied.reason
+
+
+def test_one_permit_at_a_time() -> None:
+    """While another piece of work holds it, nothing is granted; after its time it is gone."""
+    seen = {"west": a_health(), "east": a_health()}
+    held = a_permit("east", work="other", seconds=600)
+    denied = permit(a_disruption("west"), seen, held, START)
+    assert isinstance(denied, Denial)
+    assert "east is being disturbed" in denied.reason
+    later = held.until
+    seen = {"west": a_health(at=later), "east": a_health(at=later)}
+    assert isinstance(permit(a_disruption("west"), seen, held, later), Granted)
+
+
+def test_the_holder_is_judged_anew_each_time() -> None:
+    """A piece of work that goes on after a crash is known, but its refuge must be there now."""
+    held = a_permit("east", work="mine")
+    seen = {"west": a_health(), "east": a_health()}
+    assert isinstance(permit(a_disruption("east", work="mine"), seen, held, START), Granted)
+    seen["west"] = a_health(State.DOWN)
+    assert isinstance(permit(a_disruption("east", work="mine"), seen, held, START), Denial)
+
+
+def test_a_region_nobody_has_seen_is_not_disturbed() -> None:
+    """Not one of the group, or not looked at: no permit."""
+    denied = permit(a_disruption("south"), {"west": a_health()}, None, START)
+    assert isinstance(denied, Denial)
+    assert "not a region" in denied.reason
+    assert isinstance(permit(a_disruption("west"), {"west": a_health()}, None, START), Denial)
+
+
+def test_a_permit_says_for_what_until_when_and_why() -> None:
+    """The row tells a person who looks at it."""
+    seen = {"west": a_health(), "east": a_health(), "north": a_health(State.UNKNOWN)}
+    granted = permit(a_disruption("west", at_most=90), seen, None, START)
+    assert isinstance(granted, Granted)
+    assert granted.permit == msgspec.structs.replace(a_permit("west", seconds=90), reason="east healthy")

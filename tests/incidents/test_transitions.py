@@ -1,0 +1,392 @@
+"""An incident's life follows from the facts alone: order, repetition, delay and contradiction change nothing."""
+
+import random
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import IllegalTransition
+from shared.groups.model import Cause
+from shared.incidents import transitions
+from shared.incidents.model import Claim, Fact, Incident, Kind, Ledger, Severity, Stage, Telling, Topic
+from shared.incidents.transitions import (
+    MOST_FACTS,
+    acknowledgement,
+    advance,
+    derive,
+    incidents,
+    paid,
+    settled,
+    shelve,
+)
+from tests.builders import GROUP
+from tests.incidents.facts import (
+    RULES,
+    a_ledger,
+    acked,
+    at,
+    bad,
+    fired,
+    look,
+    moved,
+    note,
+    out,
+    over,
+    suspect,
+    well,
+)
+
+
+def one(*facts: Fact) -> Incident:
+    """The one incident that follows."""
+    (found,) = derive(facts, GROUP, RULES)
+    return found
+
+
+def told(*facts: Fact, until: float) -> list[Telling]:
+    """What people were told, minute by minute, as each fact was heard."""
+    ledger = a_ledger()
+    for minute in range(int(until) + 1):
+        heard = [it for it in facts if at(minute - 1) < it.heard <= at(minute)]
+        ledger = advance(ledger, heard, at(minute), RULES)
+    return [telling for it in ledger.named for telling in it.told]
+
+
+def test_the_whole_life() -> None:
+    """Detected by an alert, confirmed by our look, taken on, mitigated by DNS, resolved by itself."""
+    facts = (fired(1, heard=2), bad(3), acked(4), moved(5), bad(6), well(9))
+    incident = one(*facts)
+    assert incident.stage is Stage.RESOLVED
+    assert (incident.started, incident.detected, incident.confirmed) == (at(1), at(2), at(3))
+    assert (incident.acknowledged, incident.acknowledged_by) == (at(4), "ada")
+    assert (incident.mitigated, incident.resolved) == (at(5), at(9))
+    assert (incident.cause, incident.severity, incident.flaps) == (Cause.ONE_REGION, Severity.MAJOR, 0)
+    assert [it.who for it in incident.timeline] == [
+        "Azure Monitor",
+        "Counterpart",
+        "ada",
+        "DNS",
+        "Counterpart",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "stage", "severity"),
+    [
+        ((fired(1),), Stage.DETECTED, Severity.MINOR),
+        ((suspect(1),), Stage.DETECTED, Severity.MINOR),
+        ((suspect(1), suspect(2)), Stage.DETECTED, Severity.MINOR),  # 60 s: not long enough
+        ((suspect(1), suspect(2), suspect(3)), Stage.CONFIRMED, Severity.MAJOR),
+        ((fired(1), suspect(2)), Stage.CONFIRMED, Severity.MAJOR),  # two witnesses
+        ((suspect(1), fired(2)), Stage.CONFIRMED, Severity.MAJOR),
+        ((suspect(1), over(2)), Stage.DETECTED, Severity.MINOR),  # an alert's end does not end what we see
+        ((bad(1),), Stage.CONFIRMED, Severity.MAJOR),
+        ((bad(1, severity=Severity.CRITICAL), bad(2)), Stage.CONFIRMED, Severity.CRITICAL),
+        ((fired(1), over(4)), Stage.RESOLVED, Severity.MINOR),
+        ((fired(1), fired(2, alert="alert-2"), over(4)), Stage.DETECTED, Severity.MINOR),  # one still fires
+        ((bad(1), over(4)), Stage.CONFIRMED, Severity.MAJOR),
+        ((bad(1), moved(2)), Stage.MITIGATED, Severity.MAJOR),
+        ((bad(1), well(2)), Stage.RESOLVED, Severity.MAJOR),
+        ((bad(1), out(2)), Stage.RESOLVED, Severity.MAJOR),  # taken out of service on purpose
+    ],
+)
+def test_stages(facts: tuple[Fact, ...], stage: Stage, severity: Severity) -> None:
+    """Two witnesses, or one for long enough, confirm; our own look stands above an alert's end."""
+    incident = one(*facts)
+    assert (incident.stage, incident.severity) == (stage, severity)
+
+
+@pytest.mark.parametrize(
+    "facts", [(well(1),), (over(1),), (moved(1),), (acked(1),), (note(1, "x"),), (out(1),)]
+)
+def test_what_opens_nothing(facts: tuple[Fact, ...]) -> None:
+    """Good news, a move of DNS and a person's word open no incident."""
+    assert derive(facts, GROUP, RULES) == ()
+
+
+def test_flaps_join() -> None:
+    """What comes back within ten minutes is the same incident; after that it is another one."""
+    assert one(bad(1), well(3), bad(12), well(14)).flaps == 1
+    first, second = derive((bad(1), well(3), bad(14), well(15)), GROUP, RULES)
+    assert (first.flaps, first.resolved, second.started) == (0, at(3), at(14))
+
+
+def test_an_alert_that_our_own_look_contradicts() -> None:
+    """An alert about a region that we see well at that very time is over as it begins, and is no flap."""
+    incident = one(well(1), fired(2, heard=4), well(5))
+    assert incident.stage is Stage.RESOLVED
+    assert incident.resolved == at(4)  # we knew of it no earlier
+    joined = one(bad(1), well(3), fired(4, heard=6), well(7))
+    assert (joined.flaps, joined.resolved) == (0, at(4))
+
+
+def test_regions_and_matters_are_apart() -> None:
+    """One incident per region and matter."""
+    held = look(Claim.BAD, 1, region="", topic=Topic.SETTINGS, cause="held-change", severity=Severity.MINOR)
+    found = derive((bad(1), bad(1, region="east"), held), GROUP, RULES)
+    assert {(it.topic, it.region) for it in found} == {
+        (Topic.SERVICE, "west"),
+        (Topic.SERVICE, "east"),
+        (Topic.SETTINGS, ""),
+    }
+
+
+def test_the_cause_at_its_worst_counts() -> None:
+    """A cause that was known at the worst moment is not replaced by what the recovery looks like."""
+    shared = {"cause": Cause.SHARED, "severity": Severity.CRITICAL}
+    incident = one(
+        bad(1), bad(2, **shared), bad(3, **shared), bad(4), suspect(5, cause=Cause.UNKNOWN), well(6)
+    )
+    assert incident.cause == Cause.SHARED
+
+
+def test_evidence_of_every_change_is_kept() -> None:
+    """Each look that says something new leaves its evidence, those that repeat it do not."""
+    incident = one(
+        bad(1, evidence=("west: 503",)),
+        bad(2, evidence=("west: 503 again",)),
+        bad(3, cause=Cause.SHARED, evidence=("east: 503",)),
+    )
+    assert incident.evidence == ("west: 503", "east: 503")
+
+
+def test_notes_from_around_the_incident_are_in_its_timeline() -> None:
+    """What happened shortly before is there too; what happened elsewhere or long ago is not."""
+    notes = (
+        note(-20, "long ago"),
+        note(0, "stopped by a person", region="west"),
+        note(1, "x", region="east"),
+    )
+    lines = [it.text for it in one(bad(2), well(3), *notes).timeline]
+    assert lines == ["stopped by a person", "west is bad", "west is well"]
+
+
+# -- the law: facts in any order, repeated, late or contradictory -----------------------------------------------
+
+MINUTES = st.integers(0, 50).map(float)
+REGIONS = st.sampled_from(["west", "east"])
+
+
+@st.composite
+def some_facts(draw: st.DrawFn) -> Fact:
+    minute, region = draw(MINUTES), draw(REGIONS)
+    what = draw(st.integers(0, 6))
+    if what == 0:
+        alert = draw(st.sampled_from(["alert-1", "alert-2"]))
+        return fired(minute, heard=minute + draw(st.integers(0, 6)), region=region, alert=alert)
+    if what == 1:
+        return over(minute, heard=minute + draw(st.integers(0, 6)), region=region)
+    if what == 2:
+        return draw(st.sampled_from([moved(minute, region=region), acked(minute, region=region)]))
+    if what == 3:
+        return note(
+            minute, draw(st.sampled_from(["one", "other"])), region=draw(st.sampled_from(["", "west"]))
+        )
+    claim = draw(st.sampled_from(list(Claim)))
+    cause = draw(st.sampled_from([Cause.ONE_REGION, Cause.SHARED, Cause.UNKNOWN]))
+    severity = draw(st.sampled_from(list(Severity)))
+    return look(claim, minute, region=region, cause=cause, severity=severity)
+
+
+def deliver(batches: Iterable[Sequence[Fact]]) -> Ledger:
+    """What the ledger holds when the batches came in this order, all within the hour."""
+    ledger = a_ledger()
+    for batch in batches:
+        ledger = advance(ledger, batch, at(60), RULES)
+    return ledger
+
+
+def records(ledger: Ledger) -> list[Incident]:
+    """The incidents without the numbers that they got in the order of their discovery."""
+    return [msgspec.structs.replace(it, id="", aliases=()) for it in incidents(ledger, RULES)]
+
+
+@given(st.lists(some_facts(), max_size=14), st.randoms(use_true_random=False))
+def test_any_order_and_any_repetition_give_the_same_record(facts: list[Fact], chance: random.Random) -> None:
+    """One by one, shuffled and repeated, or all at once: the same facts, the same incidents."""
+    shuffled = [*facts, *(it for it in facts if chance.random() < 0.4)]
+    chance.shuffle(shuffled)
+    by_one = deliver([it] for it in shuffled)
+    at_once = deliver([facts])
+    assert by_one.facts == at_once.facts
+    assert records(by_one) == records(at_once)
+    assert records(at_once) == list(derive(facts_once(facts), GROUP, RULES))
+
+
+def facts_once(facts: Iterable[Fact]) -> list[Fact]:
+    return list(deliver([list(facts)]).facts)
+
+
+@given(st.lists(some_facts(), max_size=14), st.randoms(use_true_random=False))
+def test_a_fact_heard_again_later_is_the_same_fact(facts: list[Fact], chance: random.Random) -> None:
+    """A redelivery is heard later; only the first hearing counts."""
+    late = [msgspec.structs.replace(it, heard=at(59)) for it in facts]
+    chance.shuffle(late)
+    mixed = [*late, *facts]
+    chance.shuffle(mixed)
+    assert records(deliver([it] for it in mixed)) == records(deliver([facts]))
+
+
+@given(st.lists(some_facts(), max_size=20))
+def test_times_never_go_back(facts: list[Fact]) -> None:
+    """Started, detected, confirmed, mitigated, resolved: each no earlier than the one before."""
+    for it in derive(facts_once(facts), GROUP, RULES):
+        known = [it.started, it.detected, it.confirmed, it.mitigated, it.resolved]
+        times = [moment for moment in known if moment is not None]
+        assert times == sorted(times)
+        assert it.acknowledged is None or it.acknowledged >= it.detected
+        assert [line.at for line in it.timeline] == sorted(line.at for line in it.timeline)
+
+
+@given(st.lists(some_facts(), max_size=14), st.randoms(use_true_random=False))
+def test_an_incident_keeps_its_number(facts: list[Fact], chance: random.Random) -> None:
+    """Whatever comes later, an id that was once given leads to an incident for ever."""
+    chance.shuffle(facts)
+    ledger, given_out = a_ledger(), set[str]()
+    for it in facts:
+        ledger = advance(ledger, [it], at(60), RULES)
+        found = incidents(ledger, RULES)
+        known = {id_ for it in found for id_ in (it.id, *it.aliases)}
+        assert given_out <= known
+        assert all(it.id for it in found)
+        given_out |= known
+
+
+@given(st.lists(some_facts(), max_size=14), st.randoms(use_true_random=False))
+def test_nothing_is_told_twice(facts: list[Fact], chance: random.Random) -> None:
+    """One card per incident and state, in whatever order the facts come."""
+    chance.shuffle(facts)
+    ledger, owed = a_ledger(), list[tuple[int, Telling]]()
+    for minute, it in enumerate([*facts, *([None] * 20)]):
+        ledger = advance(ledger, [it] if it else [], at(55 + minute), RULES)
+        for named in ledger.named:
+            for telling in named.owed:
+                owed.append((named.number, telling))
+                ledger = paid(ledger, named.number, telling)
+    assert len(owed) == len(set(owed))
+    assert all(not it.owed for it in ledger.named)
+
+
+# -- telling ----------------------------------------------------------------------------------------------------
+
+
+def test_a_plain_outage_is_told_in_three_cards() -> None:
+    """Opened when it is sure, mitigated when DNS moved, resolved when it stayed well for the flap window."""
+    facts = (suspect(1), bad(2), moved(3), well(5))
+    assert told(*facts, until=1) == []
+    assert told(*facts, until=2) == [Telling.OPENED]
+    assert told(*facts, until=14) == [Telling.OPENED, Telling.MITIGATED]
+    assert told(*facts, until=15) == [Telling.OPENED, Telling.MITIGATED, Telling.RESOLVED]
+
+
+def test_a_blip_is_recorded_and_not_told() -> None:
+    """One failed look, or an alert that is over at once, disturbs nobody."""
+    assert told(suspect(1), well(2), until=30) == []
+    assert told(fired(1), over(2), until=30) == []
+    assert one(suspect(1), well(2)).stage is Stage.RESOLVED
+
+
+def test_an_alert_that_nobody_confirms_is_told_after_a_while() -> None:
+    """Our own look may be the one that is blind."""
+    assert told(fired(1), until=2) == []
+    assert told(fired(1), until=3) == [Telling.OPENED]
+
+
+def test_getting_worse_is_told_once_per_severity() -> None:
+    """From 3 by way of 2 to 1, and back, is two more cards; straight to 1 is one."""
+    critical = {"severity": Severity.CRITICAL}
+    slowly = (fired(1), suspect(4), suspect(5, **critical), suspect(6), suspect(7, **critical))
+    assert told(*slowly, until=8) == [Telling.OPENED, Telling.ESCALATED_2, Telling.ESCALATED_1]
+    assert told(fired(1), bad(4, **critical), until=8) == [Telling.OPENED, Telling.ESCALATED_1]
+
+
+def test_a_flapping_region_is_not_called_resolved() -> None:
+    """While it comes and goes nobody is told that it is over."""
+    facts = [it for minute in range(1, 40, 6) for it in (bad(minute), well(minute + 3))]
+    assert told(*facts, until=45) == [Telling.OPENED]
+    assert told(*facts, until=60) == [Telling.OPENED, Telling.RESOLVED]
+
+
+def test_an_outage_that_was_over_before_we_could_tell() -> None:
+    """The app was not running; it tells that there was one, not that there is one."""
+    ledger = advance(a_ledger(), (bad(1), well(3)), at(30), RULES)
+    assert [it.told for it in ledger.named] == [(Telling.RESOLVED,)]
+
+
+def test_a_held_change_is_told_as_such() -> None:
+    """An incident about settings asks a person to decide."""
+    held = look(Claim.BAD, 1, region="", topic=Topic.SETTINGS, cause="held-change", severity=Severity.MINOR)
+    assert told(held, until=2) == [Telling.HELD]
+
+
+def test_two_incidents_that_turn_out_to_be_one() -> None:
+    """A late fact joins them: the older number stays, the other leads to it, and nothing is told again."""
+    ledger = advance(a_ledger(), (bad(1),), at(1), RULES)
+    ledger = advance(ledger, (well(3),), at(3), RULES)
+    ledger = advance(ledger, (bad(14),), at(14), RULES)
+    assert len(incidents(ledger, RULES)) == 2
+    before = [it.owed for it in ledger.named]
+    ledger = advance(ledger, (fired(10, heard=15), over(11, heard=15)), at(15), RULES)
+    (joined,) = incidents(ledger, RULES)
+    assert joined.id.endswith("-1")
+    assert [it.rsplit("-", 1)[-1] for it in joined.aliases] == ["2"]
+    assert before == [(Telling.OPENED, Telling.RESOLVED), (Telling.OPENED,)]
+    assert [it.owed for it in ledger.named] == before
+
+
+# -- acknowledging, and the end ---------------------------------------------------------------------------------
+
+
+def test_acknowledging() -> None:
+    """Once, while it is open."""
+    ledger = advance(a_ledger(), (bad(1),), at(1), RULES)
+    (incident,) = incidents(ledger, RULES)
+    ledger = advance(ledger, [acknowledgement(incident, "ada", "looking", at(2))], at(2), RULES)
+    (incident,) = incidents(ledger, RULES)
+    assert (incident.acknowledged_by, incident.stage) == ("ada", Stage.CONFIRMED)
+    with pytest.raises(IllegalTransition, match="was acknowledged by ada"):
+        acknowledgement(incident, "bob", "", at(3))
+    with pytest.raises(IllegalTransition, match="is resolved"):
+        acknowledgement(one(bad(1), well(2)), "bob", "", at(3))
+
+
+def test_what_is_over_goes_into_the_archive() -> None:
+    """After an hour without anything owed; what comes later about it changes nothing."""
+    ledger = advance(a_ledger(), (note(0, "x"), bad(1), well(3)), at(5), RULES)
+    ledger = advance(ledger, (), at(70), RULES)
+    assert settled(ledger, at(70), RULES) == ()  # its cards are not in the outbox yet
+    for it in ledger.named[0].owed:
+        ledger = paid(ledger, 1, it)
+    (over_now,) = settled(ledger, at(70), RULES)
+    ledger = shelve(ledger, over_now)
+    assert incidents(ledger, RULES) == ()
+    assert [it for it in ledger.facts if it.kind is not Kind.NOTE] == []
+    ledger = advance(ledger, (fired(2, heard=71), bad(1)), at(71), RULES)
+    assert incidents(ledger, RULES) == ()
+    ledger = advance(ledger, (bad(72),), at(72), RULES)
+    assert [it.id.rsplit("-", 1)[-1] for it in incidents(ledger, RULES)] == ["2"]
+
+
+def test_a_long_outage_stays_small() -> None:
+    """Looks that only repeat the one before are dropped after an hour; the record is the same."""
+    ledger = a_ledger()
+    for minute in range(200):
+        ledger = advance(ledger, [bad(minute)], at(minute), RULES)
+    assert len(ledger.facts) < 70
+    ledger = advance(ledger, [well(200)], at(200), RULES)
+    (incident,) = incidents(ledger, RULES)
+    assert (incident.started, incident.resolved) == (at(0), at(200))
+
+
+def test_a_storm_has_an_end() -> None:
+    """More facts than there is room for: the beginning and the end stay, the rest is counted."""
+    storm = [fired(1 + number / 100, alert=f"alert-{number}") for number in range(MOST_FACTS + 100)]
+    ledger = advance(a_ledger(), [bad(0), *storm], at(60), RULES)
+    assert len(ledger.facts) <= MOST_FACTS
+    assert ledger.dropped == 101
+    (incident,) = incidents(ledger, RULES)
+    assert incident.id
+    assert len(incident.timeline) == transitions.MOST_LINES

@@ -1,0 +1,183 @@
+"""The product's rounds over its real adapters and the real SDKs, against the simulated cloud."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+
+from benchmarks.arm_calls import environment
+from shared.bootstrap import opened
+from shared.errors import AppError, Denied
+from shared.groups.workflow import discover
+from shared.ports import Ports
+from shared.reconcile import workflow as reconcile
+from shared.settings import Settings
+from shared.settings_sync.model import Rollout, State
+from simulator.pair import COPIES_VAULT, a_pair, three_regions
+from simulator.server import Cloud
+from simulator.world import Site, World
+
+KEY = "AppConfig:OCSP:CacheTimeOutSecondsIfDeviceExists"
+LINUX_KEY = "AppConfig__OCSP__CacheTimeOutSecondsIfDeviceExists"
+TIMES = {
+    "COUNTERPART_SOAK": "0s",
+    "COUNTERPART_PROBE_EVERY": "0s",
+    "COUNTERPART_PROVE_EVERY": "0s",
+    "COUNTERPART_VERIFY_DEADLINE": "2s",
+}
+# What keeping settings in step needs, and nothing more (facts, section 10).
+ACTIONS = {
+    "microsoft.network/trafficmanagerprofiles/read",
+    "microsoft.web/sites/read",
+    "microsoft.web/sites/config/list/action",
+    "microsoft.web/sites/config/read",
+    "microsoft.web/sites/config/write",
+}
+
+
+@dataclass
+class Running:
+    """A cloud with the product's ports in it."""
+
+    cloud: Cloud
+    ports: Ports
+    settings: Settings
+
+    @property
+    def world(self) -> World:
+        return self.cloud.world
+
+    def site(self, short: str) -> Site:
+        return self.world.sites[f"app-scepman-{short}"]
+
+    def writes(self, short: str) -> int:
+        return sum(
+            it.who == "counterpart"
+            and it.what in {"settings-put", "connections-put"}
+            and it.where.endswith(short)
+            for it in self.world.journal
+        )
+
+    async def round(self) -> Rollout:
+        (profile,) = await discover(self.settings.scope, self.ports.profiles)
+        done = await reconcile.run(profile, self.ports, self.settings, doorbell=True)
+        assert done.rollout is not None
+        return done.rollout
+
+    async def until(self, *states: State) -> Rollout:
+        """Rounds until the rollout rests in one of the states; errors of single rounds are passed over."""
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(AppError):
+                    rollout = await self.round()
+                    if rollout.state in states and rollout.flight is None:
+                        return rollout
+                await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def running(world: World) -> AsyncIterator[Running]:
+    world.speed, world.boot_seconds = 50.0, 0.05
+    async with Cloud(world) as cloud:
+        env = {**cloud.env(), **TIMES}
+        with environment(env):
+            settings = Settings.from_env(env)
+            quick = msgspec.structs.replace(settings.rules, claim=2.0)
+            settings = msgspec.structs.replace(settings, rules=quick)
+            async with opened(settings) as ports:
+                on = Running(cloud, ports, settings)
+                await on.until(State.CONVERGED)
+                yield on
+
+
+async def test_windows_to_linux_and_back() -> None:
+    """A key travels under the name that each platform needs, in both directions, and is deleted under it."""
+    async with running(a_pair("linux")) as on:
+        on.world.edit(on.site("weu"), {KEY: "300"})
+        await on.until(State.CONVERGED)
+        assert on.site("neu").app_settings[LINUX_KEY] == "300"
+        assert KEY not in on.site("neu").app_settings
+        on.world.edit(on.site("neu"), {LINUX_KEY: "240"})
+        await on.until(State.CONVERGED)
+        assert on.site("weu").app_settings[KEY] == "240"
+        on.world.edit(on.site("neu"), {LINUX_KEY: None})
+        await on.until(State.CONVERGED)
+        assert KEY not in on.site("weu").app_settings
+        assert (on.writes("neu"), on.writes("weu")) == (1, 2)
+
+
+async def test_three_regions_one_after_another() -> None:
+    """Each peer gets one write; the second one only after the first has proved itself."""
+    async with running(three_regions()) as on:
+        on.world.edit(on.site("neu"), {KEY: "300"})
+        await on.until(State.CONVERGED)
+        assert on.site("weu").app_settings[KEY] == on.site("swc").app_settings[LINUX_KEY] == "300"
+        assert (on.writes("weu"), on.writes("swc"), on.writes("neu")) == (1, 1, 0)
+
+
+async def test_connection_strings_travel_without_an_event() -> None:
+    """A connection string is kept in step like an app setting, value and type."""
+    async with running(a_pair()) as on:
+        first, second = on.site("weu"), on.site("neu")
+        changed = {**first.connection_strings, "Reporting": ("Server=new;Password=S3CRET-new", "Custom")}
+        on.world.put_connection_strings(first, changed, "a person")
+        await on.until(State.CONVERGED)
+        assert second.connection_strings == changed
+        assert on.writes("neu") == 1
+
+
+@pytest.mark.parametrize(("status", "after"), [(503, True), (503, False), (500, True), (429, False)])
+async def test_a_put_that_fails_is_looked_into(status: int, after: bool) -> None:  # noqa: FBT001 -- a parameter
+    """Whether or not a failed PUT took effect, the peer ends with the change, by one effective write."""
+    async with running(a_pair()) as on:
+        left = [1]
+
+        def once(method: str, path: str) -> int | None:
+            if method == "PUT" and left[0]:
+                left[0] -= 1
+                return status
+            return None
+
+        on.world.arm.rules.append(once)
+        on.world.arm.after_effect = after
+        on.world.edit(on.site("weu"), {KEY: "300"})
+        await on.until(State.CONVERGED)
+        assert on.site("neu").app_settings[KEY] == "300"
+        assert left == [0]
+        assert on.writes("neu") == 1
+        assert not on.world.vaults[COPIES_VAULT].secrets
+
+
+async def test_a_reference_that_the_peer_cannot_read_is_undone() -> None:
+    """A copied Key Vault reference works only with the peer's own access: else the old value comes back."""
+    async with running(a_pair()) as on:
+        first, second = on.site("weu"), on.site("neu")
+        on.world.vaults["kv-scepman"].refused_sites.add(second.name)
+        before = dict(second.app_settings)
+        reference = "@Microsoft.KeyVault(VaultName=kv-scepman;SecretName=scepman-api-token)"
+        on.world.edit(first, {"AppConfig:JamfValidation:RequestPassword": reference})
+        rollout = await on.until(State.HELD)
+        assert second.app_settings == before
+        assert rollout.plan is not None
+        assert "undone" in {it.rule for it in rollout.plan.refusals}
+
+
+async def test_the_rights_that_it_needs() -> None:
+    """A whole rollout with a Key Vault reference in it uses exactly the documented actions."""
+    async with running(a_pair()) as on:
+        on.cloud.allowed_actions = frozenset(ACTIONS)
+        reference = "@Microsoft.KeyVault(VaultName=kv-scepman;SecretName=scepman-api-token)"
+        on.world.edit(on.site("weu"), {"AppConfig:JamfValidation:RequestPassword": reference})
+        await on.until(State.CONVERGED)
+        assert {it.lower() for it in on.cloud.used_actions} == ACTIONS
+
+
+async def test_a_missing_right_is_named() -> None:
+    """Without the right to list settings nothing is written, and the error names the action."""
+    async with running(a_pair()) as on:
+        on.cloud.allowed_actions = frozenset(ACTIONS - {"microsoft.web/sites/config/list/action"})
+        with pytest.raises(Denied, match=r"sites/config/list/[Aa]ction"):
+            await on.round()

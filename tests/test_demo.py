@@ -1,0 +1,112 @@
+"""The demo, whole: every scene passes, and no setting's value is in anything that the product wrote or said."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from simulator.demo.__main__ import play_all
+from simulator.demo.scenes import SCENES
+from simulator.demo.telling import Teller
+from simulator.demo.theatre import Theatre, theatre
+
+
+@dataclass
+class Played:
+    """One run of the whole demo, and every text that came of it."""
+
+    passed: int
+    failed: list[str]
+    secrets: frozenset[str]
+    texts: dict[str, str]  # by where it was found
+
+
+class Lines(logging.Handler):
+    """Keeps what is logged in this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """One run, which every test here looks at."""
+    return asyncio.run(_play(tmp_path_factory.mktemp("demo")))
+
+
+async def _play(directory: Path) -> Played:
+    teller, own = Teller(), Lines()
+    logging.getLogger().addHandler(own)
+    try:
+        async with theatre(teller, directory=directory) as on:
+            passed = await play_all(on, SCENES)
+            answers = [line async for line in _answers(on)]
+            texts = dict(_texts(on, teller, answers, own.lines, directory))
+            return Played(passed, on.failed, on.world.secrets_in_use(), texts)
+    finally:
+        logging.getLogger().removeHandler(own)
+
+
+async def _answers(on: Theatre) -> AsyncIterator[str]:
+    """What the app says over HTTP, to good and bad requests."""
+    word = {"group": "scepman", "decision": "approve", "fingerprint": "0"}
+    for status, method, path, body in (
+        (200, "GET", "/api/health", None),
+        (409, "POST", "/api/decisions", word),
+        (404, "POST", "/api/decisions", {**word, "group": "nobody"}),
+        (422, "POST", "/api/decisions", {"what": 1}),
+    ):
+        answer = await on.stage.call(method, path, json=body)
+        assert answer.status == status, answer.text
+        yield answer.text
+
+
+def _texts(
+    on: Theatre, teller: Teller, answers: list[str], own: list[str], directory: Path
+) -> Iterator[tuple[str, str]]:
+    yield "the stage's log", "\n".join(on.stage.log_lines)
+    yield "this process's log", "\n".join(own)
+    yield "HTTP answers", "\n".join(answers)
+    yield "command output", "\n".join(on.cli_output)
+    yield "what the demo told", "\n".join(teller.lines)
+    # The whole database with its journal: rows that were overwritten are in there too.
+    yield (
+        "the store",
+        "\n".join(it.read_bytes().decode(errors="replace") for it in directory.glob("*.sqlite*")),
+    )
+
+
+def test_every_scene_passes(played: Played) -> None:
+    """Each scene ends as it should, checked against the world's own truth."""
+    assert played.passed == len(SCENES), played.failed
+
+
+def test_no_value_is_anywhere(played: Played) -> None:
+    """Law 4: log lines, HTTP answers, store rows and command output hold no setting's value."""
+    assert len(played.secrets) > 30
+    assert any("S3CRET-" in it for it in played.secrets)
+    for place, text in played.texts.items():
+        leaked = sorted(it[:12] for it in played.secrets if it in text)
+        assert not leaked, f"{place} holds values that begin with {leaked}"
+
+
+def test_the_search_would_find_a_value(played: Played) -> None:
+    """The texts are really those of the run: each holds what it must hold."""
+    assert "Executed 'reconcile' (Succeeded" in played.texts["the stage's log"]
+    assert "settings-sync" in played.texts["the store"]
+    assert "AppConfig:OCSP" in played.texts["command output"]
+    assert '"problem' in played.texts["HTTP answers"] or "urn:counterpart" in played.texts["HTTP answers"]
+    assert "Scene 1" in played.texts["what the demo told"]
+
+
+@pytest.mark.usefixtures("scep_package")
+def test_a_real_client_enrolled(played: Played) -> None:
+    """In scene 1 Debian's scepclient got a certificate through the service name."""
+    assert "ok   scepclient enrolled through scep.contoso.test" in played.texts["what the demo told"]
