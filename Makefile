@@ -15,8 +15,10 @@ demo: $(READY) ## Play every scene against the simulator and check how each one 
 run: $(READY) ## Start the same world and stay up; prints its URLs
 	@$(PY) -m simulator.demo --stay
 
+# The demo has both cores to itself, since its scenes run by the clock; the rest shares them.
 test: check ## All checks, then all tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest tests/test_demo.py
+	@$(PY) -m pytest -n 2 --dist loadfile --ignore tests/test_demo.py
 
 check: $(READY) ## Format, lint, types, floors
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "run: make fmt"; exit 1; }

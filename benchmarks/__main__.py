@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.arm_calls import against_bare_calls, bursts, quiet_tick
+from benchmarks.artifact_hosts import bytes_per_check
 from benchmarks.imports import imports
 from benchmarks.measure import Figure
 
@@ -18,7 +19,13 @@ RESULTS = Path(__file__).with_name("results.json")
 
 async def measured() -> list[Figure]:
     """Every figure, in a fixed order."""
-    return [*await quiet_tick(), *await bursts(), *await against_bare_calls(), *imports()]
+    return [
+        *await quiet_tick(),
+        *await bursts(),
+        *await against_bare_calls(),
+        *await bytes_per_check(),
+        *imports(),
+    ]
 
 
 def main() -> int:

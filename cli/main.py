@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import package, show
+from cli import incidents, package, show
 from cli.running import (
     EXITS,
     AsJson,
@@ -18,7 +18,7 @@ from cli.running import (
     Wait,
     find_profile,
     find_profiles,
-    pause,
+    next_round,
     run,
 )
 from shared.groups.model import Profile
@@ -43,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(package.app, name="package")
+app.add_typer(incidents.app, name="incidents")
 
 Keys = Annotated[list[str] | None, typer.Option("--key", help="Only this key; may be repeated.")]
 Shown = Annotated[
@@ -187,9 +188,7 @@ def _decide(
         )
         done = await reconcile.settle(profile, request, ports, settings)
         while wait and done.rollout is not None and done.rollout.state in _UNDER_WAY:
-            await pause(ports, settings)
-            profile = await find_profile(profile.id, ports, settings)
-            done = await reconcile.run(profile, ports, settings, doorbell=True)
+            done = await next_round(profile.id, ports, settings)
         if json:
             show.as_json(rollout_facts(done.group, done.rollout))
         else:

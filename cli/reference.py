@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer.main
+from typer.core import TyperGroup
 
+from cli.incident_pages import card_pages, incidents_page
 from cli.main import app
 from handlers._edge import STATUSES
 from shared.settings import FIELDS, Field
@@ -252,9 +254,15 @@ def _helps() -> Iterator[tuple[str, str]]:
     group = typer.main.get_group(app)
     at = group.context_class(group, info_name="counterpart", terminal_width=_WIDTH)
     yield "counterpart", group.get_help(at)
+    yield from _inner_helps(group, at)
+
+
+def _inner_helps(group: TyperGroup, at: Any) -> Iterator[tuple[str, str]]:
     for name, command in group.commands.items():
         inner = group.context_class(command, info_name=name, parent=at, terminal_width=_WIDTH)
-        yield f"counterpart {name}", command.get_help(inner)
+        yield inner.command_path, command.get_help(inner)
+        if isinstance(command, TyperGroup):
+            yield from _inner_helps(command, inner)
 
 
 # -- parts of pages ---------------------------------------------------------------------------------------------
@@ -298,6 +306,8 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "triggers.md": triggers_page,
     "cli.md": cli_page,
+    "incidents.md": incidents_page,
+    **card_pages(),
 }
 """The generated pages by their file names under docs/."""
 
@@ -323,7 +333,9 @@ def filled(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
 def write(root: Path) -> None:
     """Write every page and part anew."""
     for name, page in PAGES.items():
-        (root / "docs" / name).write_text(page(), "utf-8")
+        file = root / "docs" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page(), "utf-8")
     for name, parts in PARTS.items():
         (root / name).write_text(filled((root / name).read_text("utf-8"), parts), "utf-8")
 

@@ -1,6 +1,7 @@
 """What every command shares: exit codes, options, the run from settings to ports, and how errors are told."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
@@ -20,6 +21,7 @@ from shared.errors import (
     Refused,
     SettingsError,
     StalePlan,
+    TransientError,
     UnsafePlan,
 )
 from shared.groups.model import Profile
@@ -58,11 +60,23 @@ Wait = Annotated[
 
 
 ROUND_EVERY = 5.0  # seconds between the rounds of --wait
+PATIENCE = 12  # rounds of --wait that may fail in a row: a minute
 
 
 async def pause(ports: Ports, settings: Settings) -> None:
     """Wait until the next round of --wait; in a world that passes faster, less."""
     await ports.clock.sleep(min(ROUND_EVERY, max(settings.looking.probe_every, 0.2)))
+
+
+async def next_round(group_id: str, ports: Ports, settings: Settings) -> reconcile.Round:
+    """Wait, then run a round. One that fails for the moment is followed by another, `PATIENCE` times."""
+    for _ in range(PATIENCE):
+        await pause(ports, settings)
+        with contextlib.suppress(TransientError):
+            profile = await find_profile(group_id, ports, settings)
+            return await reconcile.run(profile, ports, settings, doorbell=True)
+    profile = await find_profile(group_id, ports, settings)
+    return await reconcile.run(profile, ports, settings, doorbell=True)
 
 
 async def find_profiles(group: str, ports: Ports, settings: Settings) -> tuple[Profile, ...]:

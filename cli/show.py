@@ -34,7 +34,12 @@ def console() -> Console:
 
 def as_json(value: Any) -> None:
     """One JSON document, indented."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+    sys.stdout.write(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """A value as one JSON document, indented, with a line's end."""
+    return msgspec.json.format(msgspec.json.encode(value)).decode() + "\n"
 
 
 def health_facts(health: Mapping[str, Health]) -> list[dict[str, Any]]:

@@ -46,6 +46,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     card: Card  # for people
     facts: Mapping[str, Any]  # for programs: what JSON can say
+    rank: int = 0  # of two messages of one moment, the smaller one is sent first
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +61,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     facts: msgspec.Raw
     posted_at: datetime
     next_at: datetime
+    rank: int = 0
     tries: int = 0
     sent_at: datetime | None = None
     digested: bool = False  # it was told as a line of a digest
@@ -110,6 +112,7 @@ async def post(store: Store, message: Message, channels: Sequence[str], now: dat
             at=message.at,
             card=message.card,
             facts=facts,
+            rank=message.rank,
             posted_at=now,
             next_at=now,
         )
@@ -134,7 +137,7 @@ async def send(store: Store, channels: Mapping[str, Channel], clock: Clock) -> S
     total = Sent()
     for name, channel in channels.items():
         its = [row for row in rows if row[0].channel == name]
-        due = sorted((it for it in its if _is_due(it[0], now)), key=lambda it: (it[0].at, it[0].id))
+        due = _due(its, now)
         if not due:
             continue
         if not (channel.for_people and _is_burst([it for it, _ in its], len(due), now)):
@@ -160,8 +163,9 @@ type _Due = tuple[Letter, Version]
 
 async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock: Clock) -> Sent:
     sent, failed, given_up = 0, 0, list[Letter]()
+    stuck = set[str]()  # subjects whose earlier letter was not taken just now
     for row in due:
-        claimed = await _claim(store, row, clock.now())
+        claimed = None if row[0].subject in stuck else await _claim(store, row, clock.now())
         if claimed is None:
             continue
         letter, problem = await _hand_over(channel, claimed[0], clock)
@@ -169,6 +173,7 @@ async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock:
         sent += not problem
         failed += bool(problem)
         given_up += [letter] if letter.given_up_at else []
+        stuck |= {letter.subject} if problem else set()
         if problem and not isinstance(problem, PermanentError):
             break  # the channel does not take anything now; the others' turn comes with the next wake-up
     return Sent(sent, failed, tuple(given_up))
@@ -278,8 +283,18 @@ def _decoded(stored: Stored) -> Letter:
     return msgspec.json.decode(stored.row.body, type=Letter)
 
 
-def _is_due(letter: Letter, now: datetime) -> bool:
-    return letter.waiting and letter.next_at <= now
+def _due(rows: Iterable[_Due], now: datetime) -> list[_Due]:
+    """What may be sent now, in order. What is told of one subject is never overtaken by what came after it."""
+    due: list[_Due] = []
+    blocked = set[str]()
+    waits = (it for it in rows if it[0].waiting)
+    for row in sorted(waits, key=lambda it: (it[0].at, it[0].rank, it[0].id)):
+        letter = row[0]
+        if letter.next_at > now:
+            blocked.add(letter.subject)
+        elif letter.subject not in blocked:
+            due.append(row)
+    return due
 
 
 def _is_burst(letters: Iterable[Letter], due: int, now: datetime) -> bool:

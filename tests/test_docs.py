@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import typer.main
+from typer.core import TyperGroup
 
 from cli.main import Exit, app
 from cli.reference import PAGES, PARTS, ROOT, filled, trigger_table
@@ -160,8 +161,12 @@ def test_commands_exist(page: Path) -> None:
         if shown is None:
             continue
         assert shown[1] in group.commands, line
-        options = {option for it in group.commands[shown[1]].params for option in it.opts}
-        assert set(re.findall(r"--[a-z-]+", shown[2])) <= options, line
+        command, rest = group.commands[shown[1]], shown[2]
+        if isinstance(command, TyperGroup) and (inner := re.match(r" ([a-z-]+)(.*)", rest)):
+            assert inner[1] in command.commands, line
+            command, rest = command.commands[inner[1]], inner[2]
+        options = {option for it in command.params for option in it.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= options, line
 
 
 @every_document

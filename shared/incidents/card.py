@@ -108,6 +108,7 @@ def moment(at: datetime) -> str:
 def _lines(incident: Incident, telling: Telling, siblings: Sequence[str]) -> Iterable[str]:
     if telling is Telling.RESOLVED:
         yield f"It was {cause_name(incident.cause)}. Nobody needs to close it."
+        yield f"For a post-mortem: counterpart incidents export {incident.id}"
         return
     means, we, you = explained(incident.cause)
     yield f"What it means: {means}."
@@ -115,7 +116,13 @@ def _lines(incident: Incident, telling: Telling, siblings: Sequence[str]) -> Ite
     yield f"Left to you: {you}."
     if siblings:
         yield f"In trouble too: {', '.join(siblings)}."
+    yield f"Step by step: {runbook(incident.cause)}"
     yield from incident.evidence[-6:]
+
+
+def runbook(cause: str) -> str:
+    """The page of the documents that says what to do about a cause."""
+    return f"docs/runbooks/{cause}.md"
 
 
 def _links(incident: Incident, base_url: str, decision: str) -> Iterable[Link]:

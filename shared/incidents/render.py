@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from typing import Any, Final
 
-from shared.incidents.card import moment, subject
+from shared.incidents.card import moment, runbook, subject
 from shared.incidents.explain import cause_name, explained
 from shared.incidents.measures import Means, means, measure, spoken
 from shared.incidents.model import Incident
@@ -35,6 +35,7 @@ def incident_facts(incident: Incident) -> dict[str, Any]:
         "means": meaning,
         "counterpart": we,
         "left_to_you": you,
+        "runbook": runbook(incident.cause),
         "started": incident.started,
         "detected": incident.detected,
         "confirmed": incident.confirmed,
@@ -143,7 +144,12 @@ def page(incident: Incident) -> Page:
         title=f"Incident {incident.id}: {subject(incident)}",
         tone=tone,
         facts=tuple(_summary(incident)),
-        lines=(f"What it means: {meaning}.", f"Counterpart {we}.", f"Left to you: {you}."),
+        lines=(
+            f"What it means: {meaning}.",
+            f"Counterpart {we}.",
+            f"Left to you: {you}.",
+            f"Step by step: {runbook(incident.cause)}",
+        ),
         tables=(
             Table(
                 title="Timeline",

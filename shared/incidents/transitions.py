@@ -504,7 +504,7 @@ def acknowledgement(incident: Incident, by: str, reason: str, now: datetime) -> 
         raise IllegalTransition(f"{incident.id} was acknowledged by {who} at {when:%Y-%m-%d %H:%M:%S} UTC")
     return Fact(
         kind=Kind.ACKNOWLEDGED,
-        at=now,
+        at=max(now, incident.detected),  # by the clock of another machine
         heard=now,
         topic=incident.topic,
         region=incident.region,

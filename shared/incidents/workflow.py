@@ -151,6 +151,7 @@ def _message(ledger: Ledger, incident: Incident, telling: Telling, tools: Tools)
         at=tools.clock.now(),
         card=card,
         facts=incident_facts(incident),
+        rank=list(Telling).index(telling),
     )
 
 

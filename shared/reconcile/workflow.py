@@ -1,8 +1,9 @@
 """One round over a group, and finding the group that a signal names."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import msgspec
@@ -16,6 +17,7 @@ from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionS
 from shared.groups.workflow import assemble, discover, forget_sites, observe
 from shared.ports import Ports
 from shared.reconcile import incidents
+from shared.reconcile.hindrance import no_package
 from shared.settings import Settings
 from shared.settings_sync import ask, workflow
 from shared.settings_sync.model import Decision, Rollout
@@ -76,18 +78,30 @@ async def run(
     )
     health, recent = await incidents.look(group, eyes, await eyes(), ports, settings)
     reads = _Noting(ports.settings_reads)
-    synced: Round | AppError
-    try:
-        synced = await _keep_in_step(profile, group, eyes, health, reads, ports, settings, doorbell=doorbell)
-    except AppError as error:
-        synced = error  # raised when the packages were seen to: a dead host must not wait for it
-    tended = await _tend(group, eyes, reads, ports, settings, restarted=restarted)
-    if isinstance(synced, AppError):
+    # One part's trouble is raised when the others were seen to: a dead host must not wait for a vault.
+    synced = await _caught(
+        _keep_in_step(profile, group, eyes, health, reads, ports, settings, doorbell=doorbell)
+    )
+    tended = await _caught(_tend(group, eyes, reads, ports, settings, restarted=restarted))
+    packages = None if isinstance(tended, AppError) else tended
+    if isinstance(synced, Round):
+        rollout = synced.rollout
+    else:
         rollout = await workflow.read_rollout(ports.store, group.id)
-        await incidents.heed(group, recent, rollout, tended, ports, settings)
+    await incidents.heed(group, recent, rollout, packages, ports, settings)
+    if isinstance(synced, AppError):
         raise synced
-    await incidents.heed(group, recent, synced.rollout, tended, ports, settings)
-    return msgspec.structs.replace(synced, packages=tended)
+    if isinstance(tended, AppError):
+        raise tended
+    return msgspec.structs.replace(synced, packages=packages)
+
+
+async def _caught[T](part: Awaitable[T]) -> T | AppError:
+    """What a part of a round found, or its error."""
+    try:
+        return await part
+    except AppError as error:
+        return error
 
 
 async def _keep_in_step(
@@ -102,25 +116,28 @@ async def _keep_in_step(
     doorbell: bool,
 ) -> Round:
     """The settings' part of a round."""
-    tools = msgspec.structs.replace(settings_tools(ports, settings), reads=reads)
+    hindrance = partial(no_package, group=group, ports=ports, settings=settings)
+    tools = msgspec.structs.replace(settings_tools(ports, settings), reads=reads, hindrance=hindrance)
     rollout = await workflow.read_rollout(ports.store, group.id)
     if len(group.regions) < REGIONS and not (rollout and rollout.flight):  # what was begun is seen through
         note = f"{group.name} has {len(group.regions)} web apps behind it: nothing to keep in step"
         return Round(group, health, rollout, note)
     if not doorbell and not workflow.needs_look(rollout, settings.rules, ports.clock.now()):
         return Round(group, health, rollout, "nobody rang and no sweep is due")
-    for again in range(ATTEMPTS, 0, -1):
-        try:
-            rollout = await workflow.sync(group, eyes, tools, worker=ports.ids.new())
-            break
-        except Conflict:
-            # Another instance saved its look first; it may have looked before what we were rung for.
-            if again == 1:
-                raise
-        except NotFound:
-            await forget_sites(ports.store, profile.id)  # the next round asks which of them there are
-            raise
+    try:
+        rollout = await _insist(lambda: workflow.sync(group, eyes, tools, worker=ports.ids.new()))
+    except NotFound:
+        await forget_sites(ports.store, profile.id)  # the next round asks which of them there are
+        raise
     return Round(group, health, rollout)
+
+
+async def _insist[T](work: Callable[[], Awaitable[T]]) -> T:
+    """Again from the start when another instance saved the row first: it may have looked before we were rung for."""
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(Conflict):
+            return await work()
+    return await work()
 
 
 async def _tend(
@@ -129,9 +146,7 @@ async def _tend(
     """The packages' part of a round. What the settings' part read just now is not read again."""
     if len(group.regions) < REGIONS:
         row = await artifact_hosts.read_packages(ports.store, group.id)
-        if (
-            row is None or row.flight is None
-        ):  # a region that is alone can never be disturbed; nor is it watched
+        if row is None or row.flight is None:  # one that is alone has no refuge: nothing could be done
             return None
     seen = {it.name: reads.seen[at] for it in group.regions if (at := it.site_id.lower()) in reads.seen}
     new = frozenset(it.name for it in group.regions if it.site_id.lower() == restarted.lower())
@@ -226,7 +241,7 @@ async def decision(id: str, ports: Ports, settings: Settings) -> tuple[Group, Ro
 async def settle(profile: Profile, asked: ask.Request, ports: Ports, settings: Settings) -> Round:
     """Take a person's word, then run a round so that it takes effect at once."""
     group = await _assemble(profile, ports, settings)
-    await workflow.settle(group, asked, settings_tools(ports, settings))
+    await _insist(lambda: workflow.settle(group, asked, settings_tools(ports, settings)))
     return await run(profile, ports, settings, doorbell=True)
 
 

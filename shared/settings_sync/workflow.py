@@ -63,6 +63,14 @@ class Eyes(Protocol):
         ...
 
 
+class Hindrance(Protocol):
+    """Why a region had better not be restarted now, by what this slice knows nothing of; empty: nothing."""
+
+    def __call__(self, region: str) -> Awaitable[str]:
+        """Look, just before a write."""
+        ...
+
+
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What a round over one group's settings uses."""
 
@@ -74,6 +82,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     secret: FingerprintKey
     rules: Rules
+    hindrance: Hindrance | None = None
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -270,6 +279,9 @@ class _Round:
 
     async def _write(self, claimed: Rollout, flight: Flight, step: Write) -> bool:
         """Write the claimed flight, if it still fits and a permit is granted."""
+        hindrance = self.tools.hindrance
+        if hindrance and not step.resumed and (why_not := await hindrance(flight.target)):
+            return await self._wait(claimed, why_not, step)
         granted, health = await self._permit(flight)
         if isinstance(granted, Denial):
             return await self._wait(claimed, f"no permit: {granted.reason}", step)

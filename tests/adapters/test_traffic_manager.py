@@ -1,14 +1,16 @@
 """TrafficManagerProfiles on answers that differ from the usual, and on none."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from shared.adapters.traffic_manager import TrafficManagerProfiles
-from shared.errors import Denied, Throttled, Unavailable
+from shared.errors import AppError, Denied, NotFound, Throttled, Unavailable
 from shared.groups.model import Endpoint, Monitor, MonitorStatus, Profile
 from tests.adapters.stub_azure import Azure, Handler, answering, serving
+from tests.builders import a_permit
 from tests.fakes.credentials import FakeCredential
 
 SUBSCRIPTION = "5a7e"
@@ -121,3 +123,70 @@ async def test_one_client_for_a_subscription() -> None:
             assert await adapter.list_profiles(subscription) == ()
         await adapter.aclose()
     assert credential.scopes == [("https://management.cloud.test/.default",)]
+
+
+PROVIDER = "Microsoft.Network/trafficManagerProfiles"
+PROFILE_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/{PROVIDER}/scepman"
+ENDPOINT_PATH = f"{PROFILE_ID}/AzureEndpoints/weu"
+
+
+class Patched:
+    """Keeps the PATCHes that came in."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.calls: list[tuple[str, str, Any, str | None]] = []
+        self._status = status
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        correlation = request.headers.get("x-ms-correlation-request-id")
+        self.calls.append((request.method, request.path, await request.json(), correlation))
+        return web.json_response({"name": "weu", "properties": {}}, status=self._status)
+
+
+async def changed(azure: Patched, change: Callable[[TrafficManagerProfiles], Awaitable[None]]) -> None:
+    async with serving(Azure(azure.handle)) as (session, url):
+        adapter = TrafficManagerProfiles(FakeCredential(), session, base_url=url)
+        try:
+            await change(adapter)
+        finally:
+            await adapter.aclose()
+
+
+async def test_disabling_an_endpoint() -> None:
+    """One PATCH with nothing but the endpoint's status, under the permit's id."""
+    azure = Patched()
+    await changed(azure, lambda it: it.disable_endpoint(PROFILE_ID, "weu", permit=a_permit()))
+    ((method, path, body, correlation),) = azure.calls
+    assert (method, path.lower()) == ("PATCH", ENDPOINT_PATH.lower())
+    assert body == {"properties": {"endpointStatus": "Disabled"}}
+    assert correlation
+
+
+@pytest.mark.parametrize(
+    ("weight", "properties"),
+    [(None, {"endpointStatus": "Enabled"}), (20, {"endpointStatus": "Enabled", "weight": 20})],
+)
+async def test_enabling_an_endpoint(weight: int | None, properties: dict[str, Any]) -> None:
+    """One PATCH with the status, and the weight when one is given."""
+    azure = Patched()
+    await changed(azure, lambda it: it.enable_endpoint(PROFILE_ID, "weu", weight=weight))
+    assert [it[2] for it in azure.calls] == [{"properties": properties}]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(403, Denied), (404, NotFound), (429, Throttled), (503, Unavailable)]
+)
+async def test_a_change_is_sent_once(status: int, error: type[AppError]) -> None:
+    """A lost answer may hide an effect: the endpoint itself tells at the next look."""
+    azure = Patched(status)
+    with pytest.raises(error):
+        await changed(azure, lambda it: it.disable_endpoint(PROFILE_ID, "weu", permit=a_permit()))
+    assert len(azure.calls) == 1
+
+
+async def test_an_id_that_is_none() -> None:
+    """What is no profile's id is not asked for."""
+    azure = Patched()
+    with pytest.raises(NotFound, match="is not the id of a Traffic Manager profile"):
+        await changed(azure, lambda it: it.enable_endpoint("/subscriptions/x", "weu"))
+    assert azure.calls == []

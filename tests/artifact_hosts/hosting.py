@@ -24,7 +24,7 @@ from shared.artifact_hosts.model import (
     Work,
 )
 from shared.artifact_hosts.workflow import Tended, packages_key, read_packages, watches
-from shared.disruption.model import Permit
+from shared.disruption.model import Kind, Permit
 from shared.disruption.permit import FRESH
 from shared.disruption.workflow import Held, permit_key
 from shared.groups.discover import row_name
@@ -110,6 +110,9 @@ class PackageGuard:
     async def put_app_settings(self, site_id: str, settings: AppSettings, *, permit: Permit) -> None:
         """Check, then write."""
         world = self._world
+        if permit.kind is Kind.SETTINGS_WRITE:  # a rollout's, which has its own guard
+            await world.guard.put_app_settings(site_id, settings, permit=permit)
+            return
         region = site_id.rsplit("app-", 1)[-1]
         old = world.app.sites[site_id.lower()]
         new = {name: it.reveal() for name, it in settings.items()}

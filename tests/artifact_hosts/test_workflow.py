@@ -8,6 +8,7 @@ import pytest
 from shared.artifact_hosts.model import HostState, State, Work
 from shared.errors import AppError, Denied, IllegalTransition, NotFound, Throttled, Unavailable, UnsafePlan
 from shared.groups.model import MonitorStatus, Os
+from shared.settings_sync.model import State as RolloutState
 from tests.artifact_hosts.hosting import (
     DEFERRED_URL,
     GITHUB_LINUX,
@@ -23,7 +24,7 @@ from tests.artifact_hosts.hosting import (
 )
 from tests.builders import host, site_id
 from tests.fakes.packages import A_PACKAGE
-from tests.rounds import SECRET, Effects, Killed
+from tests.rounds import SECRET, Effects, Killed, val
 
 BOTH = {"west": GITHUB_URL, "east": VENDOR_URL}
 
@@ -385,17 +386,39 @@ async def test_somebody_else_moves_the_region_while_it_is_verified() -> None:
     await world.tidy()
 
 
-async def test_a_settings_rollout_and_a_rotation_take_turns() -> None:
-    """One permit per group: the rotation waits while a settings change is being verified, and the other way round."""
-    world = Hosted(BOTH)
-    await world.all_up()
-    assert (await world.permit()) is None
+async def test_no_settings_are_written_to_a_region_without_a_package() -> None:
+    """A write would restart it: the change waits, with the reason, until the region has another host."""
+    world = await up(rotate=False)
     world.dies(GITHUB_URL)
     await world.minutes(17)
-    held = await world.permit()
-    assert held is not None
-    assert held.permit is not None
-    assert held.permit.kind == "host-rotation"
+    world.edit("east", K=val("new"))
+    await world.ring()
+    await world.minutes(10)
+    assert world.has("west", "K") == val()
+    assert (
+        "west would be restarted without its package: github (prod, windows) is down"
+        in (await world.rollout()).reason
+    )
+    await world.order(Work.ROTATE, "west")
+    await errors_aside(world, 20)
+    assert world.url("west") == VENDOR_URL
+    assert world.has("west", "K") == val("new")
+    assert (await world.rollout()).flight is None
+    await world.tidy()
+
+
+async def test_one_permit_for_rotations_and_rollouts() -> None:
+    """While a settings change is being verified a rotation waits: one disruption of a group at a time."""
+    world = await up()
+    world.edit("east", K=val("new"))
+    while (await world.rollout()).state is not RolloutState.VERIFYING:
+        await world.minute()
+    await world.order(Work.ROTATE, "west", forced=True, reason="a trial")
+    assert world.url("west") == GITHUB_URL
+    assert "being disturbed (settings-write)" in (await world.tended()).reason
+    await errors_aside(world, 20)
+    assert world.url("west") == VENDOR_URL
+    await world.tidy()
 
 
 @pytest.mark.parametrize("error", [Denied("no"), Throttled("wait"), NotFound("gone")])

@@ -1,0 +1,106 @@
+"""What a person should know: versions that differ, shared hosts, hosts that differ."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from shared.artifact_hosts.catalogue import Catalogue
+from shared.artifact_hosts.choose import Scene, choose
+from shared.artifact_hosts.findings import findings, runs, skew
+from shared.artifact_hosts.model import Finding, HostState, Packages, Rules, Running, State, Use, Watch
+from shared.groups.model import Os
+from tests.artifact_hosts.hosting import a_location, a_package, a_use, a_watch
+from tests.fakes.clock import START
+
+WINDOWS = {"west": Os.WINDOWS, "east": Os.WINDOWS}
+MIXED = {"west": Os.WINDOWS, "east": Os.LINUX}
+GITHUB, VENDOR = a_location("github"), a_location("vendor")
+A, B = a_package("a"), a_package("b")
+
+
+def running(west: Running, east: Running) -> tuple[Use, Use]:
+    return a_use("west", GITHUB, running=west), a_use("east", VENDOR, running=east)
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "systems", "said"),
+    [
+        (Running(version="1.1"), Running(version="1.1"), WINDOWS, ""),
+        (Running(version="1.1"), Running(version="1.2"), MIXED, "east runs 1.2, west runs 1.1"),
+        (Running(version="1.1", package=A), Running(version="1.1", package=B), WINDOWS, ""),
+        (Running(package=A), Running(package=A), WINDOWS, ""),
+        (
+            Running(package=A),
+            Running(package=B),
+            WINDOWS,
+            f"east got package {B.short}, west got package {A.short}",
+        ),
+        (Running(package=A), Running(package=B), MIXED, None),
+        (Running(package=A), Running(package=A), MIXED, None),
+        (Running(version="1.1"), Running(), WINDOWS, None),
+        (Running(), Running(), WINDOWS, None),
+    ],
+)
+def test_skew(west: Running, east: Running, systems: dict[str, Os], said: str | None) -> None:
+    """Versions count first, then packages between regions of one system; what is not known is not called equal."""
+    assert skew(running(west, east), systems) == said
+
+
+def found(*uses: Use, watches: list[Watch], days: float = 2, skewed: bool = False) -> list[Finding]:
+    """The findings, so many days after everything was first seen."""
+    now = START + timedelta(days=days)
+    fresh = [
+        msgspec.structs.replace(it, glances=tuple(msgspec.structs.replace(one, at=now) for one in it.glances))
+        for it in watches
+    ]
+    scene = Scene(uses=uses, systems=WINDOWS, watches={it.location.id: it for it in fresh}, now=now)
+    row = Packages(
+        group="g",
+        state=State.WATCHING,
+        since=START,
+        reason="",
+        uses=uses,
+        skew_since=START if skewed else None,
+    )
+    catalogue, rules = Catalogue(), Rules()
+    return list(findings(row, scene, choose(scene, catalogue, rules), catalogue, rules))
+
+
+def test_nothing_to_find() -> None:
+    """Two hosts, two regions, one package."""
+    assert (
+        found(a_use("west", GITHUB), a_use("east", VENDOR), watches=[a_watch(GITHUB), a_watch(VENDOR)]) == []
+    )
+
+
+@pytest.mark.parametrize(("days", "kinds"), [(0.9, []), (1.1, ["version-skew"])])
+def test_skew_is_a_finding_after_a_day(days: float, kinds: list[str]) -> None:
+    """Before that it is an update under way."""
+    uses = running(Running(version="1.1"), Running(version="1.2"))
+    told = found(*uses, watches=[a_watch(GITHUB), a_watch(VENDOR)], days=days, skewed=True)
+    assert [it.kind for it in told] == kinds
+    assert all(it.severity == 3 and "restart --ordered" in it.way_out for it in told)
+
+
+@pytest.mark.parametrize(("days", "kinds"), [(0.5, []), (2, ["hosts-differ"])])
+def test_hosts_that_differ_for_long(days: float, kinds: list[str]) -> None:
+    """A publish step that failed leaves one host behind; for some hours that is its normal delay."""
+    watches = [a_watch(GITHUB, package=B, good_for=timedelta()), a_watch(VENDOR, good_for=timedelta())]
+    told = found(a_use("west", GITHUB), a_use("east", VENDOR), watches=watches, days=days)
+    assert [it.kind for it in told] == kinds
+
+
+def test_one_host_for_all() -> None:
+    """Regions that share a host are told of, while the other host is down too."""
+    watches = [a_watch(GITHUB), a_watch(VENDOR, HostState.DOWN)]
+    (told,) = found(a_use("west", GITHUB), a_use("east", GITHUB), watches=watches)
+    assert told.kind == "one-host"
+    assert "github, which is up" in told.text
+
+
+def test_what_a_region_runs_in_words() -> None:
+    """The version, else the package of the last restart, else that nothing is known."""
+    assert runs(a_use(running=Running(version="3.1"))) == "version 3.1"
+    assert A.short in runs(a_use(running=Running(package=A, package_at=START)))
+    assert "not known" in runs(a_use())
