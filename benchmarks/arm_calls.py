@@ -25,7 +25,7 @@ from simulator.server import Cloud
 from simulator.world import Site
 
 AT_ONCE = {"COUNTERPART_SOAK": "0s", "COUNTERPART_PROBE_EVERY": "0s", "COUNTERPART_PROVE_EVERY": "0s"}
-QUIET = {"COUNTERPART_SOAK": "0s"}  # the probe interval is the product's own
+QUIET = {"COUNTERPART_SOAK": "0s", "COUNTERPART_PROBE_EVERY": "0s"}  # every tick probes; the proof is not due
 BURSTS = (1, 10, 100)
 ROUNDS = 60  # at most, for one change
 TURNS = 5  # of which the quietest counts

@@ -92,8 +92,8 @@ within an hour, a digest comes instead, every {every} at most. What is not taken
 pauses, and given up after {give_up}: that is an error in the log, a line in `counterpart incidents list`, and
 one in the incident's timeline.
 
-Runbooks: [many messages in one](runbooks/digest.md), [a message could not be told](runbooks/not-told.md); those of the
-causes are in the tables above.
+Runbooks: [many messages in one](runbooks/digest.md), [a message could not be told](runbooks/not-told.md); those
+of the causes are in the tables above.
 
 The addresses of the two webhooks are secrets: whoever has one can post. Give them as Key Vault references. They
 are in no row, no log and no error.
