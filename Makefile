@@ -15,10 +15,13 @@ demo: $(READY) ## Play every scene against the simulator and check how each one 
 run: $(READY) ## Start the same world and stay up; prints its URLs
 	@$(PY) -m simulator.demo --stay
 
-# The demo has both cores to itself, since its scenes run by the clock; the rest shares them.
+# The demo's scenes run by the clock, so beside them only tests that need no more than the other core.
+BESIDE_THE_DEMO := tests/settings_sync tests/groups tests/disruption tests/events tests/handlers tests/test_laws.py
+TWO_CORES := -m pytest -n 2 --dist loadfile
+
 test: check ## All checks, then all tests
-	@$(PY) -m pytest tests/test_demo.py
-	@$(PY) -m pytest -n 2 --dist loadfile --ignore tests/test_demo.py
+	@$(PY) $(TWO_CORES) tests/test_demo.py $(BESIDE_THE_DEMO)
+	@$(PY) $(TWO_CORES) $(patsubst %,--ignore %,tests/test_demo.py $(BESIDE_THE_DEMO))
 
 check: $(READY) ## Format, lint, types, floors
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "run: make fmt"; exit 1; }

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 LARGEST = 20 * 1024  # bytes of the whole message; Teams refuses somewhere above (facts: about 28 KB)
-LONGEST = 600  # characters of one text
+LONGEST = 600  # characters of one text, or of an address
+LONGEST_TITLE = 60  # characters of a button
 MOST_FACTS, MOST_LINES, MOST_LINKS = 16, 16, 4
 SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
 VERSION = "1.4"
@@ -63,9 +64,10 @@ def adaptive(card: Card) -> dict[str, Any]:
         for it in _cut(card.lines, MOST_LINES)
     ]
     made: dict[str, Any] = {"$schema": SCHEMA, "type": "AdaptiveCard", "version": VERSION, "body": body}
-    if card.links:
+    links = [it for it in card.links if len(it.url) <= LONGEST][:MOST_LINKS]
+    if links:
         made["actions"] = [
-            {"type": "Action.OpenUrl", "title": it.title, "url": it.url} for it in card.links[:MOST_LINKS]
+            {"type": "Action.OpenUrl", "title": it.title[:LONGEST_TITLE], "url": it.url} for it in links
         ]
     return made
 

@@ -6,9 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.groups.classify import judge, one_authority
-from shared.groups.model import Health, MonitorStatus, ProbeResult, ScepProof, State
-from tests.builders import a_health, an_endpoint
+from shared.groups.classify import (
+    AUTHORITY,
+    TABLE,
+    authorities,
+    classify,
+    judge,
+    one_authority,
+    proved_one,
+    standings,
+)
+from shared.groups.model import (
+    Cause,
+    Fault,
+    Health,
+    MonitorStatus,
+    Os,
+    ProbeResult,
+    ScepProof,
+    Site,
+    Standing,
+    State,
+)
+from tests.builders import a_group, a_health, an_endpoint
 from tests.fakes.clock import START
 
 GAP = timedelta(seconds=180)
@@ -138,3 +158,162 @@ def test_on_a_mismatch_none_is_a_refuge_for_the_other() -> None:
     }
     assert "west aaaaaaaa" in after["east"].reason
     assert "east bbbbbbbb" in after["west"].reason
+
+
+# -- what a failure is ------------------------------------------------------------------------------------------
+
+ONLINE, DEGRADED, STOPPED = MonitorStatus.ONLINE, MonitorStatus.DEGRADED, MonitorStatus.STOPPED
+LOST = ProbeResult(at=START, problem="no answer within 10 s", fault=Fault.SILENT)
+UNTRUSTED = ProbeResult(at=START, problem="its certificate is not valid: expired", fault=Fault.TLS)
+NAMELESS = ProbeResult(at=START, problem="the host name does not resolve", fault=Fault.NAME)
+NO_PACKAGE = ProbeResult(at=START, status=503, fault=Fault.PACKAGE)
+GONE = ProbeResult(at=START, status=404)
+MOVED = ProbeResult(at=START, status=301, problem="answered a redirect", fault=Fault.REDIRECT)
+CAPS_FAIL = ScepProof(at=START, problem="GetCACaps answered 503")
+
+
+def seen(monitor: MonitorStatus, probe: ProbeResult | None = GOOD, scep: ScepProof | None = PROVED) -> Health:
+    return Health(
+        state=State.UNKNOWN, at=START, since=START, reason="a test", probe=probe, scep=scep, monitor=monitor
+    )
+
+
+WELL = seen(ONLINE)
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "causes"),
+    [
+        (WELL, WELL, {}),
+        (seen(DEGRADED, BAD, CAPS_FAIL), WELL, {"west": Cause.ONE_REGION}),
+        (seen(ONLINE, BAD, CAPS_FAIL), WELL, {"west": Cause.ONE_REGION}),
+        (seen(DEGRADED, LOST, CAPS_FAIL), WELL, {"west": Cause.ONE_REGION}),
+        (seen(ONLINE, GOOD, CAPS_FAIL), WELL, {"west": Cause.ONE_REGION}),  # SCEP alone fails
+        (seen(DEGRADED), WELL, {"west": Cause.UNKNOWN}),  # Traffic Manager alone says so
+        (seen(DEGRADED, BAD), seen(DEGRADED, BAD), {"west": Cause.SHARED, "east": Cause.SHARED}),
+        (seen(DEGRADED, LOST), seen(DEGRADED, LOST), {"west": Cause.SHARED, "east": Cause.SHARED}),
+        (seen(DEGRADED, BAD), seen(DEGRADED, LOST), {"west": Cause.UNKNOWN, "east": Cause.UNKNOWN}),
+        (seen(ONLINE, LOST), seen(ONLINE, LOST), {"west": Cause.UNKNOWN, "east": Cause.UNKNOWN}),  # only we
+        (
+            seen(ONLINE, GOOD, CAPS_FAIL),
+            seen(ONLINE, GOOD, CAPS_FAIL),
+            {"west": Cause.SHARED, "east": Cause.SHARED},
+        ),
+        (seen(ONLINE, UNTRUSTED), WELL, {"west": Cause.TLS_OR_NAME}),
+        (
+            seen(ONLINE, UNTRUSTED),
+            seen(ONLINE, UNTRUSTED),
+            {"west": Cause.TLS_OR_NAME, "east": Cause.TLS_OR_NAME},
+        ),
+        (seen(DEGRADED, NAMELESS), WELL, {"west": Cause.TLS_OR_NAME}),
+        (seen(DEGRADED, GONE), WELL, {"west": Cause.PROBE_PATH}),
+        (seen(DEGRADED, MOVED), seen(DEGRADED, GONE), {"west": Cause.PROBE_PATH, "east": Cause.PROBE_PATH}),
+        (seen(DEGRADED, GONE, CAPS_FAIL), WELL, {"west": Cause.ONE_REGION}),
+        (seen(DEGRADED, NO_PACKAGE, CAPS_FAIL), WELL, {"west": Cause.ARTIFACT_HOST}),
+        (
+            seen(DEGRADED, NO_PACKAGE, CAPS_FAIL),
+            seen(DEGRADED, NO_PACKAGE, CAPS_FAIL),
+            {"west": Cause.ARTIFACT_HOST, "east": Cause.ARTIFACT_HOST},
+        ),
+        (seen(STOPPED, BAD), WELL, {"west": Cause.STOPPED}),
+        (seen(STOPPED, GOOD), WELL, {"west": Cause.STOPPED}),
+        (seen(DEGRADED, BAD), seen(MonitorStatus.CHECKING, None, None), {"west": Cause.UNKNOWN}),
+        (seen(MonitorStatus.DISABLED, BAD), WELL, {}),
+        (seen(MonitorStatus.INACTIVE, None, None), WELL, {}),
+    ],
+)
+def test_causes(west: Health, east: Health, causes: dict[str, Cause]) -> None:
+    """The most special reason that fits each region in trouble."""
+    found = classify(a_group(), {"west": west, "east": east})
+    assert {name: it.cause for name, it in found.items()} == causes
+
+
+def test_every_cause_has_its_row() -> None:
+    """The table explains every cause, once."""
+    rows = [it.cause for it in (*TABLE, AUTHORITY)]
+    assert sorted(rows) == sorted(Cause)
+
+
+def test_evidence_names_every_region() -> None:
+    """Each probe's result is kept, the good ones too: they are what makes it one region."""
+    found = classify(a_group(), {"west": seen(DEGRADED, LOST, CAPS_FAIL), "east": WELL})["west"]
+    west = next(it for it in found.evidence if it.startswith("west: "))
+    east = next(it for it in found.evidence if it.startswith("east: "))
+    assert "had no answer (no answer within 10 s)" in west
+    assert "SCEP fails: GetCACaps answered 503" in west
+    assert "Traffic Manager says Degraded" in west
+    assert "answered 200" in east
+
+
+def test_a_host_that_the_watch_knows_to_be_down() -> None:
+    """What the watch over the package hosts says counts when the app fails, and only then."""
+    sick, hosts = seen(DEGRADED, BAD, CAPS_FAIL), {"west": "github (prod) is down"}
+    found = classify(a_group(), {"west": sick, "east": WELL}, packages=hosts)["west"]
+    assert found.cause is Cause.ARTIFACT_HOST
+    assert "west: its artifact host: github (prod) is down" in found.evidence
+    assert classify(a_group(), {"west": WELL, "east": WELL}, packages=hosts) == {}
+
+
+@pytest.mark.parametrize(
+    ("running", "words"),
+    [(False, "the web app is stopped"), (True, "runs on a plan of tier Basic: is its plan below Standard?")],
+)
+def test_stopped_or_plan(running: bool, words: str) -> None:  # noqa: FBT001 -- a table
+    """The site's own facts tell the two apart."""
+    site = Site(id="x", host="x", os=Os.WINDOWS, running=running, sku="Basic")
+    found = classify(a_group(), {"west": seen(STOPPED, BAD), "east": WELL}, sites={"west": site})
+    assert any(words in it for it in found["west"].evidence)
+
+
+PROOFS = {
+    "other": ScepProof(at=START, ca_sha256="0b", spki_sha256="other", subject="CN=A"),
+    "renewed": ScepProof(at=START, ca_sha256="0c", spki_sha256="key"),
+    "namesake": ScepProof(at=START, ca_sha256="0d", spki_sha256="z", subject="CN=Root"),
+}
+
+
+def test_authorities() -> None:
+    """Different CAs are a finding that says in what they differ; registration authorities may differ."""
+    named = ScepProof(at=START, ca_sha256="ca", spki_sha256="key", subject="CN=Root")
+    with_ra = ScepProof(at=START, ca_sha256="ca", spki_sha256="key", registration_authorities=("ra1",))
+    pair = {"west": seen(ONLINE, GOOD, named), "east": seen(ONLINE, GOOD, with_ra)}
+    assert authorities(pair) is None
+    assert proved_one(pair)
+    for kind, words in (
+        ("renewed", "the public key is the same"),
+        ("namesake", "two CAs of one name"),
+        ("other", "CN=A"),
+    ):
+        found = authorities({"west": seen(ONLINE, GOOD, named), "east": seen(ONLINE, GOOD, PROOFS[kind])})
+        assert found is not None
+        assert found.cause is Cause.AUTHORITY
+        assert any(words in it for it in found.evidence)
+    assert not proved_one({"west": WELL, "east": seen(ONLINE, GOOD, CAPS_FAIL)})
+
+
+@given(
+    st.lists(
+        st.builds(
+            seen,
+            st.sampled_from(MonitorStatus),
+            st.sampled_from([None, GOOD, BAD, LOST, UNTRUSTED, NAMELESS, NO_PACKAGE, GONE, MOVED]),
+            st.sampled_from([None, PROVED, CAPS_FAIL]),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_laws_of_classification(healths: list[Health]) -> None:
+    """Whoever is in trouble has one cause and evidence; whoever serves or is out has none; a refuge serves."""
+    names = ["west", "east", "north"][: len(healths)]
+    group, health = a_group(*names), dict(zip(names, healths, strict=True))
+    stand, found = standings(group, health), classify(group, health)
+    for name, how in stand.items():
+        assert (name in found) == (how in {Standing.FAILING, Standing.DOWN})
+    assert all(it.evidence and it.cause is not Cause.AUTHORITY for it in found.values())
+    shared = [name for name, it in found.items() if it.cause is Cause.SHARED]
+    assert not shared or Standing.SERVING not in stand.values()
+    for name, it in health.items():
+        endpoint = an_endpoint(name, status=it.monitor)
+        judged_now = judge(endpoint, probe=it.probe, scep=it.scep, before=None, now=START, gap=GAP)
+        assert (judged_now.state is not State.HEALTHY) or stand[name] is Standing.SERVING

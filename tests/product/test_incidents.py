@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -140,12 +141,6 @@ def app_stopped(world: World) -> None:
     world.stop_site(world.sites[WEU], "somebody")
 
 
-def name_leads_elsewhere(world: World) -> None:
-    """The host name leads to a server that has no certificate for it."""
-    world.sites[WEU].faults.down = True  # which ends the connections that are kept open
-    world.sites[WEU].address = world.sites[NEU].address
-
-
 def only_we_are_blind(world: World) -> None:
     """Traffic Manager does not look any more; then every app is gone for us."""
     for profile in world.profiles.values():
@@ -161,7 +156,6 @@ PROVOKED: dict[Cause, Callable[[World], None]] = {
     Cause.ARTIFACT_HOST: package_gone,
     Cause.PROBE_PATH: path_gone,
     Cause.STOPPED: app_stopped,
-    Cause.TLS_OR_NAME: name_leads_elsewhere,
     Cause.UNKNOWN: only_we_are_blind,
 }
 
@@ -180,7 +174,23 @@ async def test_provoked(cause: Cause) -> None:
 
 def test_every_row_is_provoked() -> None:
     """The classification has no row that nobody tried."""
-    assert {it.cause for it in TABLE} == set(PROVOKED)
+    assert {it.cause for it in TABLE} == PROVOKED.keys() | {Cause.TLS_OR_NAME}
+
+
+async def test_a_certificate_that_is_over() -> None:
+    """Traffic Manager checks no certificate and stays Online; devices, and we, cannot connect."""
+    async with watching() as here:
+        site = here.site(WEU)
+        shown = here.cloud.authority.server_context(site.host, *site.host_names)
+        over = here.world.now_utc() - timedelta(days=1)
+        begun = over - timedelta(days=90)
+        expired = here.cloud.authority._ca.issue_cert(site.host, not_before=begun, not_after=over)
+        expired.configure_cert(shown)
+        site.faults.down = True  # ends the connections that are kept open
+        await here.until(bool)
+        site.faults.down = False
+        (found,) = await here.until(lambda them: any(it.cause == Cause.TLS_OR_NAME for it in them))
+        assert any("certificate has expired" in it for it in found.evidence)
 
 
 async def test_different_authorities() -> None:
