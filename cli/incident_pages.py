@@ -66,9 +66,9 @@ restarts a region, opens none.
 |---|---|
 {severities}
 
-An incident is derived from facts (an alert, a look, a person's word), each kept once. Alerts and looks may come
-in any order, late, repeated or contradicting each other: the same facts make the same incident. Its times never
-go back from one stage to the next.
+An incident is [derived from facts](decisions/0011-incidents-from-facts.md) (an alert, a look, a person's word),
+each kept once. Alerts and looks may come in any order, late, repeated or contradicting each other: the same
+facts make the same incident. Its times never go back from one stage to the next.
 
 ## What is measured
 

@@ -1,7 +1,7 @@
 """When Azure Monitor says that Traffic Manager's probes lost or found an endpoint, we take that into its incident.
 
 Answers 2xx only when the signal is safely in the store, and 503 when it is not: the action group tries 503 again and
-drops everything else (facts: action groups). Then a round looks at the group at once; what goes wrong there is the
+drops everything else (facts: action groups). Then we look at the group at once; what goes wrong there is the
 timer's to repeat, since the signal is safe. Never opens an incident for a group that is not ours. Safe to repeat and
 to come late, because an alert is a fact with its own time and id.
 """
@@ -21,7 +21,7 @@ from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LOOK_WITHIN = 7.0  # seconds for the round after: action groups do not wait much longer for an answer
+LOOK_WITHIN = 7.0  # seconds for the look after: action groups do not wait much longer for an answer
 LATEST = timedelta(hours=2)  # an alert from before that says nothing about now
 AHEAD = timedelta(minutes=10)  # more than a clock goes wrong
 
@@ -47,11 +47,11 @@ def _refuse_strange_times(alert: Alert, now: datetime) -> None:
 
 
 async def _look(profiles: tuple[Profile, ...], ports: Ports, settings: Settings) -> None:
-    """One round for each, and what is due to be told; not at the cost of the answer."""
+    """A look at each, and what is due to be told; not at the cost of the answer."""
     try:
         async with asyncio.timeout(LOOK_WITHIN):
             for profile in profiles:
-                await reconcile.run(profile, ports, settings, doorbell=False)
+                await reconcile.look(profile, ports, settings)
             await incidents.tell(ports, settings)
     except (AppError, TimeoutError) as error:
         log.warning("the look after an alert is left to the timer: %s: %s", type(error).__name__, error)

@@ -159,11 +159,13 @@ def _compose(found: Mapping[str, Any]) -> Settings:
         incidents=incidents.Rules(
             flap=found["COUNTERPART_FLAP_WINDOW"],
             confirm=found["COUNTERPART_CONFIRM_AFTER"],
+            patience=found["COUNTERPART_CONFIRM_AFTER"] + 30.0,
             retention=found["COUNTERPART_INCIDENT_RETENTION"],
         ),
         hold=HoldRules(
             on=found["COUNTERPART_FAILBACK_HOLD"],
             soak=found["COUNTERPART_FAILBACK_SOAK"],
+            step=min(120.0, found["COUNTERPART_FAILBACK_SOAK"]),
             probe_every=found["COUNTERPART_PROBE_EVERY"],
         ),
         base_url=found["COUNTERPART_BASE_URL"],

@@ -430,18 +430,17 @@ def opening(topic: Topic) -> Telling:
 
 def _due(named: Named, incident: Incident, now: datetime, rules: Rules) -> Iterable[Telling]:
     told = opening(incident.topic) in named.told
-    calm = incident.resolved is not None and now - incident.resolved >= rules.flap_window
     sure = incident.confirmed is not None
-    waited = now - incident.detected >= timedelta(seconds=rules.patience)
-    if incident.open and not told and (sure or waited):
-        yield opening(incident.topic)
-    if incident.open and told:
-        if incident.severity < named.told_severity:
+    if incident.open:
+        waited = now - incident.detected >= timedelta(seconds=rules.patience)
+        if told and incident.severity < named.told_severity:
             critical = incident.severity is Severity.CRITICAL
             yield Telling.ESCALATED_1 if critical else Telling.ESCALATED_2
-        if incident.mitigated is not None:
-            yield Telling.MITIGATED
-    if calm and (told or sure):
+        if told or sure or waited:
+            yield opening(incident.topic)
+            if incident.mitigated is not None:
+                yield Telling.MITIGATED
+    elif incident.resolved is not None and now - incident.resolved >= rules.flap_window and (told or sure):
         yield Telling.RESOLVED
 
 

@@ -210,7 +210,7 @@ async def watch(
 ) -> tuple[Incident, ...]:
     """Take in what a look at the regions says, and hold what is to be held. Returns the recent incidents.
 
-    A group that is well and has no incident costs one read of the store.
+    A group that is well and has no incident costs two reads of the store.
 
     Args:
         group: the group with its profile as it was just read.
@@ -223,8 +223,7 @@ async def watch(
     facts = await _look(group, health, recent, packages or {}, tools)
     if facts or (ledger is not None and ledger.named):
         recent = await record(group.id, group.name, facts, tools)
-    if tools.hold.on or any(not it.enabled for it in group.profile.endpoints):
-        await _keep_out(group, health, recent, tools)
+    await _keep_out(group, health, recent, tools)
     return recent
 
 
@@ -302,6 +301,10 @@ async def _keep_out(
     """One step of the failback hold. What it has done goes into the timelines."""
     at = hold_key(group.id)
     before, version = await read(tools.store, at, HoldRow)
+    # A hold that was begun is seen through whatever the settings say by now, or it would mistake somebody else's
+    # change of the endpoint for its own, long after.
+    if not tools.hold.on and (before is None or before.hold is None):
+        return
     row = before or HoldRow(group=group.name)
     view = View(
         group=group,

@@ -65,6 +65,20 @@ class _Noting:
         return await self._inner.list_references(site_id)
 
 
+async def look(profile: Profile, ports: Ports, settings: Settings) -> None:
+    """Only look at a group's regions, and let the incidents see it: for who must answer soon."""
+    group = await _assemble(profile, ports, settings)
+    eyes = _eyes(group, ports, settings)
+    await incidents.look(group, eyes, await eyes(), ports, settings)
+
+
+def _eyes(group: Group, ports: Ports, settings: Settings) -> Eyes:
+    """How this round looks at the group's health."""
+    return partial(
+        observe, group, store=ports.store, probes=ports.probes, clock=ports.clock, looking=settings.looking
+    )
+
+
 async def run(
     profile: Profile, ports: Ports, settings: Settings, *, doorbell: bool, restarted: str = ""
 ) -> Round:
@@ -73,9 +87,7 @@ async def run(
     `restarted` is the ARM id of a site that is said to have just restarted.
     """
     group = await _assemble(profile, ports, settings)
-    eyes = partial(
-        observe, group, store=ports.store, probes=ports.probes, clock=ports.clock, looking=settings.looking
-    )
+    eyes = _eyes(group, ports, settings)
     health, recent = await incidents.look(group, eyes, await eyes(), ports, settings)
     reads = _Noting(ports.settings_reads)
     # One part's trouble is raised when the others were seen to: a dead host must not wait for a vault.

@@ -309,6 +309,28 @@ async def test_what_was_begun_is_ended_though_the_hold_is_off() -> None:
     assert world.enabled("west")
 
 
+async def test_a_hold_that_came_to_nothing_leaves_nothing_behind() -> None:
+    """The change failed and the setting was turned off: who disables the endpoint later is not undone."""
+    world = Held()
+    await world.minutes(2)
+
+    def unavailable() -> None:
+        raise Unavailable("no answer within 60 s")
+
+    world.profiles.before_patch = unavailable
+    world.breaks("west")
+    await world.minutes(1)
+    world.settings = Watched().settings
+    world.mends("west")
+    await world.minutes(5)
+    row = await world.held()
+    assert row is not None
+    assert row.hold is None
+    world.profiles.set_endpoint("west", status=MonitorStatus.DISABLED, enabled=False)
+    await world.minutes(30)
+    assert not world.enabled("west")
+
+
 HAPPENINGS = st.lists(
     st.tuples(
         st.sampled_from(["breaks", "mends", "kill", "kill-after", "nothing", "portal-off", "portal-on"]),

@@ -7,18 +7,21 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from shared.artifact_hosts.model import Finding, Packages
+from shared.artifact_hosts.model import State as PackagesState
+from shared.artifact_hosts.workflow import Tended
 from shared.disruption.model import Kind as PermitKind
 from shared.disruption.workflow import request
 from shared.errors import IllegalTransition, NotFound, Unavailable
 from shared.groups.discover import row_name
 from shared.groups.model import Cause, MonitorStatus, ProbeResult
-from shared.incidents.model import HELD, Archived, Ledger, Severity, Stage, Topic
+from shared.incidents.model import EXHAUSTED, HELD, Archived, Ledger, Severity, Stage, Topic
 from shared.incidents.workflow import find, forget
 from shared.outbox import waiting
 from shared.reconcile import incidents
 from shared.reconcile.incidents import Ask
 from shared.settings_sync.ask import Ask as SettingsAsk
-from tests.builders import a_disruption, a_health, host
+from tests.builders import a_disruption, a_group, a_health, host
 from tests.fakes.clock import START
 from tests.fakes.store import FakeStore
 from tests.incidents.watching import Watched, an_alert
@@ -301,20 +304,54 @@ async def test_azure_does_not_answer_while_an_alert_comes() -> None:
         await world.alert(an_alert(world.profile_id + "-never-seen", world.clock.now()))
 
 
-async def test_a_round_that_fails_does_not_lose_the_alert(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_look_that_fails_does_not_lose_the_alert(caplog: pytest.LogCaptureFixture) -> None:
     """The signal is in the store; that the look failed is logged, and the answer is still a good one."""
     world = Watched()
     await world.minute(2)
 
-    def broken(site: str) -> None:
+    def broken() -> int:
         raise ZeroDivisionError("a bug")
 
-    world.edit("west", K00=val("x"))
-    world.clock.advance(1000)
-    world.app.before_read = broken
+    world.clock.advance(70)
+    world.probes.results[host("west")] = broken
     assert (await world.alert(an_alert(world.profile_id, world.clock.now()))).status == 200
     assert "nobody foresaw" in caplog.text
     assert len(await world.incidents()) == 1
+
+
+async def test_no_package_host_is_left() -> None:
+    """What the watch over the package hosts finds is an incident of its region, until a host is back."""
+    world = Watched()
+    await world.minute(2)
+    (profile,) = world.profiles.profiles
+    gone = Finding(kind="no-package-host", severity=2, region="west", text="no host", way_out="mend one")
+    for findings in ((gone,), (gone,), ()):
+        row = Packages(group="scepman", state=PackagesState.EXHAUSTED, since=world.clock.now(), reason="x")
+        tended = Tended(row=row, choices=(), findings=findings)
+        world.clock.advance(60)
+        group = a_group()
+        recent = [it for it in await world.incidents() if it.open]
+        await incidents.heed(group, recent, None, tended, world.ports, world.settings)
+        assert group.id == profile.id
+    incident = await world.incident()
+    assert (incident.topic, incident.region, incident.cause) == (Topic.HOSTS, "west", EXHAUSTED)
+    assert (incident.severity, incident.stage) == (Severity.MINOR, Stage.RESOLVED)
+    assert "mend one" in incident.evidence
+
+
+async def test_the_night_forgets() -> None:
+    """Once a night what is older than the retention goes."""
+    world = Watched()
+    await world.minute(2)
+    world.sick("west")
+    await world.minute(3)
+    world.well("west")
+    await world.minute(80)
+    assert len(await world.incidents()) == 1
+    night = world.clock.now().replace(hour=3, minute=0) + timedelta(days=366)
+    world.clock.advance((night - world.clock.now()).total_seconds())
+    await incidents.tell(world.ports, world.settings)
+    assert await world.incidents() == ()
 
 
 async def test_cards_that_cannot_be_told_are_tried_again() -> None:
@@ -407,7 +444,9 @@ async def test_no_such_incident(id_: str) -> None:
 
 async def outage(effects: Effects | None = None) -> Watched:
     """A region dies and comes back; a killed process is followed by another one a minute later."""
-    world = Watched({"K00": val()})
+    world = Watched({"K00": val()}, regions=("west", "east"))
+    soon = msgspec.structs.replace(world.settings.incidents, flap=120.0, keep=180.0)
+    world.settings = msgspec.structs.replace(world.settings, incidents=soon)
     await world.minute(2)
     world.effects = effects or Effects()
     world.sick("west")
@@ -415,7 +454,7 @@ async def outage(effects: Effects | None = None) -> Watched:
         with suppress(Killed):
             await world.minute()
     world.well("west")
-    for _ in range(80):
+    for _ in range(10):
         with suppress(Killed):
             await world.minute()
     return world
