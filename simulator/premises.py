@@ -17,6 +17,7 @@ from aiohttp import web
 
 from simulator.artifact_hosts import GITHUB_HOST, VENDOR_HOST
 from simulator.certificates import Authority
+from simulator.roles import EVERYTHING, READER, Role, allows, role
 from simulator.tokens import Principal, Tokens, principal
 from simulator.world import SUBSCRIPTION, TENANT, EventSubscription, World
 
@@ -64,14 +65,24 @@ class Premises:
         self.requests: list[Request] = []  # what Resource Manager was asked
         # Webhooks of Event Grid; a bare URL gets the Event Grid schema.
         self.event_webhooks: list[str | EventSubscription] = []
-        # What the caller's role allows; None allows everything. `used_actions` is what was really needed.
-        self.allowed_actions: frozenset[str] | None = None
-        self.used_actions: set[str] = set()
+        # By the principal's name: what it may do (who is not here may do everything), and what it needed.
+        self.roles: dict[str, Role] = {"counterpart": role("counterpart", "copies"), "reader": READER}
+        self.used: dict[str, set[str]] = {}
 
     @property
     def principals(self) -> tuple[Principal, ...]:
         """Everybody who can sign in."""
         return self.tokens.principals
+
+    def may(self, who: Principal, action: str) -> bool:
+        """Whether a principal's roles allow an action; what was asked for is on record."""
+        self.used.setdefault(who.name, set()).add(action)
+        return allows(self.roles.get(who.name, EVERYTHING), action)
+
+    @property
+    def used_actions(self) -> set[str]:
+        """What the product's own identity needed so far."""
+        return self.used.get(self.managed_identity.name, set())
 
     @property
     def dns_server(self) -> str:

@@ -29,7 +29,9 @@ DEADLINE: Final = 30.0  # seconds for one copy, retries included
 PART: Final = 25_000  # bytes of one secret's value, our own heading not counted; Key Vault takes 25 KiB
 HEADING: Final = "counterpart-copy of"  # ... N secrets: begins the first of several
 CONTENT_TYPE: Final = "application/vnd.counterpart.copy"
-NEEDS: Final = "the role Key Vault Secrets Officer on the vault"
+NEEDS: Final = (
+    "the role Counterpart copies (infra/roles/copies.json), or Key Vault Secrets Officer, on the vault"
+)
 
 
 class KeyVaultCopies:

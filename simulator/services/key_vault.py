@@ -4,8 +4,7 @@ Tokens are those of the sign-in service. The challenge names `https://vault.azur
 resource, so that the clients' check of it (the vault's host must lie below it) passes. Soft delete is on,
 as in every new vault. Expiry is information: an expired secret can still be read, as in Azure.
 
-Not imitated: keys and certificates, backup and restore, access policies (everybody but the reader may do
-all).
+Not imitated: keys and certificates, backup and restore, access policies. Permissions are roles' data actions.
 """
 
 import contextlib
@@ -82,34 +81,36 @@ class _Vaults:
 
     def application(self) -> web.Application:
         app = web.Application()
-        routes: tuple[tuple[str, str, Handler], ...] = (
-            ("GET", "/secrets", self._list),
-            ("PUT", "/secrets/{name}", self._set),
-            ("GET", "/secrets/{name}", self._get),
-            ("GET", "/secrets/{name}/", self._get),
-            ("DELETE", "/secrets/{name}", self._delete),
-            ("GET", "/secrets/{name}/versions", self._versions),
-            ("GET", "/secrets/{name}/{version}", self._get),
-            ("PATCH", "/secrets/{name}/", self._update),
-            ("PATCH", "/secrets/{name}/{version}", self._update),
-            ("GET", "/deletedsecrets", self._list_deleted),
-            ("GET", "/deletedsecrets/{name}", self._get_deleted),
-            ("DELETE", "/deletedsecrets/{name}", self._purge),
-            ("POST", "/deletedsecrets/{name}/recover", self._recover),
+        routes: tuple[tuple[str, str, str, Handler], ...] = (
+            ("GET", "/secrets", "readMetadata/action", self._list),
+            ("PUT", "/secrets/{name}", "setSecret/action", self._set),
+            ("GET", "/secrets/{name}", "getSecret/action", self._get),
+            ("GET", "/secrets/{name}/", "getSecret/action", self._get),
+            ("DELETE", "/secrets/{name}", "delete", self._delete),
+            ("GET", "/secrets/{name}/versions", "readMetadata/action", self._versions),
+            ("GET", "/secrets/{name}/{version}", "getSecret/action", self._get),
+            ("PATCH", "/secrets/{name}/", "update/action", self._update),
+            ("PATCH", "/secrets/{name}/{version}", "update/action", self._update),
+            ("GET", "/deletedsecrets", "readMetadata/action", self._list_deleted),
+            ("GET", "/deletedsecrets/{name}", "readMetadata/action", self._get_deleted),
+            ("DELETE", "/deletedsecrets/{name}", "purge/action", self._purge),
+            ("POST", "/deletedsecrets/{name}/recover", "recover/action", self._recover),
         )
-        for method, path, handler in routes:
-            app.router.add_route(method, path, self._guarded(handler))
-        app.router.add_route("*", "/{rest:.*}", self._guarded(_no_such_path))
+        for method, path, action, handler in routes:
+            app.router.add_route(method, path, self._guarded(action, handler))
+        app.router.add_route("*", "/{rest:.*}", self._guarded("", _no_such_path))
         return app
 
-    def _guarded(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-        """Every request: which vault, whose token, which version of the API; then the handler."""
+    def _guarded(self, action: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """Every request: which vault, whose token, which version of the API, may it; then the handler."""
 
         async def answer(request: web.Request) -> web.Response:
             try:
                 vault = self._vault(request)
                 who = self._principal(request)
                 _check_version(request)
+                if action:
+                    self._allow(who, action)
                 made = await handler(request, vault, who)
             except Refusal as refusal:
                 made = self._refused(refusal)
@@ -136,10 +137,12 @@ class _Vaults:
         except TokenRefused as refused:
             audience = "AKV10022: Invalid audience." if "Audience" in refused.code else "AKV10046: "
             raise Refusal(401, "Unauthorized", f"{audience} {refused}") from None
-        if who == self._cloud.reader:  # Reader is a role on the resource; it opens no secret
+        return who
+
+    def _allow(self, who: Principal, action: str) -> None:
+        if not self._cloud.may(who, f"Microsoft.KeyVault/vaults/secrets/{action}"):
             message = "Caller is not authorized to perform action on resource."
             raise Refusal(403, "Forbidden", message, "ForbiddenByRbac")
-        return who
 
     def _refused(self, refusal: Refusal) -> web.Response:
         error: dict[str, Any] = {"code": refusal.code, "message": str(refusal)}

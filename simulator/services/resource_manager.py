@@ -23,8 +23,6 @@ from simulator.tokens import Principal, TokenRefused
 
 AUDIENCES = ("https://management.core.windows.net/", "https://management.azure.com/")
 
-READER = frozenset({"*/read"})  # the built-in role of that name; it lists no settings
-
 # Resource type -> the api-versions it is served with.
 VERSIONS: Mapping[str, tuple[str, ...]] = {
     "Microsoft.Resources/subscriptions": microsoft_resources.SUBSCRIPTION_VERSIONS,
@@ -153,11 +151,7 @@ class _Front:
             raise ArmError(404, "SubscriptionNotFound", f"The subscription '{wanted}' could not be found.")
 
     def _allow(self, who: Principal, operation: Operation, path: str) -> None:
-        if not operation.action:
-            return
-        self._cloud.used_actions.add(operation.action)
-        allowed = READER if who == self._cloud.reader else self._cloud.allowed_actions
-        if allowed is None or any(covers(one, operation.action) for one in allowed):
+        if not operation.action or self._cloud.may(who, operation.action):
             return
         raise ArmError(
             403,
@@ -178,12 +172,6 @@ class _Front:
         if status:
             raise _fault(status, faults.retry_after)
         return answer
-
-
-def covers(granted: str, action: str) -> bool:
-    """Whether a granted action, which may hold `*`, covers an action; casing does not matter."""
-    pattern = ".*".join(re.escape(part) for part in granted.split("*"))
-    return re.fullmatch(pattern, action, re.IGNORECASE) is not None
 
 
 # Refusals

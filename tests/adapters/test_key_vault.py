@@ -184,7 +184,7 @@ async def test_forgetting_is_one_read_and_one_delete(cloud: Premises) -> None:
 async def test_a_refusal_names_the_role(cloud: Premises) -> None:
     """An identity without the role is Denied."""
     async with opened(cloud, cloud.reader) as copies:
-        with pytest.raises(Denied, match="Key Vault Secrets Officer"):
+        with pytest.raises(Denied, match="Counterpart copies"):
             await copies.keep(NAME, Value(TEXT), expires=EXPIRES)
 
 
