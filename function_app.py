@@ -12,6 +12,7 @@ import handlers.decision_page
 import handlers.health
 import handlers.incident
 import handlers.reconcile
+import handlers.reconcile_group
 import handlers.traffic_manager_alert
 from handlers._edge import answer, settle
 from shared.bootstrap import connect
@@ -38,6 +39,12 @@ async def app_service_changed(event: str) -> None:
 async def reconcile(timer: str) -> None:
     """Every minute, for every group."""
     await settle(handlers.reconcile.handle, timer, world)
+
+
+@app.queue_trigger(arg_name="message", queue_name="counterpart-groups", connection="AzureWebJobsStorage")
+async def reconcile_group(message: func.QueueMessage) -> None:
+    """The timer handed out a group's round."""
+    await settle(handlers.reconcile_group.handle, message.get_body().decode(errors="replace"), world)
 
 
 @app.route(route="decisions", methods=["POST"])

@@ -218,6 +218,8 @@ def _woken_by(binding: Mapping[str, Any]) -> str:
             methods = "/".join(str(it) for it in binding["methods"])
             key = "open to all" if binding["authLevel"] == "ANONYMOUS" else "with a function key"
             return f"HTTP: `{methods} /api/{binding['route']}`, {key}"
+        case "queueTrigger":
+            return f"a message in the storage queue `{binding['queueName']}`"
         case other:
             return f"`{other}`"
 

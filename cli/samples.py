@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from shared.cards import Card
+from shared.fleet import failing
 from shared.groups.model import Cause
 from shared.incidents.card import incident_card
 from shared.incidents.model import (
@@ -184,6 +185,7 @@ def cards() -> dict[str, Card]:
         "held": card(Telling.HELD, held, decision="scepman-1a2b3c4d5e.3f0a11c2d4e5f607"),
         "hosts-exhausted": card(Telling.OPENED, exhausted),
         "ca-mismatch": card(Telling.OPENED, authority),
+        "rounds-fail": failing(GROUP_ID, "scepman", BEGAN).card,
         "digest": digest([_letter(number) for number in range(23)]),
     }
 

@@ -20,14 +20,15 @@ log = logging.getLogger(__name__)
 async def handle(event: str, *, ports: Ports, settings: Settings) -> None:
     """Look at the group of the site that the event names."""
     signal = parse(event)
-    profile = await reconcile.profile_of_site(signal.site_id, ports, settings)
-    if profile is None:
+    found = await ports.directory.group_of(signal.site_id, settings.scope)
+    if found is None:
         log.info("event %s: %s is in no group of ours", signal.id, signal.site_id)
         return
+    profile, read_at = found
     log.info("event %s: %s %s", signal.id, signal.site_id.rsplit("/", 1)[-1], signal.kind)
     restarts = {Kind.SETTINGS, Kind.RESTARTED}  # a change of settings restarts the app too
     restarted = signal.site_id if signal.kind in restarts else ""
     doorbell = signal.kind is Kind.SETTINGS
     if signal.kind in {Kind.RESTARTED, Kind.STOPPED}:
         await incidents.happened(signal, profile, ports, settings)
-    await reconcile.run(profile, ports, settings, doorbell=doorbell, restarted=restarted)
+    await reconcile.run(profile, ports, settings, doorbell=doorbell, restarted=restarted, read_at=read_at)

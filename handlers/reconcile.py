@@ -1,7 +1,9 @@
 """When the timer fires, we run one round for every group, then send what is due to be told.
 
-Never reads a converged group's settings unless its sweep is due. Safe to repeat because a round finds what is so
-and does what is missing; one group's trouble does not stop the others.
+With more groups than `COUNTERPART_INLINE_GROUPS` the rounds are handed out, one queue message for each group, and
+`reconcile_group` runs them; what was set aside there is told to people here. Never reads a converged group's settings
+unless its sweep is due. Safe to repeat because a round finds what is so and does what is missing; one group's trouble
+does not stop the others.
 """
 
 import logging
@@ -20,4 +22,8 @@ async def handle(timer: str, *, ports: Ports, settings: Settings) -> None:
     rounds = await reconcile.run_all(ports, settings)
     await incidents.tell(ports, settings)
     failed = [it.group for it in rounds if isinstance(it, reconcile.Failure)]
-    log.info("groups looked at: %d, failed: %d", len(rounds), len(failed))
+    handed_out = sum(isinstance(it, reconcile.HandedOut) for it in rounds)
+    log.info(
+        "groups looked at: %d, failed: %d, handed out: %d",
+        *(len(rounds) - handed_out, len(failed), handed_out),
+    )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.adapters.event_grid_topic import EventGridTopic
     from shared.adapters.key_vault import KeyVaultCopies
     from shared.adapters.packages import HttpPackages
+    from shared.adapters.storage_queue import StorageQueueErrands
     from shared.adapters.traffic_manager import TrafficManagerProfiles
 
 
@@ -69,6 +70,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         "copies": _Late(lambda: _copies(settings, session, credential.made())),
         "packages": _Late(lambda: _packages(settings, clock)),
         "topic": _Late(lambda: _topic(settings, session, credential.made())),
+        "errands": _Late(lambda: _errands(settings, session, credential)),
     }
     if closing is not None:
         closing.push_async_callback(session.close)
@@ -91,6 +93,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         endpoints=cast("TrafficManagerProfiles", late["profiles"]),
         names=DnsNames(settings.dns_servers, clock),
         channels=_channels(settings, session, cast("EventGridTopic", late["topic"])),
+        errands=cast("StorageQueueErrands", late["errands"]) if settings.queue is not None else None,
     )
 
 
@@ -165,6 +168,15 @@ def _topic(
     from shared.adapters.event_grid_topic import EventGridTopic
 
     return EventGridTopic(settings.event_grid_topic, credential, session)
+
+
+def _errands(
+    settings: Settings, session: "aiohttp.ClientSession", credential: _Late
+) -> "StorageQueueErrands":
+    from shared.adapters.storage_queue import open_errands
+
+    assert settings.queue is not None  # noqa: S101 -- asked before
+    return open_errands(settings.queue.reveal(), session, credential.made)
 
 
 def _store(settings: Settings, session: "aiohttp.ClientSession", credential: _Late) -> Store:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from shared.artifact_hosts.ports import HomePages, PackageReads
 from shared.clock import Clock, Ids
 from shared.disruption.ports import AppControl, EndpointControl, SettingsWrites
+from shared.fleet import Errands
 from shared.groups.ports import Names, Probes, Profiles, Sites
+from shared.groups.workflow import Directory
 from shared.outbox import Channel
 from shared.settings_sync.ports import RollbackCopies, SettingsReads
 from shared.store import Store
@@ -31,3 +34,9 @@ class Ports:
     endpoints: EndpointControl
     names: Names
     channels: Mapping[str, Channel]  # where people and programs are told, by name
+    errands: Errands | None = None  # None: there is no queue, so the timer looks at every group itself
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Whose site an event names; remembered for a moment, for as long as these ports live."""
+        return Directory(self.profiles, self.clock)

@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     teams_webhook: Value | None
     webhook: Value | None
     event_grid_topic: str  # empty: none
+    inline_groups: int  # with more of them, the timer hands them out
+    queue: Value | None  # where they are handed out: an endpoint or a connection string
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -172,6 +174,10 @@ def _compose(found: Mapping[str, Any]) -> Settings:
         teams_webhook=found["COUNTERPART_TEAMS_WEBHOOK"],
         webhook=found["COUNTERPART_WEBHOOK"],
         event_grid_topic=found["COUNTERPART_EVENT_GRID_TOPIC"],
+        inline_groups=found["COUNTERPART_INLINE_GROUPS"],
+        queue=found["AzureWebJobsStorage"]
+        or found["AzureWebJobsStorage__queueServiceUri"]
+        or found["AzureWebJobsStorage__accountName"],
     )
 
 
@@ -229,6 +235,34 @@ def _webhook(text: str) -> Value | None:
     if not re.fullmatch(r"https://[^\s/?#@]+(/[^\s#]*)?", text):
         raise ValueError("is no https address")
     return Value(text)
+
+
+def _connection(text: str) -> Value | None:
+    """The function app's own storage account; a secret when it is a connection string."""
+    if text.startswith("@Microsoft.KeyVault("):
+        raise ValueError("is a Key Vault reference that App Service did not resolve")
+    return Value(text) if text else None
+
+
+def _queue_endpoint(text: str) -> Value | None:
+    return Value(_https(text)) if text else None
+
+
+def _account(text: str) -> Value | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[a-z0-9]{3,24}", text):
+        raise ValueError(f"{text!r} is no name of a storage account")
+    return Value(f"https://{text}.queue.core.windows.net")
+
+
+def _count(most: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not text.isdecimal() or int(text) > most:
+            raise ValueError(f"{text!r} is no number from 0 to {most}")
+        return int(text)
+
+    return convert
 
 
 def _topic(text: str) -> str:
@@ -518,6 +552,37 @@ FIELDS: tuple[Field, ...] = (
         help="DNS servers to ask instead of the system's",
         example="10.0.0.4,10.0.0.5:5353",
         convert=_servers,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_INLINE_GROUPS",
+        help=(
+            "with more groups than this the timer hands them out, one queue message for each, so that the platform "
+            "adds instances; 0: always"
+        ),
+        example="50",
+        convert=_count(10_000),
+        default="50",
+    ),
+    Field(
+        name="AzureWebJobsStorage",
+        help="the function app's own storage account, which the platform needs too: its queue hands out many groups",
+        example="UseDevelopmentStorage=true",
+        convert=_connection,
+        default="",
+    ),
+    Field(
+        name="AzureWebJobsStorage__queueServiceUri",
+        help="the same account's queue endpoint, when the function app reaches its storage by identity",
+        example="https://stfunc.queue.core.windows.net",
+        convert=_queue_endpoint,
+        default="",
+    ),
+    Field(
+        name="AzureWebJobsStorage__accountName",
+        help="the same account's name, which is enough in the public cloud",
+        example="stfunc",
+        convert=_account,
         default="",
     ),
 )

@@ -18,6 +18,7 @@ NOT_ROWS = {"__init__", "_edge"}
 ROWS = {
     "app_service_changed": "eventGridTrigger",
     "reconcile": "timerTrigger",
+    "reconcile_group": "queueTrigger",
     "decision": "httpTrigger",
     "decision_page": "httpTrigger",
     "health": "httpTrigger",
@@ -26,7 +27,6 @@ ROWS = {
 }
 # Rows that may be there already: later parts of the product bring them.
 LATER = {
-    "reconcile_group": "queueTrigger",
     "drill": "httpTrigger",
     "status": "httpTrigger",
     "dashboard": "httpTrigger",

@@ -36,7 +36,7 @@ def permit(
         return Denial(f"{held.region} is being disturbed ({held.kind}) until {held.until:%H:%M:%S} UTC")
     if asked.region not in seen:
         return Denial(f"{asked.region} is not a region of {asked.group}")
-    fresh = {name: health for name, health in seen.items() if now - health.at < FRESH}
+    fresh = {name: health for name, health in seen.items() if now - health.as_of < FRESH}
     refuges = sorted(name for name, it in fresh.items() if it.state is State.HEALTHY and name != asked.region)
     own = fresh.get(asked.region)
     if not refuges and (own is None or own.state is not State.DOWN):
@@ -60,5 +60,5 @@ def permit(
 
 
 def _seen(health: Health, now: datetime) -> str:
-    stale = now - health.at >= FRESH
-    return f"not seen since {health.at:%H:%M:%S} UTC" if stale else f"{health.state}, {health.reason}"
+    stale = now - health.as_of >= FRESH
+    return f"not seen since {health.as_of:%H:%M:%S} UTC" if stale else f"{health.state}, {health.reason}"

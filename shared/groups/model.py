@@ -94,6 +94,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     profile: Profile
     regions: tuple[Region, ...]
+    read_at: datetime | None = None  # when Traffic Manager was asked, where that is known
 
     def region(self, name: str) -> Region | None:
         """The region of that name, in any case."""
@@ -177,6 +178,12 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     probe: ProbeResult | None = None
     scep: ScepProof | None = None
     monitor: MonitorStatus = MonitorStatus.UNKNOWN
+    monitored_at: datetime | None = None  # when Traffic Manager was asked, where that is known
+
+    @property
+    def as_of(self) -> datetime:
+        """How old the oldest is of what the state rests on."""
+        return min(self.at, self.monitored_at or self.at)
 
 
 class Standing(StrEnum):

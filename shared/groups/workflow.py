@@ -11,7 +11,17 @@ from shared.clock import Clock
 from shared.errors import NotFound
 from shared.groups.classify import judge, one_authority
 from shared.groups.discover import Scope, chosen, group, row_name, site_ids
-from shared.groups.model import Endpoint, Group, Health, ProbeResult, Profile, Region, ScepProof, Site
+from shared.groups.model import (
+    Endpoint,
+    Group,
+    Health,
+    MonitorStatus,
+    ProbeResult,
+    Profile,
+    Region,
+    ScepProof,
+    Site,
+)
 from shared.groups.ports import Probes, Profiles, Sites
 from shared.store import Key, Store, key, read, revise
 
@@ -19,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _JITTER = 0.9  # a timer that comes a little early must not skip its turn
 _HTTPS = 443
+KEPT = timedelta(seconds=15)  # a quarter of what a permit takes for fresh
 
 
 class Looking(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +61,68 @@ async def discover(scope: Scope, profiles: Profiles) -> tuple[Profile, ...]:
     return chosen((it for listed in found for it in listed), scope)
 
 
-async def assemble(profile: Profile, *, store: Store, sites: Sites, clock: Clock, looking: Looking) -> Group:
-    """The group behind a profile; a site's own facts are read once a day.
+class Directory:
+    """Which group a site belongs to, for events: read anew when what is known is older than `KEPT`.
+
+    A burst of events asks Traffic Manager once, and of events that are not ours each costs a look into a dictionary.
+    An event that comes within `KEPT` of its site's joining a group may be taken for nobody's: the timer finds the
+    group, or sweeps it, all the same.
+    """
+
+    def __init__(self, profiles: Profiles, clock: Clock) -> None:
+        self._profiles, self._clock = profiles, clock
+        self._scope: Scope | None = None
+        self._reading: asyncio.Task[_Listing] | None = None  # done, or under way and shared by all who ask
+
+    async def group_of(self, site_id: str, scope: Scope) -> tuple[Profile, datetime] | None:
+        """The profile and when it was read, or None when the site is in no group of ours.
+
+        Raises Unavailable, Throttled, Denied: it is not known, and Traffic Manager does not say.
+        """
+        listing = await self._listing(scope)
+        profile = listing.by_site.get(site_id.lower())
+        return None if profile is None else (profile, listing.read_at)
+
+    async def _listing(self, scope: Scope) -> "_Listing":
+        reading = self._reading
+        if reading is None or self._scope != scope or self._is_spent(reading):
+            self._scope = scope
+            reading = self._reading = asyncio.create_task(self._read(scope))
+            # An error is looked at even when nobody waits for it any more.
+            reading.add_done_callback(lambda it: it.cancelled() or it.exception())
+        return await asyncio.shield(reading)  # who gives up does not stop the others' reading
+
+    def _is_spent(self, reading: "asyncio.Task[_Listing]") -> bool:
+        if not reading.done():
+            return False
+        if reading.cancelled() or reading.exception() is not None:
+            return True
+        return self._clock.now() - reading.result().read_at >= KEPT
+
+    async def _read(self, scope: Scope) -> "_Listing":
+        read_at = self._clock.now()
+        found = await discover(scope, self._profiles)
+        # Of two groups with one site the first one counts, as ever.
+        return _Listing(read_at, {it.lower(): profile for profile in found[::-1] for it in site_ids(profile)})
+
+
+class _Listing(msgspec.Struct, frozen=True):
+    """What one reading found: profiles by their sites' ids in lower case."""
+
+    read_at: datetime
+    by_site: Mapping[str, Profile]
+
+
+async def assemble(
+    profile: Profile,
+    *,
+    store: Store,
+    sites: Sites,
+    clock: Clock,
+    looking: Looking,
+    read_at: datetime | None = None,
+) -> Group:
+    """The group behind a profile that was read at `read_at`; a site's own facts are read once a day.
 
     An endpoint whose site is gone is no region any more; the others go on.
     """
@@ -65,7 +136,7 @@ async def assemble(profile: Profile, *, store: Store, sites: Sites, clock: Clock
         fresh = tuple(it for it in facts if it is not None)
         known = {it.id.lower(): it for it in fresh}
         await _remember(store, profile.id, {}, fresh, now)
-    return group(profile, known)
+    return msgspec.structs.replace(group(profile, known), read_at=read_at)
 
 
 async def _site(site_id: str, sites: Sites) -> Site | None:
@@ -101,7 +172,9 @@ async def observe(
     )
     endpoints = {it.name: it for it in of.profile.endpoints}
     seen = {
-        region.name: _judged(endpoints[region.name], probe, scep, before.get(region.name), clock, looking)
+        region.name: _judged(
+            endpoints[region.name], of.read_at, probe, scep, before.get(region.name), clock, looking
+        )
         for region, (probe, scep) in zip(of.regions, results, strict=True)
     }
     health = one_authority(seen)
@@ -112,6 +185,7 @@ async def observe(
 
 def _judged(
     endpoint: Endpoint,
+    read_at: datetime | None,
     probe: ProbeResult | None,
     scep: ScepProof | None,
     before: Health | None,
@@ -120,7 +194,16 @@ def _judged(
 ) -> Health:
     # Two missed turns are a hole in the evidence; one late timer is not.
     gap = timedelta(seconds=max(3 * looking.probe_every, 1.0))
-    return judge(endpoint, probe=probe, scep=scep, before=before, now=clock.now(), gap=gap)
+    known_at = before.monitored_at if before else None
+    if before is not None and known_at is not None and read_at is not None and known_at > read_at:
+        # Another wake-up has asked Traffic Manager since: its word counts.
+        enabled = before.monitor is not MonitorStatus.DISABLED
+        endpoint, read_at = (
+            msgspec.structs.replace(endpoint, status=before.monitor, enabled=enabled),
+            known_at,
+        )
+    health = judge(endpoint, probe=probe, scep=scep, before=before, now=clock.now(), gap=gap)
+    return msgspec.structs.replace(health, monitored_at=read_at)
 
 
 async def _ask(

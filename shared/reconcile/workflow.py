@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from functools import partial
 
 import msgspec
 
+from shared import outbox
 from shared.artifact_hosts import workflow as artifact_hosts
 from shared.artifact_hosts.model import Order, Watch, Work
 from shared.artifact_hosts.workflow import Tended
-from shared.errors import AppError, Conflict, NotFound
-from shared.groups.discover import row_name, site_ids
+from shared.errors import AppError, BadEvent, Conflict, NotFound, Unavailable
+from shared.fleet import LIFETIME, Errand, Errands, Failed, failing, is_ours, parse, shuffled, written
+from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
 from shared.groups.workflow import assemble, discover, forget_sites, observe
 from shared.ports import Ports
@@ -27,7 +30,11 @@ from shared.store import ATTEMPTS
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 10  # groups that one wake-up works on at the same time
+AT_ONCE = 50  # groups that one wake-up works on at the same time: all that the timer looks at itself
+ROUND = 120.0  # seconds that one group's round may take: a write of a minute, with the reads before it
+BEGIN_WITHIN = (
+    120.0  # seconds of a tick in which a round may begin; with `ROUND` this is within `functionTimeout`
+)
 REGIONS = 2  # fewer have nothing to keep in step
 
 
@@ -46,6 +53,12 @@ class Failure(msgspec.Struct, frozen=True):
 
     group: str
     error: Exception
+
+
+class HandedOut(msgspec.Struct, frozen=True):
+    """A group whose round somebody else runs: `reconcile_group`, on whichever instance takes it."""
+
+    group: str
 
 
 class _Noting:
@@ -80,13 +93,20 @@ def _eyes(group: Group, ports: Ports, settings: Settings) -> Eyes:
 
 
 async def run(
-    profile: Profile, ports: Ports, settings: Settings, *, doorbell: bool, restarted: str = ""
+    profile: Profile,
+    ports: Ports,
+    settings: Settings,
+    *,
+    doorbell: bool,
+    restarted: str = "",
+    read_at: datetime | None = None,
 ) -> Round:
     """One round. `doorbell` says that somebody rang, so the settings are read whatever the row says.
 
-    `restarted` is the ARM id of a site that is said to have just restarted.
+    `restarted` is the ARM id of a site that is said to have just restarted, `read_at` is when Traffic Manager said
+    what the profile holds, just now if it is not given: a permit takes no old evidence.
     """
-    group = await _assemble(profile, ports, settings)
+    group = await _assemble(profile, ports, settings, read_at or ports.clock.now())
     eyes = _eyes(group, ports, settings)
     health, recent = await incidents.look(group, eyes, await eyes(), ports, settings)
     reads = _Noting(ports.settings_reads)
@@ -179,34 +199,111 @@ async def watch_packages(ports: Ports, settings: Settings) -> None:
         log.warning("the package hosts were not checked: %s", error)
 
 
-async def run_all(ports: Ports, settings: Settings) -> tuple[Round | Failure, ...]:
-    """One round for every group. One group's trouble is not another's."""
+async def run_all(ports: Ports, settings: Settings) -> tuple[Round | Failure | HandedOut, ...]:
+    """One round for every group, here, or handed out when there are many. One group's trouble is not another's."""
+    read_at = ports.clock.now()
+    begin_until = asyncio.get_running_loop().time() + BEGIN_WITHIN
+    profiles = shuffled(await discover(settings.scope, ports.profiles), read_at)
+    errands = ports.errands if len(profiles) > settings.inline_groups else None
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(profile: Profile) -> Round | Failure:
+    async def one(profile: Profile) -> Round | Failure | HandedOut:
         async with gate:
-            try:
-                return await run(profile, ports, settings, doorbell=False)
-            except AppError as error:
-                log.warning("%s: this round failed: %s", profile.name, error)
-                return Failure(profile.name, error)
-            except Exception as error:  # a bug met in one group must not stop the others
-                log.exception("%s: this round failed, which nobody foresaw", profile.name)
-                return Failure(profile.name, error)
+            if errands is not None and await _hand_out(profile, read_at, errands):
+                return HandedOut(profile.name)
+            if asyncio.get_running_loop().time() > begin_until:
+                log.warning("%s: there was no time for this round", profile.name)
+                return Failure(profile.name, Unavailable("the tick was over"))
+            return await _passed_over(profile, read_at, ports, settings)
 
-    profiles = await discover(settings.scope, ports.profiles)
     # Beside the groups, which decide by the checks of a minute ago: a host that hangs must not hold them up.
     *rounds, _ = await asyncio.gather(*(one(it) for it in profiles), watch_packages(ports, settings))
+    if errands is not None:
+        await _tell_set_aside(errands, ports)
     return tuple(it for it in rounds if it is not None)
 
 
-async def profile_of_site(site_id: str, ports: Ports, settings: Settings) -> Profile | None:
-    """The group that a site belongs to, or None when it is not ours."""
-    wanted = site_id.lower()
-    for profile in await discover(settings.scope, ports.profiles):
-        if any(it.lower() == wanted for it in site_ids(profile)):
-            return profile
-    return None
+async def _hand_out(profile: Profile, read_at: datetime, errands: Errands) -> bool:
+    """Whether the group's round was handed out. What cannot be is looked at here, as far as the time goes."""
+    text = written(Errand(profile=profile, read_at=read_at))
+    if text is None:
+        return False
+    try:
+        await errands.send(text, lives=LIFETIME)
+    except AppError as error:
+        log.warning("%s: this round could not be handed out: %s", profile.name, error)
+        return False
+    return True
+
+
+async def run_errand(errand: Errand, ports: Ports, settings: Settings) -> Round | Failure | None:
+    """One round that was handed out; None when it is too late for it, or the group is not ours.
+
+    What nobody foresaw rises, so that the platform counts it, tries once more, and sets the errand aside.
+    """
+    name = errand.profile.name
+    if errand.is_late(ports.clock.now()):
+        log.info("%s: this errand came late; the next tick has handed out another one", name)
+        return None
+    if not is_ours(errand, settings.scope):
+        log.warning("%s: this errand is about no group of ours", errand.profile.id)
+        return None
+    return await _timely(errand.profile, errand.read_at, ports, settings)
+
+
+async def _tell_set_aside(errands: Errands, ports: Ports) -> None:
+    """Tell people of errands that the platform gave up, then forget them."""
+    try:
+        for it in await errands.failed():
+            await _tell_set_aside_one(it, ports)
+            await errands.forget(it)
+    except AppError as error:
+        log.warning("errands that were set aside were not seen to: %s", error)
+
+
+async def _tell_set_aside_one(failed: Failed, ports: Ports) -> None:
+    try:
+        profile = parse(failed.text).profile
+    except BadEvent as error:
+        log.error("a message was set aside that is no errand: %s", error)  # noqa: TRY400 -- one line
+        return
+    log.error("%s: its round was handed out and failed each time", profile.name)
+    await _tell_failing(profile, ports)
+
+
+async def _tell_failing(profile: Profile, ports: Ports) -> None:
+    now = ports.clock.now()
+    await outbox.post(ports.store, failing(profile.id, profile.name, now), tuple(ports.channels), now)
+
+
+async def _passed_over(
+    profile: Profile, read_at: datetime, ports: Ports, settings: Settings
+) -> Round | Failure:
+    """One round of a tick: a bug met in one group must not stop the others. People are told of it."""
+    try:
+        return await _timely(profile, read_at, ports, settings)
+    except Exception as error:
+        log.exception("%s: this round failed, which nobody foresaw", profile.name)
+        try:
+            await _tell_failing(profile, ports)
+        except AppError as untold:
+            log.warning("%s: nobody was told of it: %s", profile.name, untold)
+        return Failure(profile.name, error)
+
+
+async def _timely(profile: Profile, read_at: datetime, ports: Ports, settings: Settings) -> Round | Failure:
+    """One round within its deadline. Cut off anywhere, the next one goes on from what it finds (law 3)."""
+    try:
+        async with asyncio.timeout(ROUND) as deadline:
+            return await run(profile, ports, settings, doorbell=False, read_at=read_at)
+    except AppError as error:
+        log.warning("%s: this round failed: %s", profile.name, error)
+        return Failure(profile.name, error)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        log.warning("%s: this round took longer than %g s and was cut off", profile.name, ROUND)
+        return Failure(profile.name, Unavailable(f"the round took longer than {ROUND:g} s"))
 
 
 async def profile_named(name: str, ports: Ports, settings: Settings) -> Profile:
@@ -275,9 +372,16 @@ async def show_packages(
     return group, tended, seen
 
 
-async def _assemble(profile: Profile, ports: Ports, settings: Settings) -> Group:
+async def _assemble(
+    profile: Profile, ports: Ports, settings: Settings, read_at: datetime | None = None
+) -> Group:
     return await assemble(
-        profile, store=ports.store, sites=ports.sites, clock=ports.clock, looking=settings.looking
+        profile,
+        store=ports.store,
+        sites=ports.sites,
+        clock=ports.clock,
+        looking=settings.looking,
+        read_at=read_at,
     )
 
 

@@ -21,24 +21,25 @@ ACCOUNT = "counterpart"
 KEY = base64.b64encode(b"no secret: for this test run").decode()
 
 
-def find_azurite() -> Path | None:
-    """The emulator's program: $AZURITE, the PATH's, or the one in node_modules."""
+def find_azurite(service: str = "table") -> Path | None:
+    """The emulator's program for a service: beside $AZURITE, the PATH's, or the one in node_modules."""
     local = os.pathsep.join(
         (str(ROOT / "node_modules" / ".bin"), str(ROOT / ".ci" / "node_modules" / ".bin"))
     )
     named = os.environ.get("AZURITE")  # noqa: TID251 -- a test's own machine
-    found = named or shutil.which("azurite-table") or shutil.which("azurite-table", path=local)
-    return Path(found) if found else None
+    program = f"azurite-{service}"
+    found = shutil.which(program) or shutil.which(program, path=local)
+    return Path(named).with_name(program) if named else Path(found) if found else None
 
 
 @contextmanager
-def running_azurite() -> Iterator[str]:
-    """The table endpoint of an emulator that runs until the block ends; skips when there is none."""
-    program = find_azurite()
+def running_azurite(service: str = "table") -> Iterator[str]:
+    """The endpoint of a service, `table` or `queue`, that runs until the block ends; skips when there is none."""
+    program = find_azurite(service)
     if program is None:
         missing("Azurite (npm install azurite)")
     port = _free_port()
-    options = ["--tableHost", "127.0.0.1", "--tablePort", str(port), "--inMemoryPersistence"]
+    options = [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port), "--inMemoryPersistence"]
     quiet = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     env = {**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}  # noqa: TID251 -- Node needs the PATH
     with subprocess.Popen([program, *options, *quiet], stdout=subprocess.DEVNULL, env=env) as process:
@@ -47,6 +48,11 @@ def running_azurite() -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/{ACCOUNT}"
         finally:
             process.terminate()
+
+
+def queue_connection(endpoint: str) -> str:
+    """The connection string of the emulator's queues."""
+    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};QueueEndpoint={endpoint};"
 
 
 def _free_port() -> int:

@@ -1,0 +1,116 @@
+"""Many groups: what the timer hands out, one message for each group, instead of looking at all of them itself.
+
+A message, an errand, carries what Traffic Manager said of its group and when: one read serves all groups, and whoever
+runs the errand knows how old that evidence is. An errand that nobody got to in time is worth nothing: the next tick
+has handed out another one, with younger evidence. Pure, and the port.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Annotated, Final, Protocol
+
+import msgspec
+
+from shared.cards import Card, Tone
+from shared.errors import BadEvent
+from shared.groups.discover import Scope, chosen, row_name
+from shared.groups.model import Profile
+from shared.outbox import Message
+
+# A permit takes no evidence older than 60 s. This leaves a round 15 s for its own looks, and when there are more
+# errands than hands, the ones that are late are dropped rather than run with evidence that is no use.
+LIFETIME: Final = timedelta(seconds=45)
+LARGEST: Final = 64 * 1024  # bytes of a storage queue's message, encoded as Base64
+_RUNBOOK: Final = "docs/runbooks/rounds-fail.md"
+
+
+class Errand(msgspec.Struct, frozen=True, kw_only=True):
+    """One group's round, to be run by whoever takes it."""
+
+    profile: Profile
+    read_at: Annotated[datetime, msgspec.Meta(tz=True)]  # when Traffic Manager was asked
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether it is no use any more. Sent in the future counts too: a clock is wrong, and the age unknown."""
+        return abs(now - self.read_at) > LIFETIME
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """An errand that was tried as often as the platform tries, and set aside. `receipt` names it to the queue."""
+
+    receipt: str
+    text: str
+
+
+class Errands(Protocol):
+    """The queue between the timer and `reconcile_group`. Every method may raise Unavailable, Throttled or Denied."""
+
+    async def send(self, text: str, *, lives: timedelta) -> None:
+        """Hand one errand out; nobody gets it after its time."""
+        ...
+
+    async def failed(self) -> tuple[Failed, ...]:
+        """Errands that were set aside, a few at a time; each is kept from others for a minute."""
+        ...
+
+    async def forget(self, failed: Failed) -> None:
+        """Remove one that was set aside; nothing happens when it is gone."""
+        ...
+
+
+def written(errand: Errand) -> str | None:
+    """The errand's text, or None when it is too large for a message."""
+    text = msgspec.json.encode(errand)
+    return text.decode() if len(base64.b64encode(text)) <= LARGEST else None
+
+
+def parse(text: str) -> Errand:
+    """The errand in a message.
+
+    Raises:
+        BadEvent: it is none, or one of another version.
+    """
+    if len(text) > LARGEST:
+        raise BadEvent(f"a message of {len(text)} characters is no errand")
+    try:
+        return msgspec.json.decode(text, type=Errand)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise BadEvent(f"the message is no errand: {error}") from error
+
+
+def is_ours(errand: Errand, scope: Scope) -> bool:
+    """Whether the group is one that this configuration watches: a message is not taken at its word."""
+    inside = set(errand.profile.id.lower().split("/")[2:3])
+    return bool(inside & set(scope.all_subscriptions)) and bool(chosen((errand.profile,), scope))
+
+
+def shuffled(profiles: Iterable[Profile], now: datetime) -> tuple[Profile, ...]:
+    """In another order each minute, so that where time is short it is not always short for the same groups."""
+    minute = f"{now:%Y%m%d%H%M}"
+    return tuple(
+        sorted(profiles, key=lambda it: hashlib.sha256(f"{minute} {it.id.lower()}".encode()).digest())
+    )
+
+
+def failing(group_id: str, name: str, now: datetime) -> Message:
+    """What people are told of a group whose rounds fail in a way that nobody foresaw: once a day for each group."""
+    return Message(
+        id=f"rounds-fail.{row_name(group_id)}.{now:%Y%m%d}",
+        kind="rounds.failing",
+        subject=group_id,
+        at=now,
+        card=Card(
+            title=f"{name}: Counterpart cannot look after this group",
+            tone=Tone.ATTENTION,
+            facts=(("Group", name), ("Seen", f"{now:%Y-%m-%d %H:%M:%S} UTC")),
+            lines=(
+                "What it means: its rounds end in an error that Counterpart does not understand.",
+                "Until that is mended its settings are not kept in step, and a failure of its regions may go untold.",
+                "Counterpart goes on trying every minute. Other groups are not touched by it.",
+                f"Left to you: the function app's log has the traceback. Step by step: {_RUNBOOK}",
+            ),
+        ),
+        facts={"group": name, "group_id": group_id},
+    )

@@ -1,0 +1,102 @@
+"""Errands: what is handed out when there are many groups, and what becomes of late and strange ones."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from shared.disruption.permit import FRESH
+from shared.errors import BadEvent
+from shared.fleet import LARGEST, LIFETIME, Errand, failing, is_ours, parse, shuffled, written
+from shared.groups.discover import Scope
+from tests.builders import SUBSCRIPTION, a_profile, an_endpoint
+from tests.fakes.clock import START
+
+HERE = Scope(subscriptions=(SUBSCRIPTION,))
+
+
+def an_errand(name: str = "scepman", age: float = 0.0) -> Errand:
+    return Errand(profile=a_profile(name=name), read_at=START - timedelta(seconds=age))
+
+
+def test_an_errand_is_read_as_it_was_written() -> None:
+    """The message carries the whole profile and when it was read."""
+    text = written(an_errand())
+    assert text is not None
+    assert parse(text) == an_errand()
+
+
+def test_a_message_holds_every_profile_of_usual_size() -> None:
+    """Fifty endpoints fit; two hundred with long names do not, and that is said rather than sent."""
+    fits = a_profile(*(an_endpoint(f"region-{it}") for it in range(50)))
+    too_many = a_profile(*(an_endpoint(f"a-region-with-a-long-name-{it}") for it in range(200)))
+    text = written(Errand(profile=fits, read_at=START))
+    assert text is not None
+    assert len(text) * 4 / 3 < LARGEST
+    assert written(Errand(profile=too_many, read_at=START)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "null",
+        "[" * 50_000,
+        '{"profile":1,"read_at":"2026-03-02T12:00:00Z"}',
+        "x" * (LARGEST + 1),
+        "\ud800",
+    ],
+)
+def test_what_is_no_errand_is_a_named_error(text: str) -> None:
+    """Whoever else writes into the queue gets no round, and no crash."""
+    with pytest.raises(BadEvent):
+        parse(text)
+
+
+def test_a_time_without_a_zone_is_no_time() -> None:
+    """The age of the evidence must be known."""
+    text = written(an_errand()) or ""
+    assert "00Z" in text
+    with pytest.raises(BadEvent):
+        parse(text.replace("00Z", "00"))
+
+
+def test_an_errand_is_late_before_its_evidence_is_old() -> None:
+    """A permit takes nothing older than a minute; a round needs some of it."""
+    assert LIFETIME < FRESH
+    assert not an_errand(age=LIFETIME.total_seconds()).is_late(START)
+    assert an_errand(age=LIFETIME.total_seconds() + 1).is_late(START)
+    assert an_errand(age=-LIFETIME.total_seconds() - 1).is_late(START), "a clock is wrong"
+
+
+def test_a_message_is_not_taken_at_its_word() -> None:
+    """Only a group that the configuration watches is looked at: its subscription, and its tag or its id."""
+    ours = an_errand()
+    assert is_ours(ours, HERE)
+    assert not is_ours(ours, Scope(subscriptions=("99999999-1111-2222-3333-444444444444",)))
+    assert not is_ours(ours, Scope(profiles=(a_profile(name="another").id,)))
+    assert is_ours(ours, Scope(profiles=(ours.profile.id.upper(),)))
+    untagged = msgspec.structs.replace(ours, profile=a_profile(tags=()))
+    assert not is_ours(untagged, HERE)
+    nowhere = msgspec.structs.replace(ours, profile=a_profile(id="scepman"))
+    assert not is_ours(nowhere, HERE)
+
+
+def test_the_order_changes_each_minute() -> None:
+    """Where the time is short, it is not always short for the same groups; within a minute the order stays."""
+    profiles = [a_profile(name=f"g{it}") for it in range(20)]
+    now = shuffled(profiles, START)
+    assert now == shuffled(reversed(profiles), START + timedelta(seconds=30))
+    assert {it.name for it in now} == {it.name for it in profiles}
+    firsts = {shuffled(profiles, START + timedelta(minutes=it))[0].name for it in range(30)}
+    assert len(firsts) > 5
+
+
+def test_a_failing_group_is_told_once_a_day() -> None:
+    """One message id for each group and day; groups of one name are apart."""
+    one = failing(a_profile().id, "scepman", START)
+    assert one.id == failing(a_profile().id, "scepman", START + timedelta(hours=1)).id
+    assert one.id != failing(a_profile().id, "scepman", START + timedelta(days=1)).id
+    assert one.id != failing(a_profile(name="other").id, "scepman", START).id
+    assert "docs/runbooks/rounds-fail.md" in one.card.lines[-1]
