@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo run test check fmt lock bench clean help
+.PHONY: demo run test check fmt lock package bench clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -37,10 +37,10 @@ bench: $(READY) ## Measure the budgets, as counts and ratios
 	@$(PY) -m benchmarks
 
 lock: $(READY) ## Pin the dependencies anew, with hashes
-	@$(VENV)/bin/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.13 \
-		--python-platform x86_64-manylinux_2_28 --no-header --no-emit-index-url -o requirements.txt
-	@$(VENV)/bin/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --python-version 3.13 \
-		--universal --no-header --no-emit-index-url -o requirements-dev.txt
+	@$(PY) -m infra.requirements
+
+package: $(READY) ## Build the deployment package, dist/counterpart-<version>.zip
+	@$(PY) -m infra.package
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -66,6 +66,7 @@ class Stage:
         port: 0 takes a free one.
         ready_within: seconds until the app must be ready.
         on_log: called with each line of log, as it comes.
+        python: the command that runs `-m simulator.stage`; by default this interpreter.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Stage:
         port: int = 0,
         ready_within: float = 60.0,
         on_log: Callable[[str], None] | None = None,
+        python: Sequence[str] = (sys.executable, "-m", "simulator.stage"),
     ) -> None:
         self.url = ""
         self.key = ""
@@ -88,9 +90,10 @@ class Stage:
         self.ready_ms = 0  # from the start of the process to its readiness
         self.log_lines: deque[str] = deque(maxlen=100_000)  # the last ones
         self._env = {name: os.environ[name] for name in INHERITED if name in os.environ} | dict(env or {})
-        self._arguments = _arguments(
+        asked = _arguments(
             Path(app_dir), timer_every=timer_every, timers=timers, key=key, quiet=quiet, port=port
         )
+        self._arguments = [*python, *asked]
         self._ready_within = ready_within
         self._on_log = on_log
         self._process: asyncio.subprocess.Process | None = None
@@ -240,15 +243,8 @@ class Stage:
 def _arguments(
     app_dir: Path, *, timer_every: float | None, timers: bool, key: str | None, quiet: bool, port: int
 ) -> list[str]:
-    """The command that starts a stage."""
-    command = [
-        sys.executable,
-        "-m",
-        "simulator.stage",
-        "--app",
-        str(app_dir.resolve()),
-        "--no-local-settings",
-    ]
+    """What a stage is started with."""
+    command = ["--app", str(app_dir.resolve()), "--no-local-settings"]
     command += ["--port", str(port)]
     command += [] if timer_every is None else ["--timer-every", str(timer_every)]
     command += [] if timers else ["--no-timers"]

@@ -1,0 +1,1 @@
+"""What is deployed and how: templates, roles, the package. Never deployed itself."""
