@@ -21,6 +21,11 @@ from shared.settings import Settings
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
+# Whether App Service's own sign-in stands before the app: only then does it say who a caller is, and let nobody
+# else say it. What only reads is then open to who is signed in; what changes something keeps its key.
+SIGN_IN = os.environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"
+READING = func.AuthLevel.ANONYMOUS if SIGN_IN else func.AuthLevel.FUNCTION
+
 
 @functools.cache
 def world() -> tuple[Ports, Settings]:
@@ -50,7 +55,7 @@ async def reconcile_group(message: func.QueueMessage) -> None:
 @app.route(route="decisions", methods=["POST"])
 async def decision(req: func.HttpRequest) -> func.HttpResponse:
     """A person decides."""
-    return await answer(handlers.decision.handle, req, world)
+    return await answer(handlers.decision.handle, req, world, sign_in=SIGN_IN)
 
 
 @app.route(route="alerts/traffic-manager", methods=["POST"])
@@ -59,16 +64,16 @@ async def traffic_manager_alert(req: func.HttpRequest) -> func.HttpResponse:
     return await answer(handlers.traffic_manager_alert.handle, req, world)
 
 
-@app.route(route="incidents/{id}", methods=["GET"])
+@app.route(route="incidents/{id}", methods=["GET"], auth_level=READING)
 async def incident(req: func.HttpRequest) -> func.HttpResponse:
     """Somebody opens an incident."""
-    return await answer(handlers.incident.handle, req, world)
+    return await answer(handlers.incident.handle, req, world, sign_in=SIGN_IN, reading=True)
 
 
-@app.route(route="decisions/{id}", methods=["GET"])
+@app.route(route="decisions/{id}", methods=["GET"], auth_level=READING)
 async def decision_page(req: func.HttpRequest) -> func.HttpResponse:
     """Somebody opens a decision that waits."""
-    return await answer(handlers.decision_page.handle, req, world)
+    return await answer(handlers.decision_page.handle, req, world, sign_in=SIGN_IN, reading=True)
 
 
 @app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -196,19 +196,30 @@ _INDEX: Final = (
 def triggers_page() -> str:
     """docs/triggers.md."""
     found = trigger_table()
-    rows = (f"| `{name}` | {_woken_by(binding)} | `handlers/{name}.py` |" for name, binding in found.items())
+    open_to = {name for name, it in trigger_table(sign_in=True).items() if it != found[name]}
+    rows = (
+        f"| `{name}` | {_woken_by(binding, signed_in=name in open_to)} | `handlers/{name}.py` |"
+        for name, binding in found.items()
+    )
     return _TRIGGERS.format(rows="\n".join(rows), handlers="\n".join(_contract(name) for name in found))
 
 
-def trigger_table() -> dict[str, dict[str, Any]]:
-    """The rows of function_app.py, each with its trigger as the platform reads it."""
+def trigger_table(*, sign_in: bool = False) -> dict[str, dict[str, Any]]:
+    """The rows of function_app.py, each with its trigger as the platform reads it, with its sign-in on or off."""
+    env = {"WEBSITE_AUTH_ENABLED": str(sign_in)}
     done = subprocess.run(  # noqa: S603 -- this project's own table, by this interpreter
-        [sys.executable, "-c", _INDEX], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", _INDEX],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     return dict(json.loads(done.stdout))
 
 
-def _woken_by(binding: Mapping[str, Any]) -> str:
+def _woken_by(binding: Mapping[str, Any], *, signed_in: bool) -> str:
     match binding["type"]:
         case "eventGridTrigger":
             return "an Event Grid event, in Event Grid's schema or as a CloudEvent"
@@ -217,6 +228,7 @@ def _woken_by(binding: Mapping[str, Any]) -> str:
         case "httpTrigger":
             methods = "/".join(str(it) for it in binding["methods"])
             key = "open to all" if binding["authLevel"] == "ANONYMOUS" else "with a function key"
+            key += "; where sign-in is on, for who is signed in" if signed_in else ""
             return f"HTTP: `{methods} /api/{binding['route']}`, {key}"
         case "queueTrigger":
             return f"a message in the storage queue `{binding['queueName']}`"

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
 
 import azure.functions as func
 import msgspec
@@ -30,6 +31,10 @@ from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# What App Service's sign-in adds to a request, and takes out of what comes from outside, while it is on.
+_WHO = "x-ms-client-principal-id"
+_LOGIN = "/.auth/login/aad"
+
 LONGEST = 64 * 1024  # bytes of a request's body; the largest real one is a list of key names
 
 type World = Callable[[], tuple[Ports, Settings]]
@@ -39,7 +44,7 @@ class Asked(msgspec.Struct, frozen=True):
     """An HTTP request, reduced to what handlers use."""
 
     body: bytes
-    person: str  # from the platform's authentication; empty when a function key was enough
+    person: str  # by the platform's sign-in; empty when it is off, or when a function key was enough
     params: Mapping[str, str] = {}  # of the route
 
 
@@ -93,11 +98,23 @@ async def settle(handle: Reaction, value: str, world: World) -> None:
         log.warning("%s: %s", type(error).__name__, error)
 
 
-async def answer(handle: Answering, req: func.HttpRequest, world: World) -> func.HttpResponse:
-    """Run an HTTP handler and turn errors into problem bodies (RFC 9457)."""
+async def answer(
+    handle: Answering, req: func.HttpRequest, world: World, *, sign_in: bool = False, reading: bool = False
+) -> func.HttpResponse:
+    """Run an HTTP handler and turn errors into problem bodies (RFC 9457).
+
+    Args:
+        handle: the handler.
+        req: the request.
+        world: the ports and the settings.
+        sign_in: the platform's sign-in is on, so that what it says of the caller is true.
+        reading: with it on, this row has no function key but is for who is signed in.
+    """
+    if sign_in and reading and not req.headers.get(_WHO):
+        return _sign_in_first(req)
     try:
         ports, settings = world()
-        answered = await handle(_asked(req), ports=ports, settings=settings)
+        answered = await handle(_asked(req, sign_in=sign_in), ports=ports, settings=settings)
     except AppError as error:
         return _problem(error)
     if answered.page is not None and _reads_html(req.headers.get("Accept", "")):
@@ -133,13 +150,30 @@ def _reads_html(accept: str) -> bool:
     return weights["text/html"] > max(weights["application/json"], 0.0)
 
 
-def _asked(req: func.HttpRequest) -> Asked:
+def _sign_in_first(req: func.HttpRequest) -> func.HttpResponse:
+    """A person is led to the platform's sign-in and back; a program is told."""
+    if _reads_html(req.headers.get("Accept", "")):
+        back = quote(urlsplit(req.url).path, safe="/")
+        return func.HttpResponse(
+            status_code=302,
+            headers={"Location": f"{_LOGIN}?post_login_redirect_uri={back}", "Cache-Control": "no-store"},
+        )
+    body = {
+        "type": "urn:counterpart:SignIn",
+        "title": "Sign in first",
+        "status": 401,
+        "detail": "this is for who is signed in: send a bearer token of the app's own audience, or use a browser",
+    }
+    return func.HttpResponse(msgspec.json.encode(body), status_code=401, mimetype="application/problem+json")
+
+
+def _asked(req: func.HttpRequest, *, sign_in: bool) -> Asked:
     body = req.get_body()
     if len(body) > LONGEST:
         raise BadEvent(f"a body of {len(body)} bytes is too long; {LONGEST} are the most")
     return Asked(
         body=body,
-        person=req.headers.get("x-ms-client-principal-name", ""),
+        person=req.headers.get("x-ms-client-principal-name", "") if sign_in else "",
         params={name: str(it) for name, it in req.route_params.items()},
     )
 

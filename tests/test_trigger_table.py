@@ -58,9 +58,20 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def index() -> dict[str, Any]:
     """The index of the app, made in a process of its own with an environment that has nothing in it."""
+    return indexed({})
+
+
+@pytest.fixture(scope="module")
+def signed_in() -> dict[str, Any]:
+    """The rows where App Service's sign-in is on."""
+    return dict(indexed({"WEBSITE_AUTH_ENABLED": "True"})["functions"])
+
+
+def indexed(env: dict[str, str]) -> dict[str, Any]:
+    """The index of the app under an environment."""
     done = subprocess.run(
         [sys.executable, "-c", INDEX, str(ROOT)],
-        env={},
+        env=env,
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -110,11 +121,55 @@ def test_the_timer_sweeps_every_minute(rows: dict[str, Any]) -> None:
     assert not trigger.get("runOnStartup")
 
 
+def levels(rows: dict[str, Any]) -> dict[str, str]:
+    """Who may call each HTTP row."""
+    return {name: str(trigger["authLevel"]).upper() for name, trigger in http_rows(rows).items()}
+
+
 def test_only_health_is_open(rows: dict[str, Any]) -> None:
     """Every other HTTP row wants the function key."""
-    levels = {name: str(trigger["authLevel"]).upper() for name, trigger in http_rows(rows).items()}
-    assert levels.pop("health") == "ANONYMOUS"
-    assert set(levels.values()) == {"FUNCTION"}
+    found = levels(rows)
+    assert found.pop("health") == "ANONYMOUS"
+    assert set(found.values()) == {"FUNCTION"}
+
+
+def test_with_sign_in_only_reading_needs_no_key(signed_in: dict[str, Any]) -> None:
+    """Where the platform says who a caller is, pages are for people; what changes something keeps its key."""
+    found = levels(signed_in)
+    reading = {name for name, it in http_rows(signed_in).items() if set(it["methods"]) == {"GET"}}
+    assert {"incident", "decision_page"} <= reading
+    assert {name for name, level in found.items() if level == "ANONYMOUS"} == reading
+    assert {found[name] for name in found.keys() - reading} == {"FUNCTION"}
+
+
+async def test_pages_behind_the_platforms_sign_in() -> None:
+    """A browser is led to sign in, a program is told, who is signed in gets an answer; a key is no way around."""
+    browser, who = (
+        {"Accept": "text/html"},
+        {"x-ms-client-principal-id": "1", "x-ms-client-principal-name": "ada"},
+    )
+    async with Stage(ROOT, {"WEBSITE_AUTH_ENABLED": "True"}, timers=False) as stage:
+        for path in ("/api/incidents/a-1", "/api/decisions/a-1.0"):
+            led = await stage.call("GET", path, headers=browser, key=False)
+            assert (led.status, led.headers["Location"]) == (
+                302,
+                f"/.auth/login/aad?post_login_redirect_uri={path}",
+            )
+            for key in (True, False):
+                assert (await stage.call("GET", path, key=key)).status == 401
+            assert (
+                await stage.call("GET", path, headers=browser | who, key=False)
+            ).status == 503  # no settings
+        assert (await stage.call("POST", "/api/decisions", json={}, headers=who, key=False)).status == 401
+        assert (await stage.call("GET", "/api/health", key=False)).status == 503
+
+
+async def test_without_sign_in_nobody_says_who_he_is() -> None:
+    """The platform's headers count for nothing where it does not write them."""
+    who = {"x-ms-client-principal-id": "1", "x-ms-client-principal-name": "ada"}
+    async with Stage(ROOT, {"WEBSITE_AUTH_ENABLED": "False"}, timers=False) as stage:
+        assert (await stage.call("GET", "/api/incidents/a-1", headers=who, key=False)).status == 401
+        assert (await stage.call("GET", "/api/incidents/a-1", headers=who)).status == 503
 
 
 def test_http_rows_name_their_methods(rows: dict[str, Any]) -> None:

@@ -83,15 +83,17 @@ async def test_a_long_body_is_not_read_further() -> None:
 
 
 async def test_the_platform_says_who_asks() -> None:
-    """The signed-in person is taken from the platform's header."""
+    """The signed-in person is taken from the platform's header, and only where its sign-in is on."""
     seen: list[str] = []
 
     async def noting(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
         seen.append(asked.person)
         return Answer(200, {})
 
-    await answer(noting, request(headers={"x-ms-client-principal-name": "ada@contoso.test"}), world)
-    assert seen == ["ada@contoso.test"]
+    asked = request(headers={"x-ms-client-principal-name": "ada@contoso.test"})
+    await answer(noting, asked, world, sign_in=True)
+    await answer(noting, asked, world)
+    assert seen == ["ada@contoso.test", ""]
 
 
 async def test_what_cannot_be_helped_is_acknowledged(caplog: pytest.LogCaptureFixture) -> None:
