@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import msgspec
@@ -13,11 +14,12 @@ from shared import outbox
 from shared.artifact_hosts import workflow as artifact_hosts
 from shared.artifact_hosts.model import Order, Watch, Work
 from shared.artifact_hosts.workflow import Tended
+from shared.clock import Clock
 from shared.errors import AppError, BadEvent, Conflict, NotFound, Unavailable
 from shared.fleet import LIFETIME, Errand, Errands, Failed, failing, is_ours, parse, shuffled, written
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
-from shared.groups.workflow import assemble, discover, forget_sites, observe
+from shared.groups.workflow import assemble, discover, forget_sites, observe, watched_key
 from shared.ports import Ports
 from shared.reconcile import incidents
 from shared.reconcile.hindrance import no_package
@@ -26,7 +28,7 @@ from shared.settings_sync import ask, workflow
 from shared.settings_sync.model import Decision, Rollout
 from shared.settings_sync.ports import SettingsReads
 from shared.settings_sync.workflow import Eyes
-from shared.store import ATTEMPTS
+from shared.store import ATTEMPTS, Key, Row, Store, Stored, Version
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ ROUND = 120.0  # seconds that one group's round may take: a write of a minute, w
 BEGIN_WITHIN = (
     120.0  # seconds of a tick in which a round may begin; with `ROUND` this is within `functionTimeout`
 )
+RECALLED = timedelta(seconds=5)  # that a round remembers what it read of a group's observations
 REGIONS = 2  # fewer have nothing to keep in step
 
 
@@ -78,11 +81,59 @@ class _Noting:
         return await self._inner.list_references(site_id)
 
 
+class _Recalling:
+    """The store with one row remembered for a moment: what was last seen of a group, which a round asks for often.
+
+    A row that somebody else has written meanwhile is found out by its version when it is written.
+    """
+
+    def __init__(self, inner: Store, at: Key, clock: Clock) -> None:
+        self._inner, self._key, self._clock = inner, at, clock
+        self._row: Stored | None = None
+        self._until = datetime.min.replace(tzinfo=UTC)
+
+    async def get(self, key: Key) -> Stored | None:
+        """As the port says."""
+        if key != self._key:
+            return await self._inner.get(key)
+        if self._clock.now() >= self._until:
+            self._keep(await self._inner.get(key))
+        return self._row
+
+    async def put(self, row: Row, *, if_version: Version | None) -> Version:
+        """As the port says."""
+        if row.key != self._key:
+            return await self._inner.put(row, if_version=if_version)
+        self._until = self._clock.now()  # nothing is sure until it is written
+        version = await self._inner.put(row, if_version=if_version)
+        self._keep(Stored(row, version))
+        return version
+
+    async def delete(self, key: Key, *, if_version: Version) -> None:
+        """As the port says."""
+        if key == self._key:
+            self._until = self._clock.now()
+        await self._inner.delete(key, if_version=if_version)
+
+    def list(self, prefix: str) -> AsyncIterator[Stored]:
+        """As the port says."""
+        return self._inner.list(prefix)
+
+    def _keep(self, row: Stored | None) -> None:
+        self._row, self._until = row, self._clock.now() + RECALLED
+
+
 async def look(profile: Profile, ports: Ports, settings: Settings) -> None:
     """Only look at a group's regions, and let the incidents see it: for who must answer soon."""
+    ports = _recalling(profile, ports)
     group = await _assemble(profile, ports, settings)
     eyes = _eyes(group, ports, settings)
     await incidents.look(group, eyes, await eyes(), ports, settings)
+
+
+def _recalling(profile: Profile, ports: Ports) -> Ports:
+    """The ports for one round."""
+    return replace(ports, store=_Recalling(ports.store, watched_key(profile.id), ports.clock))
 
 
 def _eyes(group: Group, ports: Ports, settings: Settings) -> Eyes:
@@ -106,6 +157,7 @@ async def run(
     `restarted` is the ARM id of a site that is said to have just restarted, `read_at` is when Traffic Manager said
     what the profile holds, just now if it is not given: a permit takes no old evidence.
     """
+    ports = _recalling(profile, ports)
     group = await _assemble(profile, ports, settings, read_at or ports.clock.now())
     eyes = _eyes(group, ports, settings)
     health, recent = await incidents.look(group, eyes, await eyes(), ports, settings)

@@ -8,7 +8,6 @@ import pytest
 from shared.disruption.workflow import request
 from shared.errors import (
     AppError,
-    Conflict,
     Denied,
     IllegalTransition,
     NotFound,
@@ -1376,11 +1375,12 @@ async def test_a_claim_is_given_up_when_getting_ready_took_too_long() -> None:
         world.clock.advance(40)
 
     world.copies.before = slowly
-    with pytest.raises(Conflict, match="took too long"):
-        await world.tick()
+    await world.tick()  # tried again until Traffic Manager's word is too old for a permit
     world.copies.before = undisturbed
     assert world.written == []
-    assert "took too long" in (await world.rollout()).reason
+    rollout = await world.rollout()
+    assert any("took too long" in it.text for it in rollout.history)
+    assert "not seen since" in rollout.reason
     await settled(world)
     assert world.written == ["east"]
 
