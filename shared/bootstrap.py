@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.adapters.app_service import AppService
     from shared.adapters.event_grid_topic import EventGridTopic
     from shared.adapters.key_vault import KeyVaultCopies
+    from shared.adapters.pace import Pace
     from shared.adapters.packages import HttpPackages
     from shared.adapters.storage_queue import StorageQueueErrands
     from shared.adapters.traffic_manager import TrafficManagerProfiles
@@ -63,10 +64,11 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
     session = open_session(settings.ca_bundle or None, settings.dns_servers)
     clock = SystemClock()
     credential = _Late(lambda: _credential(settings, session))
+    pace = _Late(_pace)
     late = {
-        "app_service": _Late(lambda: _app_service(settings, session, credential.made())),
+        "app_service": _Late(lambda: _app_service(settings, session, credential.made(), pace.made())),
         "store": _Late(lambda: _store(settings, session, credential)),
-        "profiles": _Late(lambda: _profiles(settings, session, credential.made())),
+        "profiles": _Late(lambda: _profiles(settings, session, credential.made(), pace.made())),
         "copies": _Late(lambda: _copies(settings, session, credential.made())),
         "packages": _Late(lambda: _packages(settings, clock)),
         "topic": _Late(lambda: _topic(settings, session, credential.made())),
@@ -110,20 +112,34 @@ def _credential(settings: Settings, session: "aiohttp.ClientSession") -> "AsyncT
     return open_credential(session, arm_url=settings.arm_url)
 
 
+def _pace() -> "Pace":
+    from shared.adapters.pace import Pace
+
+    return Pace()
+
+
 def _app_service(
-    settings: Settings, session: "aiohttp.ClientSession", credential: "AsyncTokenCredential"
+    settings: Settings,
+    session: "aiohttp.ClientSession",
+    credential: "AsyncTokenCredential",
+    pace: "Pace",
 ) -> "AppService":
     from shared.adapters.app_service import AppService
 
-    return AppService(credential, session, base_url=settings.arm_url, audience=settings.arm_url)
+    return AppService(credential, session, base_url=settings.arm_url, audience=settings.arm_url, pace=pace)
 
 
 def _profiles(
-    settings: Settings, session: "aiohttp.ClientSession", credential: "AsyncTokenCredential"
+    settings: Settings,
+    session: "aiohttp.ClientSession",
+    credential: "AsyncTokenCredential",
+    pace: "Pace",
 ) -> "TrafficManagerProfiles":
     from shared.adapters.traffic_manager import TrafficManagerProfiles
 
-    return TrafficManagerProfiles(credential, session, base_url=settings.arm_url, audience=settings.arm_url)
+    return TrafficManagerProfiles(
+        credential, session, base_url=settings.arm_url, audience=settings.arm_url, pace=pace
+    )
 
 
 def _copies(

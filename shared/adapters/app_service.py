@@ -14,6 +14,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.mgmt.web import models
 from azure.mgmt.web.aio import WebSiteManagementClient
 
+from shared.adapters.pace import Pace
 from shared.adapters.resource_manager import (
     PUBLIC_ARM,
     WRITE_DEADLINE,
@@ -52,9 +53,10 @@ class AppService:
         *,
         base_url: str = PUBLIC_ARM,
         audience: str = PUBLIC_ARM,
+        pace: Pace | None = None,
     ) -> None:
         self._clients = Clients(
-            WebSiteManagementClient, credential, session, base_url=base_url, audience=audience
+            WebSiteManagementClient, credential, session, base_url=base_url, audience=audience, pace=pace
         )
 
     async def get_site(self, site_id: str) -> Site:

@@ -12,6 +12,7 @@ from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.adapters.failures import RETRY, Foreign, translated, within
+from shared.adapters.pace import Pace, PacePolicy
 from shared.errors import NotFound, Unavailable
 
 PUBLIC_ARM: Final = "https://management.azure.com"
@@ -61,6 +62,7 @@ class Clients[C: _Closable]:
         session: lent; closing the clients leaves it open.
         base_url: of Resource Manager, `https://management.azure.com`.
         audience: for whom tokens are asked; the same URL in public Azure.
+        pace: shared by all who sign in as the same identity; one of their own when none is given.
     """
 
     def __init__(
@@ -71,8 +73,10 @@ class Clients[C: _Closable]:
         *,
         base_url: str,
         audience: str,
+        pace: Pace | None = None,
     ) -> None:
         self._make = make
+        self._pace = pace or Pace()
         self._credential = credential
         self._session = session
         self._base_url = base_url.rstrip("/")
@@ -98,6 +102,7 @@ class Clients[C: _Closable]:
             "credential_scopes": [self._scope],
             "transport": AioHttpTransport(session=self._session, session_owner=False),
             "retry_policy": _BoundedRetry(**RETRY),  # a new one each: a policy belongs to one pipeline
+            "per_retry_policies": [PacePolicy(self._pace)],
             "user_agent": "counterpart",
             "logging_enable": False,  # bodies hold settings; only this option would log them
             "permit_redirects": False,  # and a redirect would carry them elsewhere

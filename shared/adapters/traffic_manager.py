@@ -13,6 +13,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.mgmt.trafficmanager import models
 from azure.mgmt.trafficmanager.aio import TrafficManagerManagementClient
 
+from shared.adapters.pace import Pace
 from shared.adapters.resource_manager import PUBLIC_ARM, WRITE_DEADLINE, Clients, asking, once, text
 from shared.disruption.model import Permit
 from shared.errors import NotFound
@@ -38,9 +39,15 @@ class TrafficManagerProfiles:
         *,
         base_url: str = PUBLIC_ARM,
         audience: str = PUBLIC_ARM,
+        pace: Pace | None = None,
     ) -> None:
         self._clients = Clients(
-            TrafficManagerManagementClient, credential, session, base_url=base_url, audience=audience
+            TrafficManagerManagementClient,
+            credential,
+            session,
+            base_url=base_url,
+            audience=audience,
+            pace=pace,
         )
 
     async def list_profiles(self, subscription: str) -> tuple[Profile, ...]:
