@@ -21,19 +21,25 @@ WORLDS: dict[str, Callable[[], World]] = {
 
 DESCRIPTION = """\
 A small Azure on loopback: Resource Manager (Microsoft.Web, Traffic Manager), sign-in (Entra and managed
-identity), Key Vault, SCEPman hosts and the hosts of their packages, DNS, Traffic Manager's probes and Event
-Grid's deliveries. It serves any Azure client that can be told its endpoints. Nothing is kept after it stops.
+identity), Key Vault, SCEPman hosts and the hosts of their packages, DNS, Traffic Manager's probes, Azure
+Monitor's alerts, Event Grid's deliveries and a custom topic of it, a Teams workflow and a webhook. It serves
+any Azure client that can be told its endpoints. Nothing is kept after it stops.
 """
 
 RECIPE = """\
 Look at the world, and change it, from another shell (ADMIN is printed at the start):
   curl -s ADMIN/_world                 its sites, profiles and vaults; no setting's value
   curl -s ADMIN/_world/journal         what happened, in order
+  curl -s ADMIN/_world/told            what the Teams workflow, the webhook and the topic got
   curl -s ADMIN/_world/edit -d '{"site": "app-scepman-weu", "set": {"AppConfig:CRL:ValidityDays": "3"}}'
   curl -s ADMIN/_world/faults -d '{"sites": {"app-scepman-weu": {"down": true}}}'
+      a region: down, flapping (s), slow (s), status, path_gone, scep_status, other_ca, unresolved,
+      tls (broken, expired, other-name); what all share: "shared": key_vault, storage, identity
+  curl -s ADMIN/_world/site -d '{"site": "app-scepman-weu", "state": "Stopped"}'      or "tier": "Basic"
   curl -s ADMIN/_world/faults -d '{"hosts": {"raw.githubusercontent.com": {"down": true}}}'
   curl -s ADMIN/_world/restart -d '{"site": "app-scepman-weu"}'
   curl -s ADMIN/_world/release -d '{"version": "3.2.27001", "lag": null}'
+  curl -s ADMIN/_world/faults -d '{"receivers": {"teams": {"status": 503}}}'
   curl -s ADMIN/_world/faults -d '{"arm": {"answers": [{"method": "PUT", "status": 503, "times": 2}]}}'
 
 With the Azure CLI (a directory of its own keeps your real sign-in apart):
@@ -76,6 +82,12 @@ def main() -> None:
         help="deliver Event Grid events to this URL (may be repeated)",
     )
     parser.add_argument("--directory", type=Path, help="keep the CA bundle here instead of a temporary place")
+    parser.add_argument(
+        "--alert-webhook",
+        action="append",
+        default=[],
+        help="have Azure Monitor's alert rules call this URL (may be repeated)",
+    )
     asked = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run(asked))
@@ -88,6 +100,7 @@ async def run(asked: argparse.Namespace) -> None:
     cloud = Cloud(WORLDS[asked.world](), directory=asked.directory)
     cloud.admin_port = asked.admin_port
     cloud.event_webhooks.extend(asked.webhook)
+    cloud.alert_webhooks.extend(asked.alert_webhook)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -109,6 +122,8 @@ def described(cloud: Cloud) -> str:
         "artifact hosts": ", ".join(
             f"{host.name} ({host.address})" for host in cloud.world.artifact_hosts.values()
         ),
+        "receivers": ", ".join(f"{it.host} ({it.address})" for it in cloud.world.receivers.values()),
+        "cards": f"{cloud.admin_url}/_world/cards",
         "subscription": SUBSCRIPTION,
         "CA bundle": str(cloud.ca_bundle),
         "admin": f"{cloud.admin_url}/_world",

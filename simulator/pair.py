@@ -8,7 +8,9 @@ import itertools
 import uuid
 from dataclasses import dataclass
 
+from simulator.alerts import AlertRule
 from simulator.artifact_hosts import GITHUB, VENDOR, vendor_hosts
+from simulator.receivers import receivers
 from simulator.world import (
     PACKAGE,
     TENANT,
@@ -74,6 +76,8 @@ def _with_group(world: World, naming: Naming, places: tuple[Place, ...], systems
     vault = world.vaults.get(naming.vault) or _vault(world, naming)
     if COPIES_VAULT not in world.vaults:
         world.vaults[COPIES_VAULT] = Vault(COPIES_VAULT, address="127.0.0.32")
+    if not world.receivers:
+        world.receivers = receivers({kind: a_secret(kind) for kind in ("teams", "webhook", "event-grid")})
     if not world.artifact_hosts:
         world.artifact_hosts = vendor_hosts(world.now())
     shared = _shared_settings(world, naming, vault)
@@ -113,6 +117,7 @@ def _publish(world: World, naming: Naming, endpoints: list[EndpointState]) -> No
         name=naming.group, resource_group=naming.resource_group, endpoints=endpoints, tags=dict(MANAGED)
     )
     world.custom_domains[naming.domain] = naming.group
+    world.alert_rules.append(AlertRule(f"{naming.group}-endpoint-degraded", naming.group))
 
 
 def _vault(world: World, naming: Naming) -> Vault:

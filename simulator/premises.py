@@ -17,7 +17,7 @@ from aiohttp import web
 
 from simulator.artifact_hosts import GITHUB_HOST, VENDOR_HOST
 from simulator.certificates import Authority
-from simulator.roles import EVERYTHING, READER, Role, allows, role
+from simulator.roles import EVENT_GRID_DATA_SENDER, EVERYTHING, READER, Role, allows, role
 from simulator.tokens import Principal, Tokens, principal
 from simulator.world import SUBSCRIPTION, TENANT, EventSubscription, World
 
@@ -65,8 +65,10 @@ class Premises:
         self.requests: list[Request] = []  # what Resource Manager was asked
         # Webhooks of Event Grid; a bare URL gets the Event Grid schema.
         self.event_webhooks: list[str | EventSubscription] = []
+        self.alert_webhooks: list[str] = []  # of the action group that every alert rule has
         # By the principal's name: what it may do (who is not here may do everything), and what it needed.
-        self.roles: dict[str, Role] = {"counterpart": role("counterpart", "copies"), "reader": READER}
+        own = role("counterpart", "copies") | EVENT_GRID_DATA_SENDER
+        self.roles: dict[str, Role] = {"counterpart": own, "reader": READER}
         self.used: dict[str, set[str]] = {}
 
     @property
@@ -103,7 +105,17 @@ class Premises:
             "COUNTERPART_CA_BUNDLE": str(self.ca_bundle),
             "COUNTERPART_DNS_SERVERS": self.dns_server,
             **self._packages(),
+            **self._receivers(),
         }
+
+    def _receivers(self) -> dict[str, str]:
+        """Whom to tell, as far as the world has anybody."""
+        names = {
+            "teams": "COUNTERPART_TEAMS_WEBHOOK",
+            "webhook": "COUNTERPART_WEBHOOK",
+            "event-grid": "COUNTERPART_EVENT_GRID_TOPIC",
+        }
+        return {names[kind]: it.url(self.https_port) for kind, it in self.world.receivers.items()}
 
     def _packages(self) -> dict[str, str]:
         """Where the vendor's files begin: at the real names, and at a port that needs no privilege."""
@@ -129,11 +141,12 @@ class Premises:
 
 
 def host_addresses(world: World) -> tuple[str, ...]:
-    """Every loopback address at which a site, a vault or an artifact host listens."""
+    """Every loopback address at which a site, a vault, an artifact host or a receiver listens."""
     sites = {site.address for site in world.sites.values()}
     vaults = {vault.address for vault in world.vaults.values() if vault.address}
     hosts = {host.address for host in world.artifact_hosts.values()}
-    return tuple(sorted(sites | vaults | hosts | {LOOPBACK}))
+    told = {receiver.address for receiver in world.receivers.values()}
+    return tuple(sorted(sites | vaults | hosts | told | {LOOPBACK}))
 
 
 def free_port(*addresses: str) -> int:

@@ -19,6 +19,7 @@ EVERYTHING: Final[Role] = frozenset({"*"})
 READER: Final[Role] = frozenset(
     {"*/read"}
 )  # the built-in role of that name; it lists no settings, opens no secret
+EVENT_GRID_DATA_SENDER: Final[Role] = frozenset({"Microsoft.EventGrid/events/send/action"})  # built in
 
 
 def definition(name: str) -> Mapping[str, Any]:

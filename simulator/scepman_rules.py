@@ -42,6 +42,7 @@ class Seen:
     refusing: frozenset[str]  # host names of those on which the app's identity has no role
     ca_name: str
     tenant: str = TENANT
+    gone: frozenset[Component] = frozenset()  # what no region can reach
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,13 @@ def seen(world: World, site: Site) -> Seen:
     """What the rules look at for one site."""
     vaults = frozenset(vault.host for vault in world.vaults.values())
     refusing = frozenset(vault.host for vault in world.vaults.values() if site.name in vault.refused_sites)
-    return Seen(read_settings(site), site.host, vaults, refusing, world.ca_name)
+    shared = {
+        Component.KEY_VAULT: world.shared.key_vault,
+        Component.STORAGE: world.shared.storage,
+        Component.IDENTITY: world.shared.identity,
+    }
+    gone = frozenset(component for component, is_gone in shared.items() if is_gone)
+    return Seen(read_settings(site), site.host, vaults, refusing, world.ca_name, gone=gone)
 
 
 def problems(what: Seen) -> tuple[Problem, ...]:
@@ -169,6 +176,21 @@ def _identity_is_for_another_host(what: Seen) -> str | None:
     return "authconfig:managedidentityenabledforwebsitehostname: not this app's own host name"
 
 
+def _no_token(what: Seen) -> str | None:
+    """Without Entra no app signs in anywhere."""
+    return "Entra gives no token" if Component.IDENTITY in what.gone else None
+
+
+def _vault_is_silent(what: Seen) -> str | None:
+    """A vault that nobody reaches."""
+    return "the vault does not answer" if Component.KEY_VAULT in what.gone else None
+
+
+def _storage_is_silent(what: Seen) -> str | None:
+    """A storage account that nobody reaches."""
+    return "the storage account does not answer" if Component.STORAGE in what.gone else None
+
+
 def _vault_refuses(what: Seen) -> str | None:
     """The app's identity needs its roles on the vault."""
     host = urlsplit(what.settings.get("keyvaultconfig:keyvaulturl", "")).hostname
@@ -211,8 +233,11 @@ RULES: tuple[tuple[Component, Rule], ...] = (
     (Component.CONFIGURATION, _base_url_is_none),
     (Component.IDENTITY, _tenant_is_another),
     (Component.IDENTITY, _identity_is_for_another_host),
+    (Component.IDENTITY, _no_token),
     (Component.KEY_VAULT, _vault_is_not_there),
+    (Component.KEY_VAULT, _vault_is_silent),
     (Component.KEY_VAULT, _vault_refuses),
     (Component.KEY_VAULT, _certificate_is_not_there),
     (Component.STORAGE, _table_endpoint_is_none),
+    (Component.STORAGE, _storage_is_silent),
 )

@@ -12,13 +12,16 @@ from simulator.premises import Premises
 from simulator.services import (
     admin,
     artifact_hosts,
+    azure_monitor,
     dns,
     event_grid,
+    event_grid_topic,
     key_vault,
     resource_manager,
     scepman,
     sign_in,
     traffic_manager,
+    webhook,
 )
 from simulator.world import World
 
@@ -34,6 +37,9 @@ SERVICES: tuple[Service, ...] = (
     dns.serve,
     traffic_manager.serve,
     event_grid.serve,
+    webhook.serve,
+    event_grid_topic.serve,
+    azure_monitor.serve,
     admin.serve,
 )
 

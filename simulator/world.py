@@ -11,18 +11,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from simulator.alerts import AlertRule
 from simulator.artifact_hosts import HTTPS, Address, ArtifactHost, Start, start_from
+from simulator.receivers import Receiver
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 SUBSCRIPTION = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 
 type Os = Literal["windows", "linux"]
+type Tls = Literal["", "broken", "expired", "other-name"]
+type Tier = Literal["Free", "Shared", "Basic", "Standard", "PremiumV2", "PremiumV3", "IsolatedV2"]
 
 # Values that anybody may read anywhere: a leak test that looked for them would find nothing but noise.
 PUBLIC_WORDS = frozenset(
     {"production", "recommended", "information", "warning", "windows", "enabled", "disabled", "appservice"}
 )
 SHORTEST_SECRET = 6  # characters
+BELOW_STANDARD = frozenset({"Free", "Shared", "Basic"})  # plans that Traffic Manager takes for stopped
 PACKAGE = "WEBSITE_RUN_FROM_PACKAGE"
 
 
@@ -42,10 +47,27 @@ class SiteFaults:
     """What is wrong with one site, apart from its settings. Set by tests and the demo, read by the faces."""
 
     down: bool = False  # connections are refused: the region is lost
+    flapping: float = 0.0  # seconds for which it is lost, then for as long not, and so on
     status: int | None = None  # /probe and SCEP answer this instead
     slow: float = 0.0  # seconds added to each answer
+    path_gone: bool = False  # /probe answers 404; SCEP stays as it is
     scep_status: int | None = None  # only SCEP answers this; /probe stays as it is
     other_ca: bool = False  # answers GetCACert with a CA of its own
+    tls: Tls = ""  # broken: no handshake succeeds; else what is wrong with the certificate
+    unresolved: bool = False  # its default host name has no address
+
+    def lost(self, now: float) -> bool:
+        """Whether connections are refused at this time of the world's clock."""
+        return self.down or (self.flapping > 0 and now % (2 * self.flapping) < self.flapping)
+
+
+@dataclass
+class SharedFaults:
+    """What all regions stand on, and that is gone for every one of them alike."""
+
+    key_vault: bool = False  # the vaults answer no app; the apps' own references stay unresolved
+    storage: bool = False
+    identity: bool = False  # Entra gives the apps no tokens
 
 
 @dataclass
@@ -64,6 +86,7 @@ class Site:
     host_names: tuple[str, ...] = ()  # custom domains
     tags: dict[str, str] = field(default_factory=dict)
     state: Literal["Running", "Stopped"] = "Running"
+    tier: Tier = "PremiumV3"  # of its plan
     health_check_path: str = "/probe"
     last_modified: float = 0.0
     subscription: str = SUBSCRIPTION
@@ -100,6 +123,7 @@ class EndpointState:
     weight: int = 1
     priority: int = 1
     always_serve: bool = False
+    headers: dict[str, str] = field(default_factory=dict)  # sent with its probes, over the profile's
     observed: str = "CheckingEndpoint"
     failures: int = 0  # consecutive
 
@@ -117,6 +141,8 @@ class ProfileState:
     interval: float = 10.0
     timeout: float = 5.0
     tolerated: int = 3
+    expected: tuple[tuple[int, int], ...] = ((200, 200),)  # statuses that are up, from and to
+    headers: dict[str, str] = field(default_factory=dict)  # sent with its endpoints' probes
     ttl: int = 30
     routing: str = "Performance"
     enabled: bool = True
@@ -227,6 +253,11 @@ class World:
     ca_name: str = "SCEPman-Root-CA-V1"  # the CA certificate's name in the vault: a setting's value
     ca_common_name: str = "Contoso Device Root CA"  # in the certificate itself, for everybody to read
     ca_certificate: bytes = b""  # DER; set when the SCEPman hosts start
+    shared: SharedFaults = field(default_factory=SharedFaults)
+    receivers: dict[str, Receiver] = field(
+        default_factory=dict
+    )  # by what they are: teams, webhook, event-grid
+    alert_rules: list[AlertRule] = field(default_factory=list)
     arm: ArmFaults = field(default_factory=ArmFaults)
     events: EventFaults = field(default_factory=EventFaults)
     journal: list[Happening] = field(default_factory=list)
@@ -375,6 +406,8 @@ class World:
         vault = next((it for it in self.vaults.values() if it.name.lower() == vault_name.lower()), None)
         if vault is None:
             return "VaultNotFound", None
+        if site and self.shared.key_vault:
+            return "FetchTimedOut", None
         if site and site.name in vault.refused_sites:
             return "AccessToKeyVaultDenied", None
         versions = next((v for name, v in vault.secrets.items() if name.lower() == secret.lower()), [])
@@ -390,7 +423,7 @@ class World:
             return "Disabled"
         if not profile.enabled:
             return "Inactive"
-        if site is None or site.state == "Stopped":
+        if site is None or site.state == "Stopped" or site.tier in BELOW_STANDARD:
             return "Stopped"
         return "Unmonitored" if endpoint.always_serve else endpoint.observed
 
@@ -411,7 +444,7 @@ class World:
         Values shorter than 6 characters, plain numbers and truth values, and what is public by its nature
         (host names, the tenant's and subscriptions' ids) are left out: finding them proves nothing.
         """
-        values = set(self._past_values)
+        values = self._past_values | {it.secret for it in self.receivers.values()}
         for site in self.sites.values():
             values.update(site.app_settings.values(), site.loaded.values())
             values.update(value for value, _ in site.connection_strings.values())

@@ -9,20 +9,18 @@ import json
 import re
 import shlex
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+import msgspec
 from aiohttp import web
 
-from simulator.artifact_hosts import ArtifactHost, FileFaults, HostFaults, release
+from simulator import card_page
+from simulator.artifact_hosts import ArtifactHost, FileFaults, release
 from simulator.packages import Package
 from simulator.premises import Premises, listening
-from simulator.world import Site
+from simulator.world import Site, Tier
 
-SITE_FAULTS = frozenset({"down", "status", "slow", "scep_status", "other_ca"})
-EVENT_FAULTS = frozenset({"lose", "duplicates", "shuffle", "delay"})
 ARM_FAULTS = frozenset({"retry_after", "delay", "after_effect", "throttle"})
-FILE_FAULTS = frozenset(it.name for it in dataclasses.fields(FileFaults))
-HOST_FAULTS = frozenset(it.name for it in dataclasses.fields(HostFaults))
 
 
 @contextlib.asynccontextmanager
@@ -46,7 +44,7 @@ async def _problems(request: web.Request, handler: Callable[[web.Request], Any])
 
 
 def routes(cloud: Premises) -> web.Application:
-    """GET /_world, /_world/journal, /_world/env; POST /_world/edit, /faults, /restart and /release there."""
+    """GET /_world, /journal, /env, /cards and /told there; POST /edit, /faults, /site, /restart and /release."""
 
     async def state(_request: web.Request) -> web.Response:
         return web.json_response(_state(cloud))
@@ -73,7 +71,7 @@ def routes(cloud: Premises) -> web.Application:
         return web.json_response({"site": site.name, "changed": sorted(changes)})
 
     async def faults(request: web.Request) -> web.Response:
-        set_faults(cloud, await _sent(request, {"sites", "arm", "events", "hosts"}))
+        set_faults(cloud, await _sent(request, {"sites", "shared", "receivers", "arm", "events", "hosts"}))
         return web.json_response(_state(cloud))
 
     app = web.Application(middlewares=[_problems])
@@ -83,11 +81,26 @@ def routes(cloud: Premises) -> web.Application:
     app.router.add_post("/_world/edit", edit)
     app.router.add_post("/_world/faults", faults)
     _add_events(app.router, cloud)
+    _add_receivers(app.router, cloud)
     return app
 
 
 def _add_events(router: web.UrlDispatcher, cloud: Premises) -> None:
-    """What happens without anybody at the portal: the platform restarts an app, the vendor releases a version."""
+    """What happens to apps and their packages: somebody stops one, the platform restarts it, a version comes."""
+
+    async def change(request: web.Request) -> web.Response:
+        sent = await _sent(request, {"site", "state", "tier"})
+        site, state, tier = _site(cloud, sent.get("site")), sent.get("state"), sent.get("tier", None)
+        if state not in (None, "Running", "Stopped"):
+            raise BadRequest("the state is Running or Stopped")
+        if tier not in (None, *get_args(Tier.__value__)):
+            raise BadRequest(f"the tier is one of {', '.join(get_args(Tier.__value__))}")
+        site.tier = tier or site.tier
+        if state == "Stopped" and site.state == "Running":
+            cloud.world.stop_site(site, "a person")
+        elif state == "Running":
+            cloud.world.start_site(site, "a person")
+        return web.json_response({"site": site.name, "state": site.state, "tier": site.tier})
 
     async def restart(request: web.Request) -> web.Response:
         site = _site(cloud, (await _sent(request, {"site"})).get("site"))
@@ -105,8 +118,26 @@ def _add_events(router: web.UrlDispatcher, cloud: Premises) -> None:
         release(hosts, "production", version, at=cloud.world.now(), lag=lag)
         return web.json_response(_hosts(cloud))
 
+    router.add_post("/_world/site", change)
     router.add_post("/_world/restart", restart)
     router.add_post("/_world/release", publish)
+
+
+def _add_receivers(router: web.UrlDispatcher, cloud: Premises) -> None:
+    """What was told: the cards as a page for people, and all of it as JSON. Addresses are not shown."""
+
+    async def cards(_request: web.Request) -> web.Response:
+        teams = cloud.world.receivers.get("teams")
+        return web.Response(text=card_page.page(tuple(teams.got) if teams else ()), content_type="text/html")
+
+    async def told(_request: web.Request) -> web.Response:
+        receivers = cloud.world.receivers.items()
+        return web.json_response(
+            {kind: [dataclasses.asdict(got) for got in it.got] for kind, it in receivers}
+        )
+
+    router.add_get("/_world/cards", cards)
+    router.add_get("/_world/told", told)
 
 
 def exports(cloud: Premises) -> str:
@@ -116,19 +147,24 @@ def exports(cloud: Premises) -> str:
 
 
 def set_faults(cloud: Premises, sent: dict[str, Any]) -> None:
-    """Set what is wrong with sites, artifact hosts, Resource Manager and Event Grid.
+    """Set what is wrong with sites and what they share, with artifact hosts, receivers, Resource Manager, Event Grid.
 
-    `{"sites": {"app-scepman-weu": {"down": true}}, "arm": {"delay": 1, "answers": [{"method": "PUT",
-    "path": "config/appsettings", "status": 429, "times": 2}]}, "events": {"lose": true},
-    "hosts": {"install.scepman.com": {"down": true, "files": {"/dist/Artifacts.zip": {"status": 403}}}}}`. Giving
-    `answers` replaces all earlier ones; `times` is how often each answers, for ever when absent; giving a file's
-    faults replaces those it had. BadRequest when it does not fit.
+    `{"sites": {"app-scepman-weu": {"down": true}}, "shared": {"key_vault": true}, "receivers": {"teams":
+    {"status": 503}}, "arm": {"delay": 1, "answers": [{"method": "PUT", "path": "config/appsettings", "status": 429,
+    "times": 2}]}, "events": {"lose": true}, "hosts": {"install.scepman.com": {"down": true, "files":
+    {"/dist/Artifacts.zip": {"status": 403}}}}}`. Giving `answers` replaces all earlier ones; `times` is how often
+    each answers, for ever when absent; giving a file's faults replaces those it had. BadRequest when it does not fit.
     """
     for name, wrong in sent.get("sites", {}).items():
-        _set(_site(cloud, name).faults, wrong, SITE_FAULTS)
+        _set(_site(cloud, name).faults, wrong)
+    for kind, wrong in sent.get("receivers", {}).items():
+        if kind not in cloud.world.receivers:
+            raise BadRequest(f"no receiver {kind!r}; there are {', '.join(cloud.world.receivers)}")
+        _set(cloud.world.receivers[kind].faults, wrong)
+    _set(cloud.world.shared, sent.get("shared", {}))
     for name, wrong in sent.get("hosts", {}).items():
         _set_host(_host(cloud, name), dict(wrong))
-    _set(cloud.world.events, sent.get("events", {}), EVENT_FAULTS)
+    _set(cloud.world.events, sent.get("events", {}))
     arm = dict(sent.get("arm", {}))
     if "answers" in arm:
         cloud.world.arm.rules[:] = [_rule(item) for item in arm.pop("answers")]
@@ -138,9 +174,9 @@ def set_faults(cloud: Premises, sent: dict[str, Any]) -> None:
 def _set_host(host: ArtifactHost, wrong: dict[str, Any]) -> None:
     for path, its in wrong.pop("files", {}).items():
         faults = FileFaults()
-        _set(faults, its, FILE_FAULTS)
+        _set(faults, its)
         host.file_faults[path] = faults
-    _set(host.faults, wrong, HOST_FAULTS)
+    _set(host.faults, wrong)
 
 
 def _host(cloud: Premises, name: object) -> ArtifactHost:
@@ -167,10 +203,19 @@ def _rule(item: dict[str, Any]) -> Callable[[str, str], int | None]:
     return rule
 
 
-def _set(faults: Any, sent: dict[str, Any], known: frozenset[str]) -> None:
+def _set(faults: Any, sent: Any, known: frozenset[str] | None = None) -> None:
+    """Set the fields that were sent, all or none. BadRequest when one is not there, or is not what it holds."""
+    types = get_type_hints(type(faults))
+    known = known or frozenset(types)
+    if not isinstance(sent, dict):
+        raise BadRequest(f"faults are an object with {', '.join(sorted(known))}")
     if unknown := set(sent) - known:
         raise BadRequest(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
-    for name, value in sent.items():
+    try:
+        values = {name: msgspec.convert(value, types[name]) for name, value in sent.items()}
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{', '.join(sorted(sent))}: {error}") from error
+    for name, value in values.items():
         setattr(faults, name, value)
 
 
@@ -202,6 +247,7 @@ def _state(cloud: Premises) -> dict[str, Any]:
                 "host": site.host,
                 "os": site.os,
                 "state": site.state,
+                "tier": site.tier,
                 "settings": sorted(site.app_settings),
                 "generation": site.generation,
                 "ready": world.now() >= site.boots_at,
@@ -221,6 +267,12 @@ def _state(cloud: Premises) -> dict[str, Any]:
         },
         "vaults": {vault.name: sorted(vault.secrets) for vault in world.vaults.values()},
         "hosts": _hosts(cloud),
+        "shared": dataclasses.asdict(world.shared),
+        "receivers": {
+            kind: {"host": it.host, "got": len(it.got), "faults": dataclasses.asdict(it.faults)}
+            for kind, it in world.receivers.items()
+        },
+        "alerts": [dataclasses.asdict(it) for it in world.alert_rules],
         "events": dataclasses.asdict(world.events),
         "arm_faults": {name: getattr(world.arm, name) for name in sorted(ARM_FAULTS)}
         | {"rules": len(world.arm.rules)},

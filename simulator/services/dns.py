@@ -32,6 +32,7 @@ CUSTOM_TTL = 300  # seconds: a CNAME that an administrator set
 HOST_TTL = 30  # seconds: App Service's own records
 VAULT_TTL = 60  # seconds
 ARTIFACTS_TTL = 60  # seconds
+RECEIVER_TTL = 60  # seconds
 NEGATIVE_TTL = 30  # seconds for which NXDOMAIN may be kept
 UDP_SIZE = 1232  # bytes: what fits everywhere without fragments
 LONGEST_CHAIN = 8
@@ -66,9 +67,11 @@ class Zones:
             if custom.lower() == name and profile_name in self.world.profiles:
                 return Record(cname, CUSTOM_TTL, self.world.profiles[profile_name].fqdn)
         if site := self.world.site_by_host(name):
-            return Record(a, HOST_TTL, site.address)
+            return None if site.faults.unresolved else Record(a, HOST_TTL, site.address)
         if artifacts := self.world.artifact_hosts.get(name):
             return Record(a, ARTIFACTS_TTL, artifacts.address)
+        if receiver := next((it for it in self.world.receivers.values() if it.host == name), None):
+            return Record(a, RECEIVER_TTL, receiver.address)
         vault = next((it for it in self.world.vaults.values() if it.host.lower() == name), None)
         return None if vault is None else Record(a, VAULT_TTL, vault.address)
 

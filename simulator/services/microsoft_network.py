@@ -3,7 +3,7 @@
 What is not imitated: external and nested endpoints, deleting, geographic hierarchies and Traffic View.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from simulator.arm import Answer, ArmError, Call, Json, Operation, group_name, not_found, page, properties
@@ -20,6 +20,8 @@ ENDPOINT = f"{PROFILE}/azureEndpoints/{{endpoint}}"
 ROUTINGS = ("Performance", "Priority", "Weighted", "Geographic", "MultiValue", "Subnet")
 PROTOCOLS = ("HTTP", "HTTPS", "TCP")
 SWITCH = ("Enabled", "Disabled")
+ONLY_200 = ((200, 200),)  # statuses that are up unless a profile says others
+MOST_DETAILS = 8  # custom headers, and ranges of expected statuses
 
 
 # Reading
@@ -58,6 +60,7 @@ def profile_body(call: Call, profile: ProfileState) -> Json:
             "intervalInSeconds": int(profile.interval),
             "toleratedNumberOfFailures": profile.tolerated,
             "timeoutInSeconds": int(profile.timeout),
+            **_probe_details(call, profile),
         },
         "endpoints": [endpoint_body(call, profile, endpoint) for endpoint in profile.endpoints],
     }
@@ -71,6 +74,21 @@ def profile_body(call: Call, profile: ProfileState) -> Json:
         "tags": profile.tags,
         "properties": values,
     }
+
+
+def _probe_details(call: Call, profile: ProfileState) -> Json:
+    """Headers and expected statuses, which are null as long as nobody set them."""
+    if call.version < "2018-03-01":
+        return {}
+    ranges = [{"min": least, "max": most} for least, most in profile.expected]
+    return {
+        "customHeaders": _headers_body(profile.headers),
+        "expectedStatusCodeRanges": None if profile.expected == ONLY_200 else ranges,
+    }
+
+
+def _headers_body(headers: Mapping[str, str]) -> list[Json] | None:
+    return [{"name": name, "value": value} for name, value in headers.items()] or None
 
 
 def endpoint_body(call: Call, profile: ProfileState, endpoint: EndpointState) -> Json:
@@ -87,6 +105,8 @@ def endpoint_body(call: Call, profile: ProfileState, endpoint: EndpointState) ->
     }
     if call.version >= "2022-04-01":
         values["alwaysServe"] = _switch(on=endpoint.always_serve)
+    if call.version >= "2018-03-01":
+        values["customHeaders"] = _headers_body(endpoint.headers)
     return {
         "id": f"{profile.id}/azureEndpoints/{endpoint.name}",
         "name": endpoint.name,
@@ -152,6 +172,30 @@ def _number(values: Json, name: str, least: int, most: int) -> int | None:
     return sent
 
 
+def _headers(values: Json) -> dict[str, str] | None:
+    """Custom headers, at most eight; None when they are not sent."""
+    if (sent := values.get("customHeaders")) is None:
+        return None
+    if not isinstance(sent, list) or len(sent) > MOST_DETAILS:
+        raise _bad(f"The 'customHeaders' specified are invalid. There can be up to {MOST_DETAILS}.")
+    return {str(it.get("name", "")): str(it.get("value", "")) for it in sent if isinstance(it, dict)}
+
+
+def _expected(monitor: Json) -> tuple[tuple[int, int], ...] | None:
+    """Expected statuses, at most eight ranges; None when they are not sent."""
+    if (sent := monitor.get("expectedStatusCodeRanges")) is None:
+        return None
+    if not isinstance(sent, list) or len(sent) > MOST_DETAILS:
+        raise _bad(
+            f"The 'expectedStatusCodeRanges' specified are invalid. There can be up to {MOST_DETAILS}."
+        )
+    found = tuple((_number(it, "min", 100, 999), _number(it, "max", 100, 999)) for it in sent)
+    ranges = tuple((least or 0, most or 0) for least, most in found)
+    if any(least > most for least, most in ranges):
+        raise _bad("The 'expectedStatusCodeRanges' specified are invalid. A range's min is above its max.")
+    return ranges or ONLY_200
+
+
 def _patch_endpoint(call: Call) -> Answer:
     """Change the fields that were sent, and no others."""
     profile = profile_of(call)
@@ -163,7 +207,7 @@ def _patch_endpoint(call: Call) -> Answer:
 def _change_endpoint(call: Call, profile: ProfileState, endpoint: EndpointState, values: Json) -> None:
     status = _word(values, "endpointStatus", SWITCH)
     weight, priority = _number(values, "weight", 1, 1000), _number(values, "priority", 1, 1000)
-    always = _word(values, "alwaysServe", SWITCH)
+    always, headers = _word(values, "alwaysServe", SWITCH), _headers(values)
     if any(priority == other.priority for other in profile.endpoints if other is not endpoint):
         raise _bad("There are multiple endpoints with the same priority; priorities must be unique.")
     if status and endpoint.enabled != (status == "Enabled"):
@@ -172,6 +216,7 @@ def _change_endpoint(call: Call, profile: ProfileState, endpoint: EndpointState,
     endpoint.weight = weight or endpoint.weight
     endpoint.priority = priority or endpoint.priority
     endpoint.always_serve = always == "Enabled" if always else endpoint.always_serve
+    endpoint.headers = endpoint.headers if headers is None else headers
     sent = {"endpointStatus": status, "weight": weight, "priority": priority, "alwaysServe": always}
     detail = " ".join(f"{name}={value}" for name, value in sent.items() if value is not None)
     call.world.note("endpoint-patch", f"{profile.name}/{endpoint.name}", call.who.name, detail)
@@ -229,6 +274,8 @@ def _change_profile(call: Call, profile: ProfileState, values: Json) -> None:
         "interval": _interval(monitor),
         "tolerated": _number(monitor, "toleratedNumberOfFailures", 0, 9),
         "timeout": _number(monitor, "timeoutInSeconds", 5, 10),
+        "expected": _expected(monitor),
+        "headers": _headers(monitor),
     }
     if status := _word(values, "profileStatus", SWITCH):
         profile.enabled = status == "Enabled"
@@ -283,6 +330,7 @@ def _from_body(call: Call, profile: ProfileState, item: Any) -> EndpointState:
         weight=_number(values, "weight", 1, 1000) or 1,
         priority=_number(values, "priority", 1, 1000) or _free_priority(profile),
         always_serve=_word(values, "alwaysServe", SWITCH) == "Enabled",
+        headers=_headers(values) or {},
         observed=known.observed if known and went_on else "CheckingEndpoint",
     )
 

@@ -87,7 +87,7 @@ def site_body(call: Call, site: Site) -> Json:
         "httpsOnly": False,
         "redundancyMode": "None",
         "inProgressOperationId": None,
-        "sku": "PremiumV3",  # the specification has it late; the service answers it with older versions too
+        "sku": site.tier,  # the specification has it late; the service answers it with older versions too
     }
     values |= {name: value for since, name, value in NEWER_FIELDS if call.version >= since}
     return _resource(site, "", TYPE, values) | {

@@ -16,6 +16,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html import escape
 
 import aiohttp
@@ -77,7 +78,7 @@ def _faces(cloud: Premises, hosts: Hosts, known: AbstractSet[str]) -> Iterator[F
             address=site.address,
             app=_bind(application, hosts, site),
             tls=_bind(_context, cloud, site),
-            up=_bind(_is_reachable, site),
+            up=_bind(_is_reachable, cloud.world, site),
         )
 
 
@@ -87,11 +88,21 @@ def _bind[**P, T](call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Ca
 
 
 def _context(cloud: Premises, site: Site) -> ssl.SSLContext:
-    return cloud.authority.server_context(site.host, *site.host_names)
+    """What new connections are shown; an expiry is told by the real clock, since clients look at that one."""
+    names = (site.host, *site.host_names)
+    match site.faults.tls:
+        case "broken":
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # it has no certificate to show
+        case "expired":
+            return cloud.authority.server_context(*names, expires_in=timedelta(hours=-1))
+        case "other-name":
+            return cloud.authority.server_context("app.fabrikam.test")
+        case "":
+            return cloud.authority.server_context(*names)
 
 
-def _is_reachable(site: Site) -> bool:
-    return not site.faults.down
+def _is_reachable(world: World, site: Site) -> bool:
+    return not site.faults.lost(world.now())
 
 
 def application(hosts: Hosts, site: Site) -> web.Application:
@@ -134,7 +145,7 @@ async def _front_end(
     await _booted(world, site)
     if site.faults.slow:
         await asyncio.sleep(site.faults.slow)
-    if site.faults.down:
+    if site.faults.lost(world.now()):
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=502)  # nobody reads it: the connection is gone
@@ -142,7 +153,10 @@ async def _front_end(
         return _page(403, STOPPED)
     if site.package.failed:
         return _not_started(site)
-    return await handler(request)
+    answer = await handler(request)
+    if site.faults.tls:  # what was connected before meets it with the next connection
+        answer.force_close()
+    return answer
 
 
 def _not_started(site: Site) -> web.Response:
@@ -152,10 +166,14 @@ def _not_started(site: Site) -> web.Response:
     return _page(503, f"{NO_PACKAGE}<p>{escape(site.package.outcome)}</p>")
 
 
+def _is_away(world: World, site: Site) -> bool:
+    return site.state == "Stopped" or site.faults.lost(world.now())
+
+
 async def _booted(world: World, site: Site) -> None:
     """Wait until the app has started, for it is its front end that keeps the request meanwhile."""
     # The world's clock decides, and it may be any clock: so look, rather than be told.
-    while world.now() < site.boots_at and site.state == "Running" and not site.faults.down:  # noqa: ASYNC110
+    while world.now() < site.boots_at and not _is_away(world, site):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
 
 
@@ -169,7 +187,8 @@ def _troubles(hosts: Hosts, site: Site) -> tuple[Problem, ...]:
 
 def _probe(hosts: Hosts, site: Site, request: web.Request) -> web.Response:
     """200 when every component works, else 503 with the vendor's sentence."""
-    status = site.faults.status or (503 if _troubles(hosts, site) else 200)
+    usual = 404 if site.faults.path_gone else 503 if _troubles(hosts, site) else 200
+    status = site.faults.status or usual
     by_monitor = request.headers.get("User-Agent", "").startswith(MONITOR_AGENT)
     hosts.world.note(
         "monitor-probe" if by_monitor else "probe",

@@ -28,6 +28,7 @@ PROBED = frozenset({"Online", "CheckingEndpoint", "Degraded"})
 TICK = 0.02  # seconds between looks for probes that are due, at least
 LONGEST_TICK = 0.25  # seconds; otherwise a fiftieth of the shortest interval
 AT_ONCE = 16  # probes; a world of a thousand groups must not choke the machine that plays it
+STAYS = 0.05  # seconds for which a connection must last to count
 LEAST_TIMEOUT = 1.5  # seconds: however fast the world runs, an answer on a busy machine needs time
 
 
@@ -151,7 +152,7 @@ class Prober:
     async def _probe(
         self, session: aiohttp.ClientSession, profile: ProfileState, endpoint: EndpointState, site: Site
     ) -> None:
-        ok = await self._is_up(session, profile, site)
+        ok = await self._is_up(session, profile, endpoint, site)
         before = endpoint.observed
         endpoint.observed, endpoint.failures = concluded(before, endpoint.failures, profile.tolerated, ok=ok)
         if endpoint.observed != before:
@@ -159,27 +160,45 @@ class Prober:
                 "endpoint-status", profile.name, "traffic manager", f"{endpoint.name} {endpoint.observed}"
             )
 
-    async def _is_up(self, session: aiohttp.ClientSession, profile: ProfileState, site: Site) -> bool:
-        """One GET without trust in any certificate: only 200 is up, a redirect is not."""
-        if profile.port not in (80, 443, self.https_port):  # App Service listens nowhere else
+    async def _is_up(
+        self, session: aiohttp.ClientSession, profile: ProfileState, endpoint: EndpointState, site: Site
+    ) -> bool:
+        """One probe in the profile's protocol. App Service answers plain HTTP with a redirect to HTTPS."""
+        if site.faults.unresolved or profile.port not in (443, self.https_port):  # it listens nowhere else
             return False
         timeout = max(profile.timeout / self.world.speed, self.least_timeout)
-        url = f"https://{site.address}:{self.https_port}{profile.path}"
         try:
-            async with (
-                self._places,
-                asyncio.timeout(timeout),
-                session.get(
-                    url,
-                    headers={"Host": site.host, "User-Agent": AGENT},
-                    server_hostname=site.host,
-                    allow_redirects=False,
-                ) as answer,
-            ):
-                await answer.read()
-                return answer.status == 200
+            async with self._places, asyncio.timeout(timeout):
+                if profile.protocol == "TCP":
+                    return await self._connects(site)
+                return profile.protocol == "HTTPS" and await self._answers(session, profile, endpoint, site)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
+
+    async def _answers(
+        self, session: aiohttp.ClientSession, profile: ProfileState, endpoint: EndpointState, site: Site
+    ) -> bool:
+        """One GET without trust in any certificate. A redirect is not followed, and is up only if it is expected."""
+        headers = {"Host": site.host, "User-Agent": AGENT} | profile.headers | endpoint.headers
+        async with session.get(
+            f"https://{site.address}:{self.https_port}{profile.path}",
+            headers=headers,
+            server_hostname=headers["Host"],
+            allow_redirects=False,
+        ) as answer:
+            await answer.read()
+            return any(least <= answer.status <= most for least, most in profile.expected)
+
+    async def _connects(self, site: Site) -> bool:
+        """Whether a connection comes about, and lasts for a moment: a lost machine resets it at once."""
+        reader, writer = await asyncio.open_connection(site.address, self.https_port)
+        try:
+            async with asyncio.timeout(STAYS):
+                return bool(await reader.read(1))
+        except TimeoutError:
+            return True
+        finally:
+            writer.close()
 
 
 @contextlib.asynccontextmanager
