@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+HANDSHAKE = 5.0  # seconds for a client's first words
+HANDSHAKE_FAILURE = bytes((21, 3, 3, 0, 2, 2, 40))  # a TLS 1.2 record with the fatal alert of that name
 LOOK_FOR_NEW = 0.1  # seconds between looks for sites and vaults that came into being
 
 
@@ -26,7 +28,7 @@ class Face:
     key: str
     address: str
     app: Callable[[], web.Application]
-    tls: Callable[[], ssl.SSLContext]
+    tls: Callable[[], ssl.SSLContext | None]  # None: it shows none, and no handshake succeeds
     up: Callable[[], bool] = always
 
 
@@ -131,4 +133,19 @@ async def _hand_over(face: Face, connection: socket.socket, runner: web.AppRunne
     loop = asyncio.get_running_loop()
     # A peer that gives up or distrusts us during the handshake is the peer's business.
     with contextlib.suppress(OSError, ssl.SSLError):
-        await loop.connect_accepted_socket(server, connection, ssl=face.tls())
+        shown = face.tls()
+        if shown is None:
+            await _refuse_handshake(connection)
+        else:
+            await loop.connect_accepted_socket(server, connection, ssl=shown)
+
+
+async def _refuse_handshake(connection: socket.socket) -> None:
+    """Hear the client out, then say what a server without a certificate says."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(HANDSHAKE):
+            await loop.sock_recv(connection, 65536)
+            await loop.sock_sendall(connection, HANDSHAKE_FAILURE)
+    finally:
+        connection.close()

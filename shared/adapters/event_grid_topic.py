@@ -9,10 +9,10 @@ from azure.core.messaging import CloudEvent
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.eventgrid.aio import EventGridPublisherClient
 
-from shared.adapters.failures import RETRY, translated, within
+from shared.adapters.failures import translated, within
 from shared.outbox import Letter
 
-DEADLINE: Final = 30.0  # seconds for one event, retries included
+DEADLINE: Final = 30.0  # seconds for one event
 SOURCE: Final = "/counterpart"
 NEEDS: Final = "the role EventGrid Data Sender on the topic"
 
@@ -36,7 +36,7 @@ class EventGridTopic:
             user_agent="counterpart",
             logging_enable=False,
             permit_redirects=False,
-            **RETRY,
+            retry_total=0,  # the outbox comes back by itself, and a Retry-After would be slept in full
         )
 
     async def send(self, letter: Letter) -> None:

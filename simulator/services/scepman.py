@@ -87,12 +87,12 @@ def _bind[**P, T](call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Ca
     return lambda: call(*args, **kwargs)
 
 
-def _context(cloud: Premises, site: Site) -> ssl.SSLContext:
+def _context(cloud: Premises, site: Site) -> ssl.SSLContext | None:
     """What new connections are shown; an expiry is told by the real clock, since clients look at that one."""
     names = (site.host, *site.host_names)
     match site.faults.tls:
         case "broken":
-            return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # it has no certificate to show
+            return None
         case "expired":
             return cloud.authority.server_context(*names, expires_in=timedelta(hours=-1))
         case "other-name":
@@ -154,7 +154,9 @@ async def _front_end(
     if site.package.failed:
         return _not_started(site)
     answer = await handler(request)
-    if site.faults.tls:  # what was connected before meets it with the next connection
+    if (
+        site.faults.tls or site.faults.unresolved
+    ):  # who was connected before meets it with the next connection
         answer.force_close()
     return answer
 

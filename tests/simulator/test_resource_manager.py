@@ -295,6 +295,25 @@ async def test_a_profile_is_changed_and_set(azure: Azure) -> None:
     assert azure.world.profiles["second"].routing == "Priority"
 
 
+async def test_how_endpoints_are_probed(azure: Azure) -> None:
+    """Headers and expected statuses are null until they are set, and then what was set; an endpoint has its own."""
+    _, _, before = await azure.ask("GET", f"{PROFILES}/scepman", TRAFFIC)
+    monitor = before["properties"]["monitorConfig"]
+    assert (monitor["customHeaders"], monitor["expectedStatusCodeRanges"]) == (None, None)
+    headers = [{"name": "Host", "value": "scep.contoso.test"}]
+    ranges = [{"min": 200, "max": 202}]
+    sent = {"monitorConfig": {"customHeaders": headers, "expectedStatusCodeRanges": ranges}}
+    await azure.ask("PATCH", f"{PROFILES}/scepman", TRAFFIC, body={"properties": sent})
+    own = [{"name": "Host", "value": "other.contoso.test"}]
+    path = f"{PROFILES}/scepman/azureEndpoints/weu"
+    await azure.ask("PATCH", path, TRAFFIC, body={"properties": {"customHeaders": own}})
+    _, _, after = await azure.ask("GET", f"{PROFILES}/scepman", TRAFFIC)
+    assert after["properties"]["monitorConfig"] == monitor | sent["monitorConfig"]
+    assert [it["properties"]["customHeaders"] for it in after["properties"]["endpoints"]] == [own, None]
+    profile = azure.world.profiles["scepman"]
+    assert (profile.expected, profile.headers) == (((200, 202),), {"Host": "scep.contoso.test"})
+
+
 @pytest.mark.parametrize(
     ("path", "method", "sent"),
     [
@@ -306,6 +325,12 @@ async def test_a_profile_is_changed_and_set(azure: Azure) -> None:
         ("scepman/azureEndpoints/new", "PUT", {"properties": {"targetResourceId": f"{SITES}/{WEST}"}}),
         ("scepman", "PATCH", {"properties": {"endpoints": []}}),
         ("scepman", "PATCH", {"properties": {"monitorConfig": {"intervalInSeconds": 20}}}),
+        ("scepman", "PATCH", {"properties": {"monitorConfig": {"customHeaders": [{"name": "A"}] * 9}}}),
+        (
+            "scepman",
+            "PATCH",
+            {"properties": {"monitorConfig": {"expectedStatusCodeRanges": [{"min": 300, "max": 200}]}}},
+        ),
         ("scepman", "PUT", {"properties": {"endpoints": [{"properties": {}}]}}),
         ("scepman/azureEndpoints/weu", "PATCH", {}),
     ],
