@@ -188,8 +188,11 @@ _ERROR = 500  # HTTP statuses from here on say that the app itself fails
 _SHORT = 12  # characters of a fingerprint that people compare
 
 
-def standing(health: Health, *, enabled: bool) -> Standing:
-    """How the region stands, from the evidence alone: not what `judge` made of it, which asks for a refuge."""
+def standing(health: Health, *, enabled: bool, patience: float) -> Standing:
+    """How the region stands, from the evidence alone: not what `judge` made of it, which asks for a refuge.
+
+    `patience` is how many seconds Traffic Manager waits for an answer.
+    """
     if not enabled or health.monitor in {MonitorStatus.DISABLED, MonitorStatus.INACTIVE}:
         return Standing.OUT
     if health.monitor is MonitorStatus.STOPPED:
@@ -199,15 +202,23 @@ def standing(health: Health, *, enabled: bool) -> Standing:
         return Standing.FAILING if degraded else Standing.UNSURE
     if not health.probe.ok or (health.scep is not None and not health.scep.ok):
         return Standing.DOWN if degraded else Standing.FAILING
-    if degraded:
-        return Standing.FAILING
+    if degraded:  # a good answer that came late for Traffic Manager says the same as Traffic Manager does
+        return Standing.DOWN if _late(health, patience) else Standing.FAILING
     return Standing.SERVING if health.monitor in _ANSWERED else Standing.UNSURE
+
+
+def _late(health: Health, patience: float) -> bool:
+    """Whether our probe was answered, and later than Traffic Manager waits."""
+    return health.probe is not None and health.probe.ok and health.probe.millis > patience * 1000
 
 
 def standings(group: Group, health: Mapping[str, Health]) -> dict[str, Standing]:
     """How each region stands that was looked at."""
     enabled = {it.name: it.enabled for it in group.profile.endpoints}
-    return {name: standing(it, enabled=enabled.get(name, False)) for name, it in health.items()}
+    patience = group.profile.monitor.timeout
+    return {
+        name: standing(it, enabled=enabled.get(name, False), patience=patience) for name, it in health.items()
+    }
 
 
 def classify(
@@ -226,17 +237,20 @@ def classify(
         packages: what is wrong with a region's artifact host, by region, as the watch over the hosts says it.
     """
     stand = standings(group, health)
-    facts = [_told(name, it, (sites or {}).get(name)) for name, it in sorted(health.items())]
+    patience = group.profile.monitor.timeout
+    facts = [_told(name, it, (sites or {}).get(name), patience) for name, it in sorted(health.items())]
     found: dict[str, Finding] = {}
     for name in (it for it in health if stand[it] in TROUBLED):
         package = (packages or {}).get(name, "")
         evidence = (f"{name}: its artifact host: {package}", *facts) if package else tuple(facts)
-        cause = _cause(name, health, stand, package=package)
+        cause = _cause(name, health, stand, package=package, patience=patience)
         found[name] = Finding(cause=cause, evidence=evidence)
     return found
 
 
-def _cause(name: str, health: Mapping[str, Health], stand: Mapping[str, Standing], *, package: str) -> Cause:
+def _cause(
+    name: str, health: Mapping[str, Health], stand: Mapping[str, Standing], *, package: str, patience: float
+) -> Cause:
     its = health[name]
     probe, fault = its.probe, its.probe.fault if its.probe else Fault.NONE
     if its.monitor is MonitorStatus.STOPPED:
@@ -249,17 +263,17 @@ def _cause(name: str, health: Mapping[str, Health], stand: Mapping[str, Standing
         return Cause.TLS_OR_NAME
     if _only_the_path(its):
         return Cause.PROBE_PATH
-    return _where(name, health, stand)
+    return _where(name, health, stand, patience)
 
 
-def _where(name: str, health: Mapping[str, Health], stand: Mapping[str, Standing]) -> Cause:
+def _where(name: str, health: Mapping[str, Health], stand: Mapping[str, Standing], patience: float) -> Cause:
     """Everybody's failure, this region's, or neither."""
     in_service = [it for it in health if stand[it] is not Standing.OUT]
-    looks_well = _signature(health[name]) == "well"
+    looks_well = _signature(health[name], patience) == "well"
     if looks_well:  # Traffic Manager alone says Degraded
         return Cause.UNKNOWN
     if len(in_service) > 1 and all(stand[it] in TROUBLED for it in in_service):
-        alike = len({_signature(health[it]) for it in in_service}) == 1
+        alike = len({_signature(health[it], patience) for it in in_service}) == 1
         return Cause.SHARED if alike else Cause.UNKNOWN
     return Cause.ONE_REGION if Standing.SERVING in stand.values() else Cause.UNKNOWN
 
@@ -282,18 +296,21 @@ def _only_the_path(its: Health) -> bool:
     return answered and its.scep is not None and its.scep.ok
 
 
-def _signature(its: Health) -> str:
+def _signature(its: Health, patience: float) -> str:
     """What failing alike means: the same sort of answer, or of silence."""
     if its.probe is None:
         return "not probed"
     if not its.probe.ok:
         return f"{its.probe.status // 100}xx" if its.probe.status else f"no answer, {its.probe.fault}"
-    return "well" if its.scep is None or its.scep.ok else "SCEP fails"
+    if its.scep is not None and not its.scep.ok:
+        return "SCEP fails"
+    return "late" if _late(its, patience) else "well"
 
 
-def _told(name: str, its: Health, site: Site | None) -> str:
+def _told(name: str, its: Health, site: Site | None, patience: float) -> str:
     """One region's evidence in a sentence: each probe's result, as it was."""
-    parts = [_probe_told(its.probe), *_scep_told(its.scep), f"Traffic Manager says {its.monitor}"]
+    late = f" after {its.probe.millis / 1000:.1f} s" if its.probe and _late(its, patience) else ""
+    parts = [f"{_probe_told(its.probe)}{late}", *_scep_told(its.scep), f"Traffic Manager says {its.monitor}"]
     if site is not None and its.monitor is MonitorStatus.STOPPED:
         parts.append("the web app is stopped" if not site.running else _plan_told(site))
     return f"{name}: {'; '.join(parts)}"

@@ -143,24 +143,26 @@ class _Walk:
 
     def _alert_over(self, fact: Fact) -> None:
         self.fired.discard(fact.id)
-        span = self._open()
+        span = self._last(fact)
         if span is None:
             return
-        span.facts.append(fact)
-        if self.own not in _TROUBLE and not self.fired:
+        span.facts.append(
+            fact
+        )  # a rule takes its time: what we saw end before is told to have ended once more
+        if span.resolved is None and self.own not in _TROUBLE and not self.fired:
             span.resolved = fact.at
 
     def _acknowledged(self, fact: Fact) -> None:
-        span = self.spans[-1] if self.spans else None
-        if span is None or (span.resolved and fact.at - span.resolved > self.rules.flap_window):
+        span = self._last(fact)
+        if span is None:
             return
         span.facts.append(fact)
         span.acknowledged = span.acknowledged or fact
 
     def _troubled(self, fact: Fact, *, flap: bool = True) -> _Span:
         """The incident that this fact belongs to: the open one, the one that just ended, or a new one."""
-        last = self.spans[-1] if self.spans else None
-        if last is None or (last.resolved and fact.at - last.resolved > self.rules.flap_window):
+        last = self._last(fact)
+        if last is None:
             last = _Span([], fact.at)
             self.spans.append(last)
         elif last.resolved is not None:
@@ -168,6 +170,12 @@ class _Walk:
             last.resolved = None
         last.facts.append(fact)
         return last
+
+    def _last(self, fact: Fact) -> _Span | None:
+        """The open incident, or the one that ended so shortly before this fact that the fact belongs to it."""
+        last = self.spans[-1] if self.spans else None
+        is_past = last and last.resolved and fact.at - last.resolved > self.rules.flap_window
+        return None if is_past else last
 
     def _open(self) -> _Span | None:
         last = self.spans[-1] if self.spans else None

@@ -179,6 +179,7 @@ def seen(monitor: MonitorStatus, probe: ProbeResult | None = GOOD, scep: ScepPro
 
 
 WELL = seen(ONLINE)
+LATE = ProbeResult(at=START, status=200, millis=10_050)  # the builders' profile waits 10 s
 
 
 @pytest.mark.parametrize(
@@ -190,6 +191,9 @@ WELL = seen(ONLINE)
         (seen(DEGRADED, LOST, CAPS_FAIL), WELL, {"west": Cause.ONE_REGION}),
         (seen(ONLINE, GOOD, CAPS_FAIL), WELL, {"west": Cause.ONE_REGION}),  # SCEP alone fails
         (seen(DEGRADED), WELL, {"west": Cause.UNKNOWN}),  # Traffic Manager alone says so
+        (seen(DEGRADED, LATE), WELL, {"west": Cause.ONE_REGION}),  # too slow for Traffic Manager
+        (seen(DEGRADED, LATE), seen(DEGRADED, LATE), {"west": Cause.SHARED, "east": Cause.SHARED}),
+        (seen(ONLINE, LATE), WELL, {}),  # one slow answer is not a failure
         (seen(DEGRADED, BAD), seen(DEGRADED, BAD), {"west": Cause.SHARED, "east": Cause.SHARED}),
         (seen(DEGRADED, LOST), seen(DEGRADED, LOST), {"west": Cause.SHARED, "east": Cause.SHARED}),
         (seen(DEGRADED, BAD), seen(DEGRADED, LOST), {"west": Cause.UNKNOWN, "east": Cause.UNKNOWN}),
@@ -243,6 +247,13 @@ def test_evidence_names_every_region() -> None:
     assert "SCEP fails: GetCACaps answered 503" in west
     assert "Traffic Manager says Degraded" in west
     assert "answered 200" in east
+
+
+def test_a_late_answer_is_told_as_one() -> None:
+    """How long it took stands in the evidence, when it was too long for Traffic Manager."""
+    found = classify(a_group(), {"west": seen(DEGRADED, LATE), "east": WELL})["west"]
+    assert any("the probe answered 200 after 10.1 s" in it for it in found.evidence)
+    assert not any("after" in it for it in found.evidence if it.startswith("east"))
 
 
 def test_a_host_that_the_watch_knows_to_be_down() -> None:

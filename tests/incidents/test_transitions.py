@@ -114,6 +114,16 @@ def test_flaps_join() -> None:
     assert (first.flaps, first.resolved, second.started) == (0, at(3), at(14))
 
 
+def test_an_alerts_end_comes_late() -> None:
+    """We saw the region well before the rule resolved: its end is in the timeline, and changes nothing else."""
+    before = one(fired(1), bad(2), well(4))
+    after = one(fired(1), bad(2), well(4), over(8))
+    assert after.resolved == before.resolved == at(4)
+    assert [it.who for it in after.timeline] == [*(it.who for it in before.timeline), "Azure Monitor"]
+    assert after.flaps == 0
+    assert len(one(fired(1), bad(2), well(4), over(30)).timeline) == len(before.timeline)  # too late
+
+
 def test_an_alert_that_our_own_look_contradicts() -> None:
     """An alert about a region that we see well at that very time is over as it begins, and is no flap."""
     incident = one(well(1), fired(2, heard=4), well(5))

@@ -1,118 +1,42 @@
 """Every row of the classification, provoked in the simulated cloud and seen through the real adapters.
 
-The cloud's own prober says what Traffic Manager sees; a tiny server of the test's own is the Teams workflow.
+The cloud's own prober says what Traffic Manager sees, its Azure Monitor calls the route for alerts, and its Teams
+workflow, webhook and topic take what is told.
 """
 
 import asyncio
 import contextlib
-import json
+import dataclasses
+import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
-from aiohttp import web
 
-from benchmarks.arm_calls import environment
-from shared.bootstrap import opened
-from shared.errors import AppError
-from shared.groups.classify import TABLE
+from cli.reference import ROOT
+from shared import outbox
+from shared.cards import LARGEST
+from shared.errors import Unavailable
+from shared.groups.classify import AUTHORITY, TABLE
 from shared.groups.model import Cause
-from shared.groups.workflow import discover
-from shared.incidents.model import Incident, Stage, Topic
-from shared.incidents.workflow import list_incidents
-from shared.ports import Ports
-from shared.reconcile import incidents
-from shared.reconcile import workflow as reconcile
-from shared.settings import Settings
-from simulator.artifact_hosts import ArtifactHost
-from simulator.pair import a_pair
-from simulator.premises import listening
-from simulator.server import Cloud
-from simulator.world import PACKAGE, Site, World
-
-TIMES = {
-    "COUNTERPART_PROBE_EVERY": "0s",
-    "COUNTERPART_PROVE_EVERY": "0s",
-    "COUNTERPART_SOAK": "0s",
-    "COUNTERPART_VERIFY_DEADLINE": "2s",
-    "COUNTERPART_FLAP_WINDOW": "100ms",
-    "COUNTERPART_CONFIRM_AFTER": "0s",
-    "COUNTERPART_PACKAGE_ROTATE": "ask",
-    "COUNTERPART_FAILBACK_SOAK": "300ms",
-}
-WEU, NEU = "app-scepman-weu", "app-scepman-neu"
-
-
-@dataclass
-class Watching:
-    """A cloud, the product in it, and what arrived at the Teams workflow."""
-
-    cloud: Cloud
-    ports: Ports
-    settings: Settings
-    cards: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def world(self) -> World:
-        return self.cloud.world
-
-    def site(self, name: str) -> Site:
-        return self.world.sites[name]
-
-    async def look(self) -> None:
-        """One turn of the timer; a single round's trouble is passed over."""
-        with contextlib.suppress(AppError):
-            for profile in await discover(self.settings.scope, self.ports.profiles):
-                await reconcile.run(profile, self.ports, self.settings, doorbell=False)
-        await incidents.tell(self.ports, self.settings)
-
-    async def until(self, wanted: Callable[[tuple[Incident, ...]], bool]) -> tuple[Incident, ...]:
-        """Turns of the timer until the incidents are as wanted."""
-        async with asyncio.timeout(20):
-            while True:
-                await self.look()
-                found = await list_incidents(self.ports.store, self.settings.incidents)
-                if wanted(found):
-                    return found
-                await asyncio.sleep(0.05)
-
-
-@contextlib.asynccontextmanager
-async def watching(**env: str) -> AsyncIterator[Watching]:
-    """A pair that was seen well, and a Teams workflow."""
-    world = a_pair()
-    world.speed, world.boot_seconds = 100.0, 0.01
-    for profile in world.profiles.values():
-        profile.tolerated = 0
-    cards: list[dict[str, Any]] = []
-
-    async def take(request: web.Request) -> web.Response:
-        cards.append(json.loads(await request.read()))
-        return web.Response(status=202)
-
-    app = web.Application()
-    app.router.add_post("/workflow", take)
-    async with Cloud(world) as cloud:
-        tls = cloud.authority.server_context("127.0.0.1")
-        async with listening(app, tls=tls) as url:
-            hook = {"COUNTERPART_TEAMS_WEBHOOK": f"{url}/workflow?sig=secret"}
-            variables = cloud.env() | hook | TIMES | env
-            with environment(variables):
-                settings = Settings.from_env(variables)
-                async with opened(settings) as ports:
-                    here = Watching(cloud, ports, settings, cards)
-                    await here.until(lambda _: all_online(world))
-                    yield here
-
-
-def all_online(world: World) -> bool:
-    return all(world.profile_status(it) == "Online" for it in world.profiles.values())
+from shared.incidents.hold import SHARES
+from shared.incidents.model import Incident, Severity, Stage, Topic
+from shared.store import Key, Row, Stored, Version
+from simulator.pair import many
+from simulator.services import dns as dns_service
+from simulator.world import PACKAGE, World
+from tests.product.watch import NEU, WEU, Watch, alerted, rows, watching
 
 
 def region_lost(world: World) -> None:
     world.sites[WEU].faults.down = True
+
+
+def scep_alone_fails(world: World) -> None:
+    world.sites[WEU].faults.scep_status = 500
 
 
 def all_answer_503(world: World) -> None:
@@ -120,25 +44,60 @@ def all_answer_503(world: World) -> None:
         site.faults.status = 503
 
 
+def vault_gone(world: World) -> None:
+    world.shared.key_vault = True
+
+
+def storage_gone(world: World) -> None:
+    world.shared.storage = True
+
+
+def identity_gone(world: World) -> None:
+    world.shared.identity = True
+
+
 def package_gone(world: World) -> None:
     site = world.sites[WEU]
-    url = site.app_settings[PACKAGE]
-    host = next(it for it in world.artifact_hosts.values() if it.name in url)
-    _down(host)
+    host = next(it for it in world.artifact_hosts.values() if it.name in site.app_settings[PACKAGE])
+    host.faults.down = True
     world.platform_restart(site)
 
 
-def _down(host: ArtifactHost) -> None:
-    host.faults.down = True
-
-
 def path_gone(world: World) -> None:
+    world.sites[WEU].faults.path_gone = True
+
+
+def wrong_path(world: World) -> None:
     for profile in world.profiles.values():
         profile.path = "/no-such-path"
 
 
+def probe_redirected(world: World) -> None:
+    world.sites[WEU].faults.status = 302
+
+
 def app_stopped(world: World) -> None:
     world.stop_site(world.sites[WEU], "somebody")
+
+
+def plan_too_small(world: World) -> None:
+    world.sites[WEU].tier = "Basic"
+
+
+def certificate_over(world: World) -> None:
+    world.sites[WEU].faults.tls = "expired"
+
+
+def certificate_of_another(world: World) -> None:
+    world.sites[WEU].faults.tls = "other-name"
+
+
+def no_handshake(world: World) -> None:
+    world.sites[WEU].faults.tls = "broken"
+
+
+def no_address(world: World) -> None:
+    world.sites[WEU].faults.unresolved = True
 
 
 def only_we_are_blind(world: World) -> None:
@@ -150,60 +109,102 @@ def only_we_are_blind(world: World) -> None:
         site.faults.down = True
 
 
-PROVOKED: dict[Cause, Callable[[World], None]] = {
-    Cause.ONE_REGION: region_lost,
-    Cause.SHARED: all_answer_503,
-    Cause.ARTIFACT_HOST: package_gone,
-    Cause.PROBE_PATH: path_gone,
-    Cause.STOPPED: app_stopped,
-    Cause.UNKNOWN: only_we_are_blind,
-}
+# What is done, what it is found to be, and a piece of the evidence.
+PROVOKED: tuple[tuple[Callable[[World], None], Cause, str], ...] = (
+    (region_lost, Cause.ONE_REGION, "weu: at "),
+    (all_answer_503, Cause.SHARED, "the probe answered 503; SCEP fails"),
+    (vault_gone, Cause.SHARED, "SCEP fails: GetCACert answered 500"),
+    (identity_gone, Cause.SHARED, "SCEP fails: GetCACert answered 500"),
+    (storage_gone, Cause.SHARED, "the probe answered 503; SCEP proves CA"),
+    (package_gone, Cause.ARTIFACT_HOST, "with App Service's page for a missing package"),
+    (path_gone, Cause.PROBE_PATH, "the probe answered 404; SCEP proves CA"),
+    (wrong_path, Cause.PROBE_PATH, "the probe answered 404; SCEP proves CA"),
+    (app_stopped, Cause.STOPPED, "the web app is stopped"),
+    (plan_too_small, Cause.STOPPED, "a plan of tier Basic"),
+    (certificate_over, Cause.TLS_OR_NAME, "certificate has expired"),
+    (certificate_of_another, Cause.TLS_OR_NAME, "its certificate is not valid"),
+    (no_handshake, Cause.TLS_OR_NAME, "the handshake failed"),
+    (no_address, Cause.TLS_OR_NAME, "the host name does not resolve"),
+    (only_we_are_blind, Cause.UNKNOWN, "Traffic Manager says Unmonitored"),
+)
 
 
-@pytest.mark.parametrize("cause", list(PROVOKED))
-async def test_provoked(cause: Cause) -> None:
+@pytest.mark.parametrize(("befall", "cause", "evidence"), PROVOKED, ids=[it[0].__name__ for it in PROVOKED])
+async def test_provoked(
+    befall: Callable[[World], None], cause: Cause, evidence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is done to the cloud shows as the incident's cause, with evidence."""
+    monkeypatch.setattr(dns_service, "HOST_TTL", 0)  # what is gone from DNS is gone at once
     async with watching() as here:
-        PROVOKED[cause](here.world)
+        befall(here.world)
         found = await here.until(
-            lambda them: any(it.cause == cause and it.confirmed for it in them if it.topic is Topic.SERVICE)
+            lambda them: any(
+                it.cause == cause and it.confirmed and evidence in " ".join(it.evidence) for it in them
+            )
         )
-        (shown,) = [it for it in found if it.cause == cause and it.region in {"weu", ""}]
-        assert shown.evidence
+        about = {it.region for it in found if it.cause == cause and it.topic is Topic.SERVICE}
+        assert "weu" in about
+        assert ("neu" in about) == (cause in {Cause.SHARED, Cause.UNKNOWN} or befall is wrong_path)
 
 
 def test_every_row_is_provoked() -> None:
     """The classification has no row that nobody tried."""
-    assert {it.cause for it in TABLE} == PROVOKED.keys() | {Cause.TLS_OR_NAME}
+    assert {it.cause for it in TABLE} == {cause for _, cause, _ in PROVOKED}
+    assert AUTHORITY.cause is Cause.AUTHORITY  # the test below
 
 
-async def test_a_certificate_that_is_over() -> None:
-    """Traffic Manager checks no certificate and stays Online; devices, and we, cannot connect."""
-    async with watching() as here:
-        site = here.site(WEU)
-        shown = here.cloud.authority.server_context(site.host, *site.host_names)
-        over = here.world.now_utc() - timedelta(days=1)
-        begun = over - timedelta(days=90)
-        expired = here.cloud.authority._ca.issue_cert(site.host, not_before=begun, not_after=over)
-        expired.configure_cert(shown)
-        site.faults.down = True  # ends the connections that are kept open
-        await here.until(bool)
-        site.faults.down = False
-        (found,) = await here.until(lambda them: any(it.cause == Cause.TLS_OR_NAME for it in them))
-        assert any("certificate has expired" in it for it in found.evidence)
+async def test_a_region_that_is_too_slow() -> None:
+    """It answers us, later than Traffic Manager waits: both see it fail."""
+    rarely = {
+        "COUNTERPART_PROBE_EVERY": "3s",
+        "COUNTERPART_PROVE_EVERY": "60s",
+        "COUNTERPART_VERIFY_DEADLINE": "9s",
+    }
+    async with watching(**rarely) as here:
+        here.profile.timeout = 1.0
+        here.site(WEU).faults.slow = 1.6
+        async with asyncio.timeout(10):
+            while here.endpoint("weu").observed != "Degraded":  # noqa: ASYNC110 -- plain state, it tells nobody
+                await asyncio.sleep(0.05)
+        (found,) = await here.until(
+            lambda them: any(it.confirmed and it.cause == Cause.ONE_REGION for it in them)
+        )
+        assert any("the probe answered 200 after 1." in it for it in found.evidence)
 
 
 async def test_different_authorities() -> None:
-    """A region that shows a CA of its own: the group's incident, told once."""
+    """A region that shows a CA of its own: the group's incident, of severity 3."""
     async with watching() as here:
         here.site(NEU).faults.other_ca = True
         (found,) = await here.until(bool)
         assert (found.topic, found.cause) == (Topic.AUTHORITY, Cause.AUTHORITY)
+        assert found.severity is Severity.MINOR
         assert any("two CAs of one name" in it for it in found.evidence)
 
 
+async def test_scep_alone_fails() -> None:
+    """Traffic Manager sees nothing, and goes on sending devices there."""
+    async with watching() as here:
+        scep_alone_fails(here.world)
+        (found,) = await here.until(lambda them: any(it.confirmed for it in them))
+        assert (found.cause, found.mitigated) == (Cause.ONE_REGION, None)
+        assert all(it.observed == "Online" for it in here.profile.endpoints)
+
+
+async def test_a_region_that_flaps_is_one_incident() -> None:
+    """Lost and found again and again: one incident that says how often, and one card."""
+    async with watching(COUNTERPART_FLAP_WINDOW="60s") as here:
+        here.site(WEU).faults.flapping = 0.4
+        (found,) = await here.until(lambda them: any(it.flaps > 1 for it in them))
+        assert found.region == "weu"
+        assert here.kinds.count("incident.opened") <= 1
+
+
+# -- told -------------------------------------------------------------------------------------------------------
+
+
 async def test_a_region_dies() -> None:
-    """Confirmed, seen to leave DNS, told, well again, resolved and told."""
+    """Confirmed, seen to leave DNS, told on every channel, well again, resolved and told."""
     async with watching() as here:
         region_lost(here.world)
         (found,) = await here.until(lambda them: any(it.mitigated for it in them))
@@ -211,20 +212,163 @@ async def test_a_region_dies() -> None:
         assert any("app-scepman-neu" in it.text for it in found.timeline if it.who == "DNS")
         here.site(WEU).faults.down = False
         await here.until(lambda them: not any(it.open for it in them))
-        await here.until(lambda _: len(here.cards) >= 3)
-        titles = [it["attachments"][0]["content"]["body"][0]["text"] for it in here.cards]
-        assert titles == [
+        await here.until(lambda _: len(here.titles) >= 3)
+        assert here.titles == [
             "scepman / weu: fails",
             "scepman / weu: devices are led to the other regions",
             "scepman / weu: resolved",
         ]
+        assert here.kinds == ["incident.opened", "incident.mitigated", "incident.resolved"]
+        assert here.events == [
+            "Counterpart.Incident.Opened",
+            "Counterpart.Incident.Mitigated",
+            "Counterpart.Incident.Resolved",
+        ]
+        got = here.world.receivers
+        assert [it.key for it in got["webhook"].got] == [it.key for it in got["event-grid"].got]
+        assert all(len(msgspec.json.encode(it.body)) < LARGEST for it in got["teams"].got)
+
+
+async def test_a_channel_that_takes_nothing() -> None:
+    """It is tried again and seen to be; the others are told; and its address is in no row and no line."""
+    async with watching() as here:
+        teams = here.world.receivers["teams"]
+        teams.faults.status = 503
+        with kept_log() as log:
+            region_lost(here.world)
+            await here.until(lambda _: "incident.mitigated" in here.kinds)
+        assert here.titles == []
+        listed = await shell(here, "incidents", "list")
+        assert "not told to teams (tried 1 times)" in listed
+        assert "HTTP 503" in listed
+        texts = (rows(here), log.text(), listed, await shell(here, "incidents", "list", "--json"))
+        for text in texts:
+            assert not [it for it in here.world.receivers.values() if it.secret in text]
+        assert "was not taken by teams" in log.text()
+
+
+class Lines(logging.Handler):
+    """Keeps every line, of every library too."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+@contextlib.contextmanager
+def kept_log() -> Any:
+    """All that is logged, at the most talkative level."""
+    root, lines = logging.getLogger(), Lines()
+    before = root.level
+    root.addHandler(lines)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield lines
+    finally:
+        root.setLevel(before)
+        root.removeHandler(lines)
+
+
+async def shell(here: Watch, *arguments: str) -> str:
+    """What a command prints, beside the same store."""
+    env = here.cloud.env() | here.cloud.operator_env()
+    without = {name: it for name, it in env.items() if not name.startswith("IDENTITY_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli.main", *arguments),
+        cwd=ROOT,
+        env=without,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return output.decode()
+
+
+async def test_many_at_once_become_a_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three groups lose both regions: one card that names them, and every one of them for programs."""
+    monkeypatch.setattr(outbox, "BURST", 3)
+    async with watching(many(3)) as here:
+        all_answer_503(here.world)
+        await here.until(lambda _: here.kinds.count("incident.opened") == 2 * 3)
+        assert len(here.titles) <= 3
+        assert any("messages in one" in it for it in here.titles)
+
+
+# -- Azure Monitor ----------------------------------------------------------------------------------------------
+
+
+async def test_an_alert_joins_what_is_seen() -> None:
+    """Fired and resolved by the real rule over HTTP; one incident with both in its timeline."""
+    async with watching(COUNTERPART_FLAP_WINDOW="60s") as here, alerted(here):
+        region_lost(here.world)
+        await here.until(lambda them: _alerts(them, "fired"))
+        here.site(WEU).faults.down = False
+        (found,) = await here.until(lambda them: _alerts(them, "resolved"))
+        assert found.stage is Stage.RESOLVED
+        assert [it.detail for it in here.world.journal if it.what == "alert-delivered"] == [
+            "weu Fired 200",
+            "weu Resolved 200",
+        ]
+
+
+def _alerts(them: tuple[Incident, ...], word: str) -> list[str]:
+    return [it.text for one in them for it in one.timeline if it.who == "Azure Monitor" and word in it.text]
+
+
+class Stumbling:
+    """A store that cannot be reached for so many turns."""
+
+    def __init__(self, inner: Any, turns: int) -> None:
+        self._inner = inner
+        self.left = turns
+
+    async def get(self, key: Key) -> Stored | None:
+        if self.left:
+            self.left -= 1
+            raise Unavailable("the store does not answer")
+        found: Stored | None = await self._inner.get(key)
+        return found
+
+    async def put(self, row: Row, *, if_version: Version | None) -> Version:
+        version: Version = await self._inner.put(row, if_version=if_version)
+        return version
+
+    async def delete(self, key: Key, *, if_version: Version) -> None:
+        await self._inner.delete(key, if_version=if_version)
+
+    def list(self, prefix: str) -> AsyncIterator[Stored]:
+        found: AsyncIterator[Stored] = self._inner.list(prefix)
+        return found
+
+
+async def test_an_alert_that_is_not_safe_comes_again() -> None:
+    """503 while the store cannot be reached; the action group calls again, and then it is taken."""
+    async with watching() as here:
+        store = Stumbling(here.ports.store, turns=2)
+        async with alerted(here, dataclasses.replace(here.ports, store=store)):
+            here.endpoint("weu").headers = {
+                "Host": "scep.fabrikam.test"
+            }  # Traffic Manager alone sees it fail
+            await here.until(lambda them: _alerts(them, "fired"))
+            said = [
+                it.detail for it in here.world.journal if it.what.startswith("alert-f") and " " in it.detail
+            ]
+            assert said == ["weu Fired 503", "weu Fired 503"]
+
+
+# -- the failback hold ------------------------------------------------------------------------------------------
 
 
 async def test_held_out_of_dns_and_given_back() -> None:
     """With the hold: the endpoint is disabled, and enabled when the region has proved itself."""
     async with watching(COUNTERPART_FAILBACK_HOLD="on") as here:
-        (profile,) = here.world.profiles.values()
-        (endpoint,) = [it for it in profile.endpoints if it.name == "weu"]
+        endpoint = here.endpoint("weu")
         here.site(WEU).faults.status = 503
         await here.until(lambda _: not endpoint.enabled)
         here.site(WEU).faults.status = None
@@ -234,3 +378,41 @@ async def test_held_out_of_dns_and_given_back() -> None:
         }
         (found,) = await here.until(lambda them: not any(it.open for it in them))
         assert found.stage is Stage.RESOLVED
+
+
+async def test_back_by_steps_of_its_weight() -> None:
+    """Weighted routing: a tenth, a quarter, a half, all of it; each step while it is sound."""
+    async with watching(COUNTERPART_FAILBACK_HOLD="on") as here:
+        here.settings = msgspec.structs.replace(
+            here.settings, hold=msgspec.structs.replace(here.settings.hold, step=0.1)
+        )
+        here.profile.routing = "Weighted"
+        endpoint = here.endpoint("weu")
+        endpoint.weight = 200
+        region_lost(here.world)
+        await here.until(lambda _: not endpoint.enabled)
+        assert endpoint.weight == 200
+        here.site(WEU).faults.down = False
+        await here.until(lambda _: endpoint.enabled and endpoint.weight == 200)
+        sent = [it.detail for it in here.world.journal if it.what == "endpoint-patch"]
+        assert sent == [
+            "endpointStatus=Disabled",
+            *(f"endpointStatus=Enabled weight={round(200 * share)}" for share in SHARES),
+        ]
+
+
+async def test_never_the_last_one() -> None:
+    """Law 1 on the wire: with the other endpoint out, or failing too, no endpoint is ever disabled."""
+    async with watching(COUNTERPART_FAILBACK_HOLD="on") as here:
+        here.endpoint("neu").enabled = False
+        region_lost(here.world)
+        await here.until(lambda them: any(it.confirmed for it in them))
+        for _ in range(3):
+            await here.look()
+        here.endpoint("neu").enabled = True
+        here.site(NEU).faults.down = True
+        await here.until(lambda _: here.endpoint("neu").observed == "Degraded")
+        for _ in range(3):
+            await here.look()
+        assert here.world.count("endpoint-patch", "scepman/weu") == 0
+        assert here.endpoint("weu").enabled
