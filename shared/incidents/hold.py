@@ -319,6 +319,8 @@ def _noted(row: HoldRow, at: datetime, text: str, *, who: str = "Counterpart") -
     recently = {it.text for it in row.history[-3:]}
     if text in recently:  # what is tried every minute and refused is one line
         return row
+    if row.history and row.history[-1].at >= at:  # two lines of one moment stay in their order
+        at = row.history[-1].at + timedelta(microseconds=1)
     return msgspec.structs.replace(row, history=(*row.history, Entry(at=at, who=who, text=text))[-LINES:])
 
 

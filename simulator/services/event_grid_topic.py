@@ -1,6 +1,7 @@
 """An Event Grid custom topic whose input schema is CloudEvents 1.0, at a host name of its own.
 
-A caller shows the topic's key (`aeg-sas-key`), or a token for Event Grid and has the right to send. What was published lies in `Receiver.got`, one CloudEvent each; nothing is delivered further.
+A caller shows the topic's key (`aeg-sas-key`), or a token for Event Grid and has the right to send. What was
+published lies in `Receiver.got`, one CloudEvent each; nothing is delivered further.
 
 Not imitated: shared access signatures, Event Grid's own schema, subscriptions of the topic, partner and namespace
 topics.
@@ -85,10 +86,8 @@ def _stranger(cloud: Premises, topic: Receiver, request: web.Request) -> Refusal
         who = cloud.tokens.verify(token, (AUDIENCE,))
     except TokenRefused as refused:
         return Refusal(401, str(refused))
-    if who == cloud.reader:
-        return Refusal(
-            403, "the principal does not have the permission Microsoft.EventGrid/events/send/action"
-        )
+    if not cloud.may(who, SEND):
+        return Refusal(403, f"the principal does not have the permission {SEND}")
     return None
 
 

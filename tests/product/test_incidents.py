@@ -155,12 +155,9 @@ def test_every_row_is_provoked() -> None:
 
 async def test_a_region_that_is_too_slow() -> None:
     """It answers us, later than Traffic Manager waits: both see it fail."""
-    rarely = {
-        "COUNTERPART_PROBE_EVERY": "3s",
-        "COUNTERPART_PROVE_EVERY": "60s",
-        "COUNTERPART_VERIFY_DEADLINE": "9s",
-    }
-    async with watching(**rarely) as here:
+    async with watching(
+        COUNTERPART_PROBE_EVERY="3s", COUNTERPART_PROVE_EVERY="60s", COUNTERPART_VERIFY_DEADLINE="9s"
+    ) as here:
         here.profile.timeout = 1.0
         here.site(WEU).faults.slow = 1.6
         async with asyncio.timeout(10):
@@ -311,10 +308,8 @@ async def test_an_alert_joins_what_is_seen() -> None:
         here.site(WEU).faults.down = False
         (found,) = await here.until(lambda them: _alerts(them, "resolved"))
         assert found.stage is Stage.RESOLVED
-        assert [it.detail for it in here.world.journal if it.what == "alert-delivered"] == [
-            "weu Fired 200",
-            "weu Resolved 200",
-        ]
+        await here.until(lambda _: here.world.count("alert-delivered", "scepman") == 2)
+        assert not [it for it in here.world.journal if it.what in {"alert-failed", "alert-dropped"}]
 
 
 def _alerts(them: tuple[Incident, ...], word: str) -> list[str]:

@@ -18,11 +18,11 @@ from shared.groups.workflow import discover
 from shared.reconcile import workflow as reconcile
 from shared.settings_sync.model import State
 from simulator.pair import a_pair
-from simulator.roles import DIRECTORY, allows, definition, role
+from simulator.roles import DIRECTORY, EVENT_GRID_DATA_SENDER, allows, definition, role
 from simulator.server import Cloud
 from tests.cli.test_cli import Shell
-from tests.product.test_incidents import WEU, watching
 from tests.product.test_over_real_http import Running, running
+from tests.product.watch import WEU, watching
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = "@Microsoft.KeyVault(VaultName=kv-scepman;SecretName=scepman-api-token)"
@@ -74,13 +74,13 @@ async def a_region_is_held_out_of_dns() -> set[str]:
 
 
 async def test_the_product_needs_its_roles_and_nothing_else() -> None:
-    """One of everything uses exactly what the app's roles allow: no more, no less."""
+    """One of everything uses exactly what the app's roles allow, and sends to the topic: no more, no less."""
     async with running(a_pair()) as on:
         await a_change_travels(on)
         await a_copy_is_kept_again(on)
         await regions_restart_in_order(on)
         used = on.cloud.used_actions | await a_region_is_held_out_of_dns()
-    assert same(used) == same(role("counterpart", "copies"))
+    assert same(used) == same(role("counterpart", "copies") | EVENT_GRID_DATA_SENDER)
 
 
 async def test_looking_needs_the_audit_role_and_nothing_else(tmp_path: Path) -> None:

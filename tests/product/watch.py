@@ -100,7 +100,7 @@ class Watch:
 
 
 @contextlib.asynccontextmanager
-async def watching(world: World | None = None, **env: str) -> AsyncIterator[Watch]:
+async def watching(world: World | None = None, /, **env: str) -> AsyncIterator[Watch]:
     """A pair that was seen well, or another world."""
     world = world or a_pair()
     world.speed, world.boot_seconds = 100.0, 0.01
