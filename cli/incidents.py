@@ -220,7 +220,8 @@ def _print_list(out: Console, found: Sequence[Incident], untold: Sequence[Letter
             f"resolved after {spoken(total.mttr)}"
         )
     for letter in untold:
-        state = "given up" if letter.given_up_at else f"tried {letter.tries} times"
+        tried = "tried once" if letter.tries == 1 else f"tried {letter.tries} times"
+        state = "given up" if letter.given_up_at else tried
         out.print(
             Text(f"not told to {letter.channel} ({state}): {letter.card.title}: {letter.problem}", "red")
         )

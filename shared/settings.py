@@ -222,7 +222,10 @@ def _https(text: str) -> str:
     return text.rstrip("/")
 
 
-def _none_or_https(text: str) -> str:
+def _base_url(text: str) -> str:
+    """An https address; or http on this machine, for a function app that somebody tries out."""
+    if re.fullmatch(r"http://(localhost|127\.0\.0\.1)(:\d+)?/?", text):
+        return text.rstrip("/")
     return _https(text) if text else ""
 
 
@@ -495,7 +498,7 @@ FIELDS: tuple[Field, ...] = (
         name="COUNTERPART_BASE_URL",
         help="where people reach the function app: cards link to its pages; empty: they have no links",
         example="https://func-counterpart.azurewebsites.net",
-        convert=_none_or_https,
+        convert=_base_url,
         default="",
     ),
     Field(

@@ -76,6 +76,7 @@ def _texts(
     yield "HTTP answers", "\n".join(answers)
     yield "command output", "\n".join(on.cli_output)
     yield "what the demo told", "\n".join(teller.lines)
+    yield "what was told to people and programs", repr([on.told(it, 0.0) for it in on.world.receivers])
     # The whole database with its journal: rows that were overwritten are in there too.
     yield (
         "the store",
@@ -104,6 +105,7 @@ def test_the_search_would_find_a_value(played: Played) -> None:
     assert "AppConfig:OCSP" in played.texts["command output"]
     assert '"problem' in played.texts["HTTP answers"] or "urn:counterpart" in played.texts["HTTP answers"]
     assert "Scene 1" in played.texts["what the demo told"]
+    assert "AdaptiveCard" in played.texts["what was told to people and programs"]
 
 
 @pytest.mark.usefixtures("scep_package")

@@ -94,10 +94,15 @@ def _facts(incident: Incident) -> Iterable[tuple[str, str]]:
     if incident.resolved is not None:
         yield "Well again after", spoken(measures.to_resolve)
     if incident.flaps:
-        yield "Came back", f"{incident.flaps} times" if incident.flaps > 1 else "once"
+        yield "Came back", came_back(incident)
     if incident.acknowledged is not None:
         yield "Acknowledged by", f"{incident.acknowledged_by}, {moment(incident.acknowledged)}"
     yield "Incident", incident.id
+
+
+def came_back(incident: Incident) -> str:
+    """How often, in words."""
+    return f"{incident.flaps} times" if incident.flaps > 1 else "once"
 
 
 def moment(at: datetime) -> str:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from typing import Any, Final
 
-from shared.incidents.card import moment, runbook, subject
+from shared.incidents.card import came_back, moment, runbook, subject
 from shared.incidents.explain import cause_name, explained
 from shared.incidents.measures import Means, means, measure, spoken
 from shared.incidents.model import Incident
@@ -92,7 +92,7 @@ def _summary(incident: Incident) -> list[tuple[str, str]]:
         ("State", f"{incident.stage}{by}: {STAGES[incident.stage]}"),
         ("Severity", f"{int(incident.severity)}: {SEVERITIES[incident.severity]}"),
         ("Cause", cause_name(incident.cause)),
-        ("Came back", f"{incident.flaps} times"),
+        *([("Came back", came_back(incident))] if incident.flaps else []),
         *_times(incident),
     ]
 

@@ -123,6 +123,8 @@ class _Walk:
             self._close(fact)
             return
         span = self._troubled(fact)
+        if fact.claim is Claim.BAD and fact.severity is Severity.CRITICAL:
+            span.mitigated = None  # devices are led to nobody who serves
         self.suspected = self.suspected or fact.at
         sure_at = self.suspected + timedelta(seconds=self.rules.confirm)
         if fact.claim is Claim.BAD or self.fired:

@@ -54,8 +54,12 @@ async def stay(teller: Teller) -> None:
         teller.say(f"the function app     {on.stage.url}/api/health   (function key: {on.stage.key})")
         teller.say(f"Resource Manager     {on.cloud.arm_url}")
         teller.say(f"the world, to look   {on.cloud.admin_url}/_world")
+        teller.say(f"the cards of Teams   {on.cloud.admin_url}/_world/cards   (for a browser)")
+        lose = f'{{"sites": {{"{on.sites[0].name}": {{"down": true}}}}}}'
+        teller.say(f"to lose a region     curl -X POST {on.cloud.admin_url}/_world/faults -d '{lose}'")
         teller.say(f"to change a setting  curl -X POST {on.cloud.admin_url}/_world/edit -d '{edit}'")
         teller.say(f"the command line     .venv/bin/counterpart status --env-file {file}")
+        teller.say(f"what failed          .venv/bin/counterpart incidents list --env-file {file}")
         teller.say("stop with Ctrl-C")
         await stop.wait()
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from shared.settings_sync.model import State
 from simulator.artifact_hosts import GITHUB_HOST, VENDOR_HOST, start_from
 from simulator.demo.theatre import PRODUCT, SOAK, Theatre
-from simulator.world import PACKAGE
+from simulator.device import Device
+from simulator.world import PACKAGE, Site
 
 VALIDITY = "AppConfig:ValidityPeriodDays"
 LICENSE = "AppConfig:LicenseKey"
@@ -190,6 +191,97 @@ async def the_host_dies(on: Theatre) -> None:
     on.check(not device.failures, f"a device saw the service up in all {len(device.attempts)} looks")
 
 
+async def a_region_dies(on: Theatre) -> None:
+    """Nobody reaches a region any more: known, classified, told, measured; and well again without anybody's doing."""
+    first, second = on.sites
+    mark, began = len(on.world.journal), on.world.now_utc()
+    device = on.device()
+    async with device.watch():
+        on.teller.say(f"{first.name} is lost: every connection to it is reset")
+        first.faults.down = True
+        lost = on.world.now()
+        incident = await on.until_incident(lambda it: it.mitigated is not None, "has left DNS", since=began)
+        on.teller.say(
+            f"counterpart: {incident.id}: {incident.cause}, severity {incident.severity}, {incident.stage}"
+        )
+        await on.until(
+            lambda: on.world.count("alert-delivered", incident.group, since=mark) > 0, "the alert came"
+        )
+        moved = len(device.attempts)
+        await on.until(lambda: len(device.attempts) >= moved + 5, "a device looked five times more")
+        enrolment = await device.enrol("device-of-scene-7")
+        on.teller.say(f"{first.name} is back; nobody tells counterpart")
+        first.faults.down = False
+        await on.until_incident(lambda it: it.id == incident.id and not it.open, "is over", since=began)
+        await on.until(lambda: len(on.told("webhook", lost)) >= TOLD, "the end was told")
+        await on.until(
+            lambda: on.world.count("alert-delivered", incident.group, since=mark) > 1, "the alert ended"
+        )
+    ran = await on.shell("incidents", "list")
+    on.check(ran.code == 0 and incident.id in ran.out, "no incident is open any more")
+    ran = await on.shell("incidents", "export", incident.id, show=8)
+    _check_the_record(on, ran.out, first, second)
+    _check_what_was_told(on, lost)
+    page = await on.page(on.cards(lost)[0]["actions"][-1]["url"])
+    on.check(incident.id in page and "</table>" in page, "a card's link opens the incident as a page")
+    _check_what_devices_met(on, device, moved, second)
+    if enrolment.installed:
+        on.check(
+            enrolment.ok and enrolment.site == second.name,
+            f"scepclient enrolled through {on.domain} meanwhile, served by {second.name}",
+        )
+    else:
+        on.teller.say(f"no real enrolment: {enrolment.reason}")
+
+
+TOLD = 3  # opened, mitigated, resolved
+
+
+def _check_the_record(on: Theatre, text: str, first: Site, second: Site) -> None:
+    """The export: what it was, with each region's evidence, who saw it, and how long it took."""
+    on.check("**Cause**: one region" in text, "the record says that it was one region")
+    seen = ("weu: at ", "neu: at ", "Traffic Manager says Degraded", "SCEP proves CA")
+    on.check(all(it in text for it in seen), "with what every region answered meanwhile")
+    witnesses = ("| Azure Monitor |", "| DNS |", "| Counterpart |")
+    on.check(
+        all(it in text for it in witnesses), "seen by our own look, by Azure Monitor's alert, and in DNS"
+    )
+    on.check(f"leads to {second.host}, no longer to {first.host}" in text, f"DNS went over to {second.name}")
+    took = [
+        line
+        for line in text.splitlines()
+        if line.startswith(("- **Detected", "- **Out of DNS", "- **Resolved"))
+    ]
+    for line in took:
+        on.teller.say(line.removeprefix("- ").replace("**", ""))
+    on.check(len(took) == TOLD and all(", after " in it for it in took), "and every time was measured")
+
+
+def _check_what_was_told(on: Theatre, lost: float) -> None:
+    """Three cards in order, and the same to programs."""
+    cards = on.cards(lost)
+    titles = [it["body"][0]["text"].partition(": ")[2] for it in cards]
+    told = ["fails", "devices are led to the other regions", "resolved"]
+    on.check(titles == told, f"Teams got three cards: {', '.join(told)}")
+    kinds = [it["kind"] for it in on.told("webhook", lost)]
+    on.check(
+        kinds == [f"incident.{it}" for it in ("opened", "mitigated", "resolved")],
+        "a webhook got the same as JSON",
+    )
+    types = [it["type"].rpartition(".")[2] for it in on.told("event-grid", lost)]
+    on.check(types == ["Opened", "Mitigated", "Resolved"], "an Event Grid topic got them as CloudEvents 1.0")
+
+
+def _check_what_devices_met(on: Theatre, device: Device, moved: int, second: Site) -> None:
+    """Failures until Traffic Manager and the name's time to live had passed, then none."""
+    after = device.attempts[moved:]
+    on.check(
+        all(it.ok for it in after) and any(it.site == second.name for it in after),
+        f"after DNS had moved a device was served in {len(after)} of {len(after)} looks",
+    )
+    on.teller.say(f"until then it had failed in {len(device.failures)} of {moved} looks")
+
+
 SCENES = (
     Scene("a change travels", "An edit in one region reaches the other, safely.", a_change_travels),
     Scene("a bad change is contained", "What breaks one region stays there.", a_bad_change_is_contained),
@@ -197,4 +289,9 @@ SCENES = (
     Scene("a lost event", "Events are doorbells; the timer knocks anyway.", an_event_is_lost),
     Scene("a burst", "Many edits, one disturbance.", a_burst_makes_one_write),
     Scene("the host dies", "The package is there before the restart needs it.", the_host_dies),
+    Scene(
+        "a region dies",
+        "Known, classified, told, measured; devices are served by the other one.",
+        a_region_dies,
+    ),
 )

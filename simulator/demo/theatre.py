@@ -7,16 +7,23 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from shared.adapters.sqlite import SqliteStore
 from shared.artifact_hosts.model import HostState, Packages
 from shared.artifact_hosts.model import State as PackageState
 from shared.artifact_hosts.workflow import read_packages, watches
+from shared.incidents.model import Incident
+from shared.incidents.workflow import list_incidents
+from shared.settings import Settings
 from shared.settings_sync.model import Rollout, State
 from shared.settings_sync.workflow import read_rollout
 from shared.store import Store
+from simulator.demo.front import front_door
 from simulator.demo.telling import Teller
 from simulator.device import Device
 from simulator.pair import a_pair
@@ -39,6 +46,8 @@ TIMES = {
     "COUNTERPART_PROBE_EVERY": "200ms",
     "COUNTERPART_PROVE_EVERY": "2s",
     "COUNTERPART_PACKAGE_CHECK_EVERY": "300ms",
+    "COUNTERPART_CONFIRM_AFTER": "1s",
+    "COUNTERPART_FLAP_WINDOW": "2s",
 }
 
 
@@ -66,6 +75,7 @@ class Theatre:
     stage: Stage
     store: Store
     teller: Teller
+    settings: Settings
     cli_output: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -165,12 +175,46 @@ class Theatre:
         self.teller.say(f"counterpart: {row.state}: {row.reason}")
         return row
 
-    async def shell(self, *arguments: str) -> Ran:
-        """What a person types, shown with its output."""
+    async def until_incident(
+        self, wanted: Callable[[Incident], bool], what: str, *, since: datetime, within: float = 25.0
+    ) -> Incident:
+        """Wait until an incident that began after a moment is as wanted; returns it."""
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    for it in await list_incidents(self.store, self.settings.incidents):
+                        if it.started >= since and wanted(it):
+                            return it
+                    await asyncio.sleep(0.1)
+        except TimeoutError as error:
+            raise SceneFailed(f"waited {within:g} s in vain until an incident {what}") from error
+
+    def told(self, kind: str, since: float) -> list[Any]:
+        """What a receiver got after a moment of the world's clock: the bodies, oldest first."""
+        return [it.body for it in self.world.receivers[kind].got if it.at >= since]
+
+    def cards(self, since: float) -> list[dict[str, Any]]:
+        """The cards that came after a moment of the world's clock."""
+        return [it["attachments"][0]["content"] for it in self.told("teams", since)]
+
+    async def page(self, url: str) -> str:
+        """What a person's browser shows at an address; SceneFailed when it is no page."""
+        async with (
+            aiohttp.ClientSession() as browser,
+            browser.get(url, headers={"Accept": "text/html,*/*;q=0.8"}) as answer,
+        ):
+            if (answer.status, answer.content_type) != (200, "text/html"):
+                raise SceneFailed(f"{url} answered {answer.status}, {answer.content_type}")
+            return await answer.text()
+
+    async def shell(self, *arguments: str, show: int | None = None) -> Ran:
+        """What a person types, shown with its output, or with the first lines of it."""
         quoted = " ".join(f"'{it}'" if " " in it else it for it in arguments)
         self.teller.command(f"counterpart {quoted}")
         ran = await self._run(*arguments)
-        self.teller.output(ran.out)
+        lines = ran.out.rstrip().splitlines()
+        left = 0 if show is None else max(0, len(lines) - show)
+        self.teller.output("\n".join([*lines[:show], *([f"... and {left} lines more"] if left else [])]))
         return ran
 
     async def _run(self, *arguments: str) -> Ran:
@@ -214,13 +258,16 @@ async def theatre(
     """Start the world and the function app; stop both. `on_log` is given each line of the app's log."""
     world = a_pair(second_os)
     world.speed = SPEED
-    async with Cloud(world, directory=directory) as cloud:
-        env = {**cloud.env(), **TIMES}
+    async with Cloud(world, directory=directory) as cloud, front_door() as door:
+        env = {**cloud.env(), **TIMES, "COUNTERPART_BASE_URL": door.url}
         async with Stage(ROOT, env, timer_every=TIMER, on_log=on_log) as stage:
             hook = f"{stage.url}/runtime/webhooks/EventGrid?functionName=app_service_changed&code={stage.key}"
             cloud.event_webhooks.append(EventSubscription(hook, "CloudEventSchemaV1_0", "name"))
+            cloud.alert_webhooks.append(f"{stage.url}/api/alerts/traffic-manager?code={stage.key}")
+            door.stage = stage
             store = SqliteStore(cloud.env()["COUNTERPART_STORE"].removeprefix("sqlite:"))
             try:
-                yield Theatre(cloud, stage, store, teller)
+                yield Theatre(cloud, stage, store, teller, Settings.from_env(env))
             finally:
+                door.stage = None
                 await store.aclose()

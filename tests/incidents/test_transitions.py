@@ -89,6 +89,8 @@ def test_the_whole_life() -> None:
         ((fired(1), fired(2, alert="alert-2"), over(4)), Stage.DETECTED, Severity.MINOR),  # one still fires
         ((bad(1), over(4)), Stage.CONFIRMED, Severity.MAJOR),
         ((bad(1), moved(2)), Stage.MITIGATED, Severity.MAJOR),
+        ((bad(1), moved(2), bad(3, severity=Severity.CRITICAL)), Stage.CONFIRMED, Severity.CRITICAL),
+        ((bad(1), moved(2), bad(3, severity=Severity.CRITICAL), moved(4)), Stage.MITIGATED, Severity.CRITICAL),
         ((bad(1), well(2)), Stage.RESOLVED, Severity.MAJOR),
         ((bad(1), out(2)), Stage.RESOLVED, Severity.MAJOR),  # taken out of service on purpose
     ],
