@@ -30,7 +30,8 @@ itself.
 ## What a failure is
 
 For a region in trouble the rows are tried in this order; the first that fits names the cause. Each look
-classifies anew, and an incident keeps the cause of its worst moment. The evidence of every change is kept: each
+classifies anew, and an incident keeps the cause of its worst moment (`tests/product/test_incidents.py` brings every
+row about in the simulator). The evidence of every change is kept: each
 region's probe, SCEP proof and Traffic Manager status, in words.
 
 | cause | when | what it means | what Counterpart does | what is left to you | runbook |
@@ -125,8 +126,24 @@ every minute; with an action group whose webhook is `POST /api/alerts/traffic-ma
 the **common alert schema** turned on. A rule that is not split by endpoint only wakes Counterpart up.
 
 The answer is 2xx only when the alert is safely in the store; 503 when it is not, which the action group tries
-again. Alerts of other schemas or metrics, from before two hours ago, or too large, get a problem body (422);
-alerts about profiles that are not watched are acknowledged and change nothing.
+again. An alert resolves minutes after the region is well; if Counterpart saw it well before, the alert's end is
+a line in the timeline. Alerts of other schemas or metrics, from before two hours ago, or too large, get a problem
+body (422); alerts about profiles that are not watched are acknowledged and change nothing.
+
+## Try it
+
+`make run` starts a simulated pair with a Teams workflow, a webhook, a topic and Azure Monitor, and prints what to
+type. With ADMIN for the address that it prints as *the world*:
+
+```sh
+curl -X POST ADMIN/faults -d '{{"sites": {{"app-scepman-weu": {{"down": true}}}}}}'      # or flapping, slow, tls, ...
+curl -X POST ADMIN/faults -d '{{"shared": {{"key_vault": true}}}}'                       # what all regions stand on
+curl -X POST ADMIN/site -d '{{"site": "app-scepman-weu", "state": "Stopped"}}'         # or "tier": "Basic"
+curl -X POST ADMIN/faults -d '{{"receivers": {{"teams": {{"status": 503}}}}}}'           # nobody can be told
+```
+
+`ADMIN/cards` shows the cards as Teams got them, `ADMIN/told` what programs got; `python -m simulator --help` has the
+other faults.
 """
 
 

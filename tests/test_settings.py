@@ -77,6 +77,26 @@ def test_wrong_values(name: str, text: str) -> None:
     assert problem.startswith(name)
 
 
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("https://func.contoso.test/", "https://func.contoso.test"),
+        ("http://localhost:7071", "http://localhost:7071"),
+        ("http://127.0.0.1:7071/", "http://127.0.0.1:7071"),
+        ("", ""),
+        ("http://func.contoso.test", None),
+        ("http://localhost.contoso.test", None),
+        ("https://func.contoso.test/api", None),
+    ],
+)
+def test_where_links_lead(text: str, taken: str | None) -> None:
+    """To an https address, or to this machine."""
+    if taken is None:
+        assert len(problems(COUNTERPART_BASE_URL=text)) == 1
+    else:
+        assert Settings.from_env({**RIGHT, "COUNTERPART_BASE_URL": text}).base_url == taken
+
+
 def test_a_verification_outlasts_the_soak() -> None:
     """A deadline before the end of the soak would undo every write: it is refused, with the least that would do."""
     (problem,) = problems(COUNTERPART_VERIFY_DEADLINE="4m", COUNTERPART_SOAK="3m")

@@ -90,7 +90,11 @@ def test_the_whole_life() -> None:
         ((bad(1), over(4)), Stage.CONFIRMED, Severity.MAJOR),
         ((bad(1), moved(2)), Stage.MITIGATED, Severity.MAJOR),
         ((bad(1), moved(2), bad(3, severity=Severity.CRITICAL)), Stage.CONFIRMED, Severity.CRITICAL),
-        ((bad(1), moved(2), bad(3, severity=Severity.CRITICAL), moved(4)), Stage.MITIGATED, Severity.CRITICAL),
+        (
+            (bad(1), moved(2), bad(3, severity=Severity.CRITICAL), moved(4)),
+            Stage.MITIGATED,
+            Severity.CRITICAL,
+        ),
         ((bad(1), well(2)), Stage.RESOLVED, Severity.MAJOR),
         ((bad(1), out(2)), Stage.RESOLVED, Severity.MAJOR),  # taken out of service on purpose
     ],
