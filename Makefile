@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo run test check fmt lock package bench clean help
+.PHONY: demo run test check fmt lock package audit bench clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -41,6 +41,9 @@ lock: $(READY) ## Pin the dependencies anew, with hashes
 
 package: $(READY) ## Build the deployment package, dist/counterpart-<version>.zip
 	@$(PY) -m infra.package
+
+audit: $(READY) ## Ask a vulnerability service about the pinned dependencies (needs the internet)
+	@$(VENV)/bin/uv tool run --quiet pip-audit@2.10.1 --disable-pip --require-hashes -r requirements.txt
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

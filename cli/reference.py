@@ -17,6 +17,7 @@ from typing import Any, Final
 import typer.main
 from typer.core import TyperGroup
 
+from cli.deployment_pages import deployment_pages
 from cli.incident_pages import card_pages, incidents_page
 from cli.main import app
 from handlers._edge import STATUSES
@@ -322,6 +323,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "cli.md": cli_page,
     "incidents.md": incidents_page,
     **card_pages(),
+    **deployment_pages(),
 }
 """The generated pages by their file names under docs/."""
 

@@ -54,6 +54,7 @@ class _Late:
 
 def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Ports:
     """Make the ports. Call it where an event loop runs. `closing` is given what is to be closed at the end."""
+    from shared.adapters.audit_only import AuditOnly
     from shared.adapters.dns import DnsNames
     from shared.adapters.home_page import HttpHomePages
     from shared.adapters.http import open_session
@@ -79,6 +80,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         for it in (credential, *late.values()):
             closing.push_async_callback(it.aclose)
     app_service = cast("AppService", late["app_service"])
+    barred = AuditOnly() if settings.audit_only else None
     return Ports(
         clock=clock,
         ids=RandomIds(),
@@ -87,12 +89,12 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         sites=app_service,
         probes=HttpProbes(session, clock),
         settings_reads=app_service,
-        settings_writes=app_service,
+        settings_writes=barred or app_service,
         copies=cast("KeyVaultCopies", late["copies"]),
-        control=app_service,
+        control=barred or app_service,
         packages=cast("HttpPackages", late["packages"]),
         pages=HttpHomePages(session),
-        endpoints=cast("TrafficManagerProfiles", late["profiles"]),
+        endpoints=barred or cast("TrafficManagerProfiles", late["profiles"]),
         names=DnsNames(settings.dns_servers, clock),
         channels=_channels(settings, session, cast("EventGridTopic", late["topic"])),
         errands=cast("StorageQueueErrands", late["errands"]) if settings.queue is not None else None,

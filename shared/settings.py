@@ -31,6 +31,12 @@ _PROFILE = re.compile(
 _SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_REFERENCE = "@microsoft.keyvault("
+_UNRESOLVED = (
+    "is a Key Vault reference that App Service did not resolve: the secret must be there, and the app's identity "
+    "must be allowed to read it and be named as the one for Key Vault references; for example, restart the app after "
+    "the secret was laid in"
+)
 _KEY_LENGTH = 32  # characters
 type _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LONGEST_PROBE = (
@@ -56,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     package_networks: tuple[_Network, ...]
     incidents: incidents.Rules
     hold: HoldRules
+    audit_only: bool
+    instance: str  # empty: no lease
     base_url: str  # empty: cards have no links
     teams_webhook: Value | None
     webhook: Value | None
@@ -98,6 +106,9 @@ def _convert(field: Field, env: Mapping[str, str], problems: list[str]) -> Any:
     text = env.get(field.name, "").strip() or field.default
     if text is None:
         problems.append(f"{field.name} is missing: {field.help}, for example {field.example}")
+        return None
+    if text.lower().startswith(_REFERENCE):
+        problems.append(f"{field.name} {_UNRESOLVED}")
         return None
     try:
         return field.convert(text)
@@ -142,6 +153,7 @@ def _compose(found: Mapping[str, Any]) -> Settings:
             verify_deadline=found["COUNTERPART_VERIFY_DEADLINE"],
             sweep=found["COUNTERPART_SWEEP"],
             revert_bad_changes=found["COUNTERPART_ON_BAD_CHANGE"],
+            audit_only=found["COUNTERPART_AUDIT_ONLY"],
         ),
         policy=found["COUNTERPART_POLICY"],
         packages=catalogue.Catalogue(
@@ -156,6 +168,7 @@ def _compose(found: Mapping[str, Any]) -> Settings:
             sweep=found["COUNTERPART_SWEEP"],
             rotate=found["COUNTERPART_PACKAGE_ROTATE"],
             preferred=found["COUNTERPART_PACKAGE_PREFERRED"],
+            audit_only=found["COUNTERPART_AUDIT_ONLY"],
         ),
         package_networks=found["COUNTERPART_PACKAGE_NETWORKS"],
         incidents=incidents.Rules(
@@ -169,7 +182,10 @@ def _compose(found: Mapping[str, Any]) -> Settings:
             soak=found["COUNTERPART_FAILBACK_SOAK"],
             step=min(120.0, found["COUNTERPART_FAILBACK_SOAK"]),
             probe_every=found["COUNTERPART_PROBE_EVERY"],
+            audit_only=found["COUNTERPART_AUDIT_ONLY"],
         ),
+        audit_only=found["COUNTERPART_AUDIT_ONLY"],
+        instance=found["COUNTERPART_INSTANCE"],
         base_url=found["COUNTERPART_BASE_URL"],
         teams_webhook=found["COUNTERPART_TEAMS_WEBHOOK"],
         webhook=found["COUNTERPART_WEBHOOK"],
@@ -209,10 +225,8 @@ def _duration(least: float = 0.0, most: float = 86_400.0) -> Callable[[str], flo
 
 
 def _key(text: str) -> FingerprintKey:
-    if len(text) < _KEY_LENGTH or text.startswith("@Microsoft.KeyVault("):
-        unresolved = "is a Key Vault reference that App Service did not resolve"
-        short = f"is shorter than {_KEY_LENGTH} characters"
-        raise ValueError(unresolved if text.startswith("@") else short)
+    if len(text) < _KEY_LENGTH:
+        raise ValueError(f"is shorter than {_KEY_LENGTH} characters")
     return FingerprintKey(text)
 
 
@@ -233,8 +247,6 @@ def _webhook(text: str) -> Value | None:
     """An address that is a secret: it is not repeated in the message when it is wrong."""
     if not text:
         return None
-    if text.startswith("@Microsoft.KeyVault("):
-        raise ValueError("is a Key Vault reference that App Service did not resolve")
     if not re.fullmatch(r"https://[^\s/?#@]+(/[^\s#]*)?", text):
         raise ValueError("is no https address")
     return Value(text)
@@ -242,8 +254,6 @@ def _webhook(text: str) -> Value | None:
 
 def _connection(text: str) -> Value | None:
     """The function app's own storage account; a secret when it is a connection string."""
-    if text.startswith("@Microsoft.KeyVault("):
-        raise ValueError("is a Key Vault reference that App Service did not resolve")
     return Value(text) if text else None
 
 
@@ -304,6 +314,12 @@ def _choice(yes: str, no: str) -> Callable[[str], bool]:
         return text == yes
 
     return convert
+
+
+def _instance(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", text):
+        raise ValueError(f"{text!r} is no name of letters, digits, - and _")
+    return text
 
 
 def _policy(text: str) -> Policy:
@@ -535,6 +551,23 @@ FIELDS: tuple[Field, ...] = (
         example="15m",
         convert=_duration(),
         default="15m",
+    ),
+    Field(
+        name="COUNTERPART_AUDIT_ONLY",
+        help="whether Counterpart only looks and tells; then it has no way to write, whatever its role allows",
+        example="on",
+        convert=_choice("on", "off"),
+        default="off",
+    ),
+    Field(
+        name="COUNTERPART_INSTANCE",
+        help=(
+            "the name of this deployment, for two over one store: only one at a time runs the timer's rounds; empty: "
+            "there is one"
+        ),
+        example="prod-second",
+        convert=_instance,
+        default="",
     ),
     Field(
         name="COUNTERPART_ARM_URL",

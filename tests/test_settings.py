@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import SettingsError
-from shared.settings import FIELDS, Settings
+from shared.settings import FIELDS, Field, Settings
 from shared.settings_sync.policy import KeyClass
 
 RIGHT = {
@@ -69,6 +69,8 @@ def test_nothing_set() -> None:
         ("COUNTERPART_CA_BUNDLE", "/no/such/file.pem"),
         ("COUNTERPART_DNS_SERVERS", "dns.contoso.test"),
         ("COUNTERPART_SCEP_PATH", "certsrv"),
+        ("COUNTERPART_AUDIT_ONLY", "yes"),
+        ("COUNTERPART_INSTANCE", "the second one"),
     ],
 )
 def test_wrong_values(name: str, text: str) -> None:
@@ -95,6 +97,14 @@ def test_where_links_lead(text: str, taken: str | None) -> None:
         assert len(problems(COUNTERPART_BASE_URL=text)) == 1
     else:
         assert Settings.from_env({**RIGHT, "COUNTERPART_BASE_URL": text}).base_url == taken
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda it: it.name)
+def test_an_unresolved_reference_is_said(field: Field) -> None:
+    """Where App Service cannot resolve a Key Vault reference its text arrives: for no setting is that a value."""
+    reference = "@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/it)"
+    (problem,) = problems(**{field.name: reference})
+    assert problem.startswith(f"{field.name} is a Key Vault reference that App Service did not resolve")
 
 
 def test_a_verification_outlasts_the_soak() -> None:

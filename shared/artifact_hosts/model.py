@@ -276,6 +276,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     back_after: float = 86_400.0  # a preferred host must have been well for so long
     skew_after: float = 86_400.0
     rotate: bool = True  # False: a person is asked each time
+    audit_only: bool = False  # nothing is ever written or restarted
     preferred: Mapping[str, str] = {}  # region's name, lower case -> host
 
     @property

@@ -8,6 +8,7 @@ import msgspec
 from shared.disruption.model import Disruption, Permit
 from shared.groups.model import Health, State
 
+AUDIT_ONLY = "Counterpart only looks here: COUNTERPART_AUDIT_ONLY is on"
 FRESH = timedelta(seconds=60)  # older evidence says nothing about now
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from shared.disruption.model import Disruption, Permit
-from shared.disruption.permit import Denial, Granted, permit
+from shared.disruption.permit import AUDIT_ONLY, Denial, Granted, permit
 from shared.groups.model import Health
 from shared.store import Key, Store, key, revise
 
@@ -23,13 +23,23 @@ def permit_key(group_key: str) -> Key:
 
 
 async def request(
-    store: Store, group_key: str, asked: Disruption, seen: Mapping[str, Health], now: datetime
+    store: Store,
+    group_key: str,
+    asked: Disruption,
+    seen: Mapping[str, Health],
+    now: datetime,
+    *,
+    audit_only: bool = False,
 ) -> Granted | Denial:
     """Ask; when granted, the group's permit is held until it is released or its time is over.
+
+    Where Counterpart may only look, nobody gets one.
 
     Raises:
         Conflict: others kept writing the row.
     """
+    if audit_only:
+        return Denial(AUDIT_ONLY)
     answer: Granted | Denial = Denial("not asked")
 
     def decide(row: Held | None) -> Held | None:

@@ -36,6 +36,7 @@ class HoldRules(msgspec.Struct, frozen=True, kw_only=True):
         90.0  # how long one worker has a change of the endpoint to itself; longer than a PATCH's deadline
     )
     probe_every: float = 60.0
+    audit_only: bool = False  # no endpoint is ever changed
 
 
 class Phase(StrEnum):

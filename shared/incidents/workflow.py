@@ -353,7 +353,8 @@ async def _disable(group: Group, held: Hold, health: Mapping[str, Health], tools
         region=held.region,
         at_most=timedelta(seconds=2 * tools.hold.lease),
     )
-    answer = await request(tools.store, name, asked, health, tools.clock.now())
+    audit_only = tools.hold.audit_only
+    answer = await request(tools.store, name, asked, health, tools.clock.now(), audit_only=audit_only)
     if isinstance(answer, Denial):
         return await _note_hold(group, tools, lambda row, now: refused(row, answer.reason, now))
     try:

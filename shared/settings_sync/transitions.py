@@ -69,6 +69,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     claim: float = 90.0  # how long one worker has a write to itself; longer than a PUT's own deadline
     sweep: float = 900.0  # a converged group's settings are read this often without a doorbell
     revert_bad_changes: bool = False  # put a contained change back at its source without asking
+    audit_only: bool = False  # nothing is ever written
 
     @property
     def permit(self) -> timedelta:

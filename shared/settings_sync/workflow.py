@@ -274,7 +274,14 @@ class _Round:
             at_most=self.tools.rules.permit,
         )
         now = self.tools.clock.now()
-        answer = await request(self.tools.store, row_name(self.group.id), asked, health, now)
+        answer = await request(
+            self.tools.store,
+            row_name(self.group.id),
+            asked,
+            health,
+            now,
+            audit_only=self.tools.rules.audit_only,
+        )
         return (answer if isinstance(answer, Denial) else answer.permit), health
 
     async def _write(self, claimed: Rollout, flight: Flight, step: Write) -> bool:

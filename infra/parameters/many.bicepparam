@@ -1,0 +1,28 @@
+// Many groups, in two subscriptions. Beyond fifty the timer hands them out over a queue; one instance is kept warm.
+using '../main.bicep'
+
+var first = '/subscriptions/aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee/resourceGroups'
+var second = '/subscriptions/bbbbbbbb-cccc-dddd-eeee-ffffffffffff/resourceGroups'
+var tenants = [
+  { group: '${first}/rg-scepman-alpha', name: 'alpha' }
+  { group: '${first}/rg-scepman-beta', name: 'beta' }
+  { group: '${second}/rg-scepman-gamma', name: 'gamma' }
+]
+
+param environmentName = 'all'
+param location = 'swedencentral'
+param profiles = map(tenants, it => '${it.group}/providers/Microsoft.Network/trafficManagerProfiles/scepman-${it.name}')
+param sites = flatten(map(tenants, it => [
+  '${it.group}/providers/Microsoft.Web/sites/app-scepman-${it.name}-weu'
+  '${it.group}/providers/Microsoft.Web/sites/app-scepman-${it.name}-neu'
+]))
+param operators = [
+  'operations@contoso.com'
+]
+param secretSettings = {
+  COUNTERPART_TEAMS_WEBHOOK: 'teams-webhook'
+}
+param settings = {
+  COUNTERPART_SWEEP: '30m'
+}
+param alwaysReady = 1

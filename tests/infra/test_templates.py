@@ -1,0 +1,431 @@
+"""The Bicep templates, read with a grammar: what they name in the code is there, and what the code needs is in them.
+
+They were not compiled by Azure's own compiler here, and not deployed (docs/deploy.md says so).
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.reference import trigger_table
+from infra.package import PYTHON, ROOT, name
+from shared.adapters.tables import TABLE
+from shared.events import app_service
+from shared.settings import FIELDS
+from simulator.roles import DIRECTORY, definition
+from simulator.world import ProfileState
+from tests.infra.azure import BUILT_IN_ROLES, TYPES
+from tests.infra.bicep import (
+    INFRA,
+    Expression,
+    Resource,
+    Template,
+    Unreadable,
+    given,
+    parameter_files,
+    plain,
+    read,
+    templates,
+)
+
+MAIN, DOORBELLS = INFRA / "main.bicep", INFRA / "doorbells.bicep"
+APP, STORAGE = INFRA / "modules" / "app.bicep", INFRA / "modules" / "storage.bicep"
+GEO = INFRA / "scepman-geo" / "main.bicep"
+AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_SUBSCRIPTION_ID"}  # what azd itself keeps
+GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+KNOWN = {it.name for it in FIELDS}
+# Platform settings that would break a Flex Consumption app, or hold a secret.
+NEVER = {
+    "WEBSITE_RUN_FROM_PACKAGE",
+    "FUNCTIONS_WORKER_RUNTIME",
+    "FUNCTIONS_EXTENSION_VERSION",
+    "AzureWebJobsStorage",
+}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(INFRA))
+
+
+every_template = pytest.mark.parametrize("path", templates(), ids=named)
+every_parameter_file = pytest.mark.parametrize("path", parameter_files(), ids=named)
+
+
+@pytest.fixture(scope="module")
+def triggers() -> dict[str, dict[str, Any]]:
+    return trigger_table()
+
+
+def all_resources() -> Iterator[tuple[Template, Resource]]:
+    return ((it, each) for it in map(read, templates()) for each in it.resources.values())
+
+
+def only(path: Path, kind: str) -> Resource:
+    """The one resource of a type that a template makes."""
+    (found,) = (it for it in read(path).made if it.type == kind)
+    return found
+
+
+# -- every template ---------------------------------------------------------------------------------------------
+
+
+@every_template
+def test_types_and_versions_exist(path: Path) -> None:
+    """Every resource is of a type and an api-version that Azure publishes."""
+    for it in read(path).resources.values():
+        assert it.type in TYPES, it.type
+        assert it.version == TYPES[it.type].version, it.type
+
+
+@every_template
+def test_everything_that_can_be_is_tagged(path: Path) -> None:
+    """Whoever finds a resource sees whose it is; a name says nothing of time or chance, so that what-if is quiet."""
+    for it in read(path).made:
+        assert ("tags" in it.body) == TYPES[it.type].tags, it.symbol
+        assert not re.search(
+            r"utcNow|newGuid", it.body.get("name", "") if isinstance(it.body["name"], str) else ""
+        )
+    assert not read(path).identifiers & {"utcNow", "newGuid"}
+
+
+@every_template
+def test_no_output_holds_a_secret(path: Path) -> None:
+    """Outputs lie in the deployment's history for everybody who may read it."""
+    template = read(path)
+    secret = [it.name for it in template.parameters.values() if it.secure]
+    for output in template.outputs.values():
+        text = " ".join(plain(output.value))
+        assert not re.search(r"list\w*Keys?\(|listKeys|ConnectionString|[Pp]assword|[Ss]ecret", text), (
+            output.name
+        )
+        assert not [it for it in secret if re.search(rf"\b{it}\b", text)]
+    unmarked = [
+        it for it in template.parameters if re.search("(?i)webhook|key$|password", it) and it not in secret
+    ]
+    assert unmarked == []
+
+
+@every_template
+def test_modules_get_what_they_ask_for(path: Path) -> None:
+    """Every module file is there, gets each parameter that it needs, and none that it does not know."""
+    for it in read(path).modules.values():
+        asked = read(it.file).parameters
+        assert set(it.given) <= set(asked), it.symbol
+        assert {each.name for each in asked.values() if each.required} <= set(it.given), it.symbol
+
+
+@every_template
+def test_nothing_is_declared_in_vain(path: Path) -> None:
+    """Every parameter and variable is used."""
+    template = read(path)
+    assert (template.parameters.keys() | template.variables.keys()) - template.identifiers == set()
+
+
+@pytest.mark.parametrize("path", [MAIN, GEO], ids=named)
+def test_who_deploys_is_told(path: Path) -> None:
+    """Each parameter that has no plain meaning says what it is for."""
+    plain_ones = {
+        "zoneName",
+        "zoneGroup",
+        "storageName",
+        "storageSku",
+        "relativeDnsName",
+        "extraTags",
+        "watched",
+    }
+    silent = {it.name for it in read(path).parameters.values() if not it.described} - plain_ones
+    assert silent == set()
+
+
+def test_every_module_is_used() -> None:
+    """No template lies there that nobody deploys; secrets.bicep is deployed by its hook."""
+    used = {it.file for each in map(read, templates()) for it in each.modules.values()}
+    entries = {MAIN, DOORBELLS, GEO, INFRA / "modules" / "secrets.bicep"}
+    assert set(templates()) == used | entries
+
+
+# -- rights -----------------------------------------------------------------------------------------------------
+
+
+def test_the_roles_are_those_of_the_files() -> None:
+    """Every role of infra/roles is deployed, from the file that the simulator reads, and put out under its name."""
+    template = read(INFRA / "modules" / "roles.bicep")
+    loaded = [re.search(r"roles/(\w+)\.json", it.text) for it in template.variables["definitions"]]
+    order = [it[1] for it in loaded if it]
+    assert sorted(order) == sorted(it.stem for it in DIRECTORY.glob("*.json"))
+    for output in template.outputs.values():
+        assert output.value.text == f"roles[{order.index(output.name)}].id"
+
+
+def test_every_role_is_assigned_where_it_says() -> None:
+    """The watched get the full role or, in audit mode, the narrower one; the vault and the subscription theirs."""
+    modules = read(MAIN).modules
+    roles = {symbol: " ".join(plain(it.given.get("roleDefinitionId", ""))) for symbol, it in modules.items()}
+    for symbol in ("watchedProfiles", "watchedSites"):
+        assert roles[symbol] == "mode == 'audit' ? roles.outputs.audit : roles.outputs.counterpart audit"
+    assert roles["vault"] == "roles.outputs.copies"
+    assert roles["discovering"] == "roles.outputs.discover"
+    assert {it.stem for it in DIRECTORY.glob("*.json")} == {"counterpart", "audit", "copies", "discover"}
+
+
+def test_built_in_roles_are_known_and_few() -> None:
+    """Besides the custom roles only these, each on one resource of Counterpart's own."""
+    found = {
+        guid for path in (INFRA / "modules").glob("*.bicep") for guid in GUID.findall(path.read_text("utf-8"))
+    }
+    assert found == set(BUILT_IN_ROLES)
+    for _, it in all_resources():
+        if it.type == "Microsoft.Authorization/roleAssignments":
+            assert it.body["properties"]["principalType"] == "ServicePrincipal"
+
+
+def test_a_role_is_never_assigned_to_a_whole_group_or_subscription_but_for_discovery() -> None:
+    """Each assignment names the one resource that it is for."""
+    for template, it in all_resources():
+        if it.type == "Microsoft.Authorization/roleAssignments":
+            assert ("scope" in it.body) == (template.path.name != "discovering.bicep"), template.path
+    assert [it["action"] for it in definition("discover")["actions"]] == [
+        "Microsoft.Network/trafficManagerProfiles/read"
+    ]
+
+
+# -- the app ----------------------------------------------------------------------------------------------------
+
+
+def test_the_apps_settings_are_known_and_enough() -> None:
+    """Each COUNTERPART_* setting is one that the product reads, and every required one is there."""
+    variables = read(APP).variables
+    made = {*variables["own"], *variables["platform"]}
+    made |= {key for it in variables["secrets"].holds for key in it}
+    ours = {it for it in made if it.startswith("COUNTERPART_")}
+    assert ours <= KNOWN
+    assert {it.name for it in FIELDS if it.default is None} <= made
+    assert not made & NEVER
+    assert {
+        "AzureWebJobsStorage__accountName",
+        "AzureWebJobsStorage__credential",
+        "AzureWebJobsStorage__clientId",
+    } <= made
+    assert "AZURE_CLIENT_ID" in made
+
+
+def test_secrets_are_references() -> None:
+    """The fingerprint key and the webhooks are never values of a setting, and lie under names that are laid in."""
+    secrets = read(INFRA / "modules" / "secrets.bicep")
+    laid_in = {it.body["name"] for it in secrets.made}
+    assert {key: value for it in read(APP).variables["secrets"].holds for key, value in it.items()} == {
+        "COUNTERPART_FINGERPRINT_KEY": "fingerprint-key"
+    }
+    assert laid_in == {"fingerprint-key", "teams-webhook", "webhook"}
+    assert all(it.secure for it in secrets.parameters.values() if it.name not in {"vaultName", "tags"})
+    assert "keyVaultReferenceIdentity" in only(APP, "Microsoft.Web/sites").body["properties"]
+
+
+def test_the_app_is_as_the_platform_wants_it() -> None:
+    """Flex Consumption, the Python that the package is compiled for, deployment from a container by identity."""
+    config = only(APP, "Microsoft.Web/sites").body["properties"]["functionAppConfig"]
+    assert config["runtime"] == {"name": "python", "version": ".".join(map(str, PYTHON))}
+    assert config["deployment"]["storage"]["type"] == "blobContainer"
+    assert config["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
+    assert only(APP, "Microsoft.Web/serverfarms").body["sku"] == {"tier": "FlexConsumption", "name": "FC1"}
+
+
+def test_nothing_is_reached_by_a_shared_key() -> None:
+    """Storage and telemetry by identity only; no basic authentication at the app."""
+    for template, it in all_resources():
+        if it.type == "Microsoft.Storage/storageAccounts" and not it.existing and template.path != GEO:
+            assert it.body["properties"]["allowSharedKeyAccess"] is False
+    for _, it in all_resources():
+        if it.type == "Microsoft.Web/sites/basicPublishingCredentialsPolicies":
+            assert it.body["properties"] == {"allow": False}
+    component = only(INFRA / "modules" / "monitoring.bicep", "Microsoft.Insights/components")
+    assert component.body["properties"]["DisableLocalAuth"] is True
+
+
+def test_queue_and_table_are_the_ones_that_the_code_uses(triggers: dict[str, dict[str, Any]]) -> None:
+    """The queue of the trigger and the table of the store are there before the app is."""
+    queue = only(STORAGE, "Microsoft.Storage/storageAccounts/queueServices/queues").body["name"]
+    assert queue in {it.get("queueName") for it in triggers.values()}
+    table = only(INFRA / "modules" / "state.bicep", "Microsoft.Storage/storageAccounts/tableServices/tables")
+    assert table.body["name"] == TABLE
+
+
+def test_sign_in_lets_keys_through() -> None:
+    """The platform's sign-in asks nobody at the door: rows ask, so that events and alerts arrive."""
+    auth = only(APP, "Microsoft.Web/sites/config").body["properties"]
+    assert auth["globalValidation"]["unauthenticatedClientAction"] == "AllowAnonymous"
+    assert auth["login"] == {"tokenStore": {"enabled": False}}
+    registration = auth["identityProviders"]["azureActiveDirectory"]["registration"]
+    settings = {key for it in read(APP).variables["signInSettings"].holds for key in it}
+    assert registration["clientSecretSettingName"] in settings
+
+
+# -- doorbells --------------------------------------------------------------------------------------------------
+
+
+def test_events_go_to_the_function_that_takes_them(triggers: dict[str, dict[str, Any]]) -> None:
+    """The function of the subscription is a row with an Event Grid trigger."""
+    text = " ".join(plain(read(DOORBELLS).modules["bells"].given))
+    (function,) = set(re.findall(r"/functions/(\w+)", text))
+    assert triggers[function]["type"] == "eventGridTrigger"
+
+
+def test_events_are_those_that_the_code_tells_apart() -> None:
+    """CloudEvents, filtered to the actions that the parser knows, tried for a day, then laid aside."""
+    bell = only(INFRA / "modules" / "doorbell.bicep", "Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    properties = bell.body["properties"]
+    assert properties["eventDeliverySchema"] == "CloudEventSchemaV1_0"
+    assert properties["filter"]["includedEventTypes"] == ["Microsoft.Web.AppUpdated"]
+    (by_action,) = properties["filter"]["advancedFilters"]
+    assert by_action["key"] == "data.appEventTypeDetail.action"
+    assert {it.lower() for it in by_action["values"]} == set(app_service._KINDS)
+    assert properties["retryPolicy"]["maxDeliveryAttempts"] == 30
+    letters = properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
+    containers = {it.body["name"].text for it in read(STORAGE).made if it.type.endswith("/containers")}
+    assert containers == {"deploymentContainerName", "deadLetterContainerName"}
+    assert (
+        read(STORAGE).variables["deadLetterContainerName"] == letters["blobContainerName"] == "dead-letters"
+    )
+
+
+def test_alerts_go_to_the_route_that_takes_them(triggers: dict[str, dict[str, Any]]) -> None:
+    """The webhook's path is the row's route, its key is that row's own, and it uses the common schema."""
+    template = read(INFRA / "modules" / "alerts.bicep")
+    (receiver,) = only(template.path, "Microsoft.Insights/actionGroups").body["properties"][
+        "webhookReceivers"
+    ]
+    function = template.resources["bell"].body["name"]
+    row = triggers[function]
+    assert row["type"] == "httpTrigger"
+    assert row["methods"] == ["POST"]
+    assert f"/api/{row['route']}?code=" in receiver["serviceUri"]
+    assert "bell.listKeys().default" in receiver["serviceUri"]
+    assert receiver["useCommonAlertSchema"] is True
+
+
+def test_an_endpoint_is_lost_by_average() -> None:
+    """Traffic Manager's metric, each minute, split by endpoint; the maximum would hide a mostly dead one."""
+    alert = only(INFRA / "modules" / "alerts.bicep", "Microsoft.Insights/metricAlerts").body["properties"]
+    (criterion,) = alert["criteria"]["allOf"]
+    assert criterion["metricName"] == "ProbeAgentCurrentEndpointStateByProfileResourceId"
+    assert (criterion["timeAggregation"], criterion["operator"]) == ("Average", "LessThan")
+    assert criterion["threshold"].text == "json('0.5')"
+    assert criterion["dimensions"] == [{"name": "EndpointName", "operator": "Include", "values": ["*"]}]
+    assert (alert["evaluationFrequency"], alert["windowSize"]) == ("PT1M", "PT1M")
+
+
+def test_silence_is_noticed(triggers: dict[str, dict[str, Any]]) -> None:
+    """The rule asks for the timer's function by name, over ten minutes, and leads to its runbook."""
+    rule = only(INFRA / "modules" / "monitoring.bicep", "Microsoft.Insights/scheduledQueryRules").body[
+        "properties"
+    ]
+    (criterion,) = rule["criteria"]["allOf"]
+    (function,) = re.findall(r'Name == "(\w+)"', criterion["query"])
+    assert triggers[function]["type"] == "timerTrigger"
+    assert "summarize Rounds = count()" in criterion["query"]
+    assert (criterion["metricMeasureColumn"], criterion["operator"], criterion["threshold"]) == (
+        "Rounds",
+        "LessThan",
+        1,
+    )
+    assert rule["windowSize"] == "PT10M"
+    (runbook,) = re.findall(r"docs/runbooks/[\w-]+\.md", rule["description"])
+    assert (ROOT / runbook).is_file()
+    host = json.loads((ROOT / "host.json").read_text("utf-8"))
+    assert "Request" in host["logging"]["applicationInsights"]["samplingSettings"]["excludedTypes"]
+
+
+# -- parameter files, azd, hooks --------------------------------------------------------------------------------
+
+
+def _pairs(computed: Expression) -> dict[str, Any]:
+    return {key: value for it in computed.holds if isinstance(it, dict) for key, value in it.items()}
+
+
+@every_parameter_file
+def test_parameter_files_fit(path: Path) -> None:
+    """Each gives what its template needs, nothing that it does not know, and settings that the product reads."""
+    template, values = given(path)
+    parameters = read(template).parameters
+    assert set(values) <= set(parameters)
+    assert {it.name for it in parameters.values() if it.required} <= set(values)
+    secrets = values.get("secretSettings", {})
+    named_secrets = secrets if isinstance(secrets, dict) else _pairs(secrets)
+    assert {*values.get("settings", {}), *named_secrets} <= KNOWN
+    laid_in = {it.body["name"] for it in read(INFRA / "modules" / "secrets.bicep").made}
+    assert set(named_secrets.values()) <= laid_in
+
+
+@pytest.mark.parametrize("path", parameter_files(), ids=named)
+def test_parameter_files_hold_no_secret(path: Path) -> None:
+    """Only names of secrets; ids are the documentation's."""
+    text = path.read_text("utf-8")
+    assert not re.search(r"https://|sig=|AccountKey|[A-Za-z0-9+/]{40,}={0,2}", text)
+    assert set(GUID.findall(text)) <= {
+        "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+        "bbbbbbbb-cccc-dddd-eeee-ffffffffffff",
+    }
+
+
+def test_what_later_steps_read_was_put_out() -> None:
+    """Every variable of the second step and of the hooks is put out by the first, kept by azd, or has a default."""
+    outputs = set(read(MAIN).outputs) | AZD
+    step = (INFRA / "doorbells.bicepparam").read_text("utf-8")
+    assert set(re.findall(r"readEnvironmentVariable\('(\w+)'\)", step)) <= outputs
+    for hook in (INFRA / "hooks").glob("*.sh"):
+        text = hook.read_text("utf-8")
+        needed = set(re.findall(r"\$\{?([A-Z][A-Z_]+)\b(?!:-)", text))
+        assert needed <= outputs, hook.name
+
+
+def test_azd_deploys_the_package() -> None:
+    """azure.yaml names the file that `make package` makes, and hooks that are there and may be run."""
+    text = (ROOT / "azure.yaml").read_text("utf-8")
+    assert f"dist: dist/{name()}" in text
+    hooks = re.findall(r"run: (infra/\S+)", text)
+    assert {ROOT / it for it in hooks} == set((INFRA / "hooks").glob("*.sh"))
+    assert all((ROOT / it).stat().st_mode & 0o111 for it in hooks)
+    tag = only(APP, "Microsoft.Web/sites").body["tags"].holds[0]["azd-service-name"]
+    assert re.search(rf"^  {tag}:$", text, re.MULTILINE)
+
+
+# -- the reference architecture ---------------------------------------------------------------------------------
+
+
+def test_the_profile_has_the_vendors_values() -> None:
+    """As the simulator's profile has them: probed every 10 s, three failures forgiven, answers kept 30 s."""
+    properties = only(GEO, "Microsoft.Network/trafficmanagerprofiles").body["properties"]
+    monitor, vendor = properties["monitorConfig"], ProfileState("scepman", "rg", [])
+    assert properties["dnsConfig"]["ttl"] == vendor.ttl
+    assert (monitor["protocol"], monitor["port"], monitor["path"]) == (
+        vendor.protocol,
+        vendor.port,
+        vendor.path,
+    )
+    assert monitor["intervalInSeconds"] == vendor.interval
+    assert monitor["toleratedNumberOfFailures"] == vendor.tolerated
+    assert monitor["timeoutInSeconds"] == vendor.timeout
+    assert read(GEO).parameters["routing"].value == vendor.routing
+
+
+def test_each_part_of_it_can_be_left_out() -> None:
+    """Every resource and module of the reference architecture stands behind a switch of its own."""
+    text = GEO.read_text("utf-8")
+    switches = {it for it in read(GEO).parameters if it.startswith("with")}
+    parts = re.findall(r"^(?:resource|module) \w+ '[^']+' = (.*)$", text, re.MULTILINE)
+    loops = re.findall(r"for \(id, index\) in sites: (if \(\w+\))", text)
+    conditions = {it for line in (*parts, *loops) for it in re.findall(r"if \((\w+)\)", line)}
+    assert conditions == switches
+    assert len(parts) == len(re.findall(r"\bif \(with\w+\)", text))
+
+
+def test_what_is_no_bicep_is_an_error(tmp_path: Path) -> None:
+    """A template that the grammar does not take is refused, not read as an empty one."""
+    broken = tmp_path / "broken.bicep"
+    broken.write_text("resource x 'A/b@2020-01-01' = {\n  name: \n", "utf-8")
+    with pytest.raises(Unreadable, match="broken"):
+        read(broken)
