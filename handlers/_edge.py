@@ -132,7 +132,7 @@ def _shown(answered: Answer) -> func.HttpResponse:
         mimetype="text/html",
         charset="utf-8",
         headers={
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
             "Cache-Control": "no-store",
             "Vary": "Accept",
         },

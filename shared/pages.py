@@ -1,6 +1,7 @@
 """Plain readable pages: a headline, facts, sentences, tables, links. One template for all of them. Pure.
 
-Everything that is shown is escaped by the template; the pages load nothing from anywhere.
+Everything that is shown is escaped by the template; the pages load nothing from anywhere, and their empty icon keeps a
+browser from asking for one.
 """
 
 import functools
@@ -38,15 +39,18 @@ _TEMPLATE: Final = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ page.title }}</title>
+<link rel="icon" href="data:,">
 <style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b;
+  overflow-wrap: anywhere }
 h1 { font-size: 1.4rem; border-left: .4rem solid #0b6bcb; padding-left: .7rem }
 h1.good { border-color: #107c10 } h1.warning { border-color: #c19c00 } h1.attention { border-color: #c50f1f }
 h2 { font-size: 1.1rem; margin-top: 2rem }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem }
+dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .2rem 1rem }
 dt { color: #555 } dd { margin: 0 }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #ddd }
+th, td:not(:last-child) { overflow-wrap: normal }
 @media (prefers-color-scheme: dark) {
   body { background: #1b1b1b; color: #eee } dt { color: #aaa } th, td { border-color: #444 } a { color: #6cb8ff }
 }

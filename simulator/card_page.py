@@ -23,6 +23,7 @@ _PAGE: Final = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="refresh" content="{again}">
 <title>{title}</title>
+<link rel="icon" href="data:,">
 <style>
 body {{ font: 14px/1.45 "Segoe UI", system-ui, sans-serif; background: #f0f0f0; color: #242424; margin: 0 }}
 main {{ max-width: 44rem; margin: 1.5rem auto; padding: 0 1rem }}

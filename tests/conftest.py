@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.browser import installed
 from tests.parts import missing
 from tests.rounds import WORLDS, leaks
 
@@ -31,3 +32,10 @@ def scep_package() -> None:
     """The test needs Debian's package scep: an independent SCEP server and client."""
     if not (shutil.which("scepclient") and shutil.which("scepserver")):
         missing("Debian's package scep")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> None:
+    """The test needs a real browser."""
+    if installed() is None:
+        missing("Chromium")

@@ -12,6 +12,7 @@ from simulator.demo.__main__ import play_all
 from simulator.demo.scenes import SCENES
 from simulator.demo.telling import Teller
 from simulator.demo.theatre import Theatre, theatre
+from tests.browser import Seen, browser, installed
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Played:
     failed: list[str]
     secrets: frozenset[str]
     texts: dict[str, str]  # by where it was found
+    pages: dict[str, Seen]  # every page that a card led to, and the cards themselves, in a real browser
 
 
 class Lines(logging.Handler):
@@ -48,8 +50,10 @@ async def _play(directory: Path) -> Played:
         async with theatre(teller, directory=directory) as on:
             passed = await play_all(on, SCENES)
             answers = [line async for line in _answers(on)]
+            pages = await _pages(on)
             texts = dict(_texts(on, teller, answers, own.lines, directory))
-            return Played(passed, on.failed, on.world.secrets_in_use(), texts)
+            texts["pages"] = "\n".join(it.text for it in pages.values())
+            return Played(passed, on.failed, on.world.secrets_in_use(), texts, pages)
     finally:
         logging.getLogger().removeHandler(own)
 
@@ -66,6 +70,17 @@ async def _answers(on: Theatre) -> AsyncIterator[str]:
         answer = await on.stage.call(method, path, json=body)
         assert answer.status == status, answer.text
         yield answer.text
+
+
+async def _pages(on: Theatre) -> dict[str, Seen]:
+    """What a person sees who follows every card's links; nothing where there is no browser."""
+    program = installed()
+    if program is None:
+        return {}
+    links = {it["url"] for card in on.cards(0.0) for it in card.get("actions", ())}
+    async with browser(program) as one:
+        addresses = (f"{on.cloud.admin_url}/_world/cards", *sorted(links))
+        return {address: await one.open(address) for address in addresses}
 
 
 def _texts(
@@ -112,3 +127,19 @@ def test_the_search_would_find_a_value(played: Played) -> None:
 def test_a_real_client_enrolled(played: Played) -> None:
     """In scene 1 Debian's scepclient got a certificate through the service name."""
     assert "ok   scepclient enrolled through scep.contoso.test" in played.texts["what the demo told"]
+
+
+@pytest.mark.usefixtures("chromium")
+def test_every_page_that_a_card_leads_to_reads_well_in_a_browser(played: Played) -> None:
+    """On a phone and on a desk, in light and dark: nothing to complain of, loaded from nowhere else."""
+    kinds = {kind for it in played.pages for kind in ("incidents", "decisions", "cards") if f"/{kind}" in it}
+    assert kinds == {"incidents", "decisions", "cards"}
+    for address, page in played.pages.items():
+        assert page.status == 200, address
+        assert page.title, address
+        assert page.headline, address
+        assert page.language == "en", address
+        assert page.complaints == (), address
+        assert page.asked == (address,), address
+        assert max(page.overflow) <= 0, f"{address} is too wide by {page.overflow} pixels"
+        assert page.pale == (), address

@@ -14,6 +14,7 @@ from shared.groups.discover import row_name
 from tests.incidents.watching import Watched
 from tests.rounds import SECRET, val
 
+NO_ICON = "data:,"  # so that a browser asks for none
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
@@ -102,7 +103,7 @@ async def test_an_incident() -> None:
     assert found.id in page.text
     assert "Timeline" in page.text
     assert all(it in page.text for it in found.evidence)
-    assert page.links == []
+    assert page.links == [NO_ICON]
     assert "default-src 'none'" in got.headers["Content-Security-Policy"]
     assert SECRET not in got.get_body().decode()
     assert SECRET not in repr(facts)
