@@ -1,7 +1,7 @@
 """Plain readable pages: a headline, facts, sentences, tables, links. One template for all of them. Pure.
 
-Everything that is shown is escaped by the template; the pages load nothing from anywhere, and their empty icon keeps a
-browser from asking for one.
+Everything that is shown is escaped by the template; the pages load nothing from anywhere, and their empty icon keeps
+a browser from asking for one.
 """
 
 import functools

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import shutil
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -53,10 +52,10 @@ def installed() -> str | None:
 async def browser(program: str) -> AsyncIterator["Browser"]:
     """A browser with a profile of its own, until the block ends."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        process = subprocess.Popen(
-            [program, *QUIET, f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        process = await asyncio.create_subprocess_exec(
+            *(program, *QUIET, f"--user-data-dir={profile}", "about:blank"),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
         )
         try:
             port = await _port(Path(profile) / "DevToolsActivePort", process)
@@ -69,14 +68,14 @@ async def browser(program: str) -> AsyncIterator["Browser"]:
                     yield Browser(socket)
         finally:
             process.kill()
-            process.wait()
+            await process.wait()
 
 
-async def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
+async def _port(file: Path, process: asyncio.subprocess.Process) -> int:
     """The port, which the browser writes into a file of its profile when it listens there."""
     async with asyncio.timeout(60):
         while (found := _first_line(file)) is None:
-            assert process.poll() is None, "the browser ended before it listened"
+            assert process.returncode is None, "the browser ended before it listened"
             await asyncio.sleep(0.05)
     return int(found)
 
