@@ -4,7 +4,7 @@ The slices are strangers to each other; here what one knows is handed to the oth
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -113,7 +113,7 @@ def _held(rollout: Rollout, live: Collection[tuple[Topic, str]], now: datetime) 
             cause=HELD,
             id=plan.fingerprint if plan else "",
             text=f"settings are {rollout.state}: {rollout.reason}",
-            evidence=[f"{it.rule}: {it.text}" for it in plan.refusals] if plan else (),
+            evidence=[f"{it.rule}: {it.text} ({_listed(it.keys)})" for it in plan.refusals] if plan else (),
         )
     elif (Topic.SETTINGS, "") in live:
         yield detect.matter(
@@ -156,10 +156,12 @@ def _notes(rollout: Rollout | None, tended: Tended | None, now: datetime) -> Ite
 
 def _planned(rollout: Rollout) -> str:
     assert rollout.plan is not None  # noqa: S101 -- asked before
-    changes = rollout.plan.changes
-    named = ", ".join(_change(it) for it in changes[:_KEYS])
-    more = f" and {len(changes) - _KEYS} more" if len(changes) > _KEYS else ""
-    return f"plan {rollout.plan.fingerprint}: {named}{more}"
+    return f"plan {rollout.plan.fingerprint}: {_listed([_change(it) for it in rollout.plan.changes])}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _KEYS} more" if len(names) > _KEYS else ""
+    return f"{', '.join(names[:_KEYS])}{more}"
 
 
 def _change(it: Decision) -> str:

@@ -22,8 +22,9 @@ from shared.cards import LARGEST
 from shared.errors import Unavailable
 from shared.groups.classify import AUTHORITY, TABLE
 from shared.groups.model import Cause
+from shared.incidents.explain import OTHERS
 from shared.incidents.hold import SHARES
-from shared.incidents.model import Incident, Severity, Stage, Topic
+from shared.incidents.model import EXHAUSTED, HELD, Incident, Severity, Stage, Topic
 from shared.store import Key, Row, Stored, Version
 from simulator.pair import many
 from simulator.services import dns as dns_service
@@ -150,7 +151,7 @@ async def test_provoked(
 def test_every_row_is_provoked() -> None:
     """The classification has no row that nobody tried."""
     assert {it.cause for it in TABLE} == {cause for _, cause, _ in PROVOKED}
-    assert AUTHORITY.cause is Cause.AUTHORITY  # the test below
+    assert (AUTHORITY.cause, set(OTHERS)) == (Cause.AUTHORITY, {HELD, EXHAUSTED})  # the tests below
 
 
 async def test_a_region_that_is_too_slow() -> None:
@@ -177,6 +178,38 @@ async def test_different_authorities() -> None:
         assert (found.topic, found.cause) == (Topic.AUTHORITY, Cause.AUTHORITY)
         assert found.severity is Severity.MINOR
         assert any("two CAs of one name" in it for it in found.evidence)
+
+
+async def test_a_held_settings_change() -> None:
+    """One key changed differently in both regions: an incident of severity 3 whose card asks for a decision."""
+    async with watching(COUNTERPART_SWEEP="0s", COUNTERPART_BASE_URL="https://func.test") as here:
+        for name, text in ((WEU, "120"), (NEU, "240")):
+            here.world.edit(here.site(name), {"AppConfig:OCSP:Note": text})
+        (found,) = await here.until(lambda them: [it for it in them if it.topic is Topic.SETTINGS])
+        assert (found.cause, found.severity, found.region) == (HELD, Severity.MINOR, "")
+        assert any(it.endswith("1 key (AppConfig:OCSP:Note)") for it in found.evidence)
+        await here.until(lambda _: here.titles)
+        assert here.titles == ["scepman: a settings change waits for your decision"]
+        (card,) = here.world.receivers["teams"].got
+        links = [it["url"] for it in card.body["attachments"][0]["content"]["actions"]]
+        assert links[0].startswith("https://func.test/api/decisions/scepman-")
+        assert links[1] == f"https://func.test/api/incidents/{found.id}"
+
+
+async def test_no_package_host_is_left() -> None:
+    """Every host of the package is down: a region that runs would not come back; severity 3 until one is up."""
+    async with watching(COUNTERPART_PACKAGE_CHECK_EVERY="100ms") as here:
+        hosts = here.world.artifact_hosts.values()
+        for host in hosts:
+            host.faults.down = True
+        found = await here.until(lambda them: len([it for it in them if it.topic is Topic.HOSTS]) == 2)
+        assert {(it.cause, it.severity, it.region) for it in found} == {
+            (EXHAUSTED, Severity.MINOR, "weu"),
+            (EXHAUSTED, Severity.MINOR, "neu"),
+        }
+        for host in hosts:
+            host.faults.down = False
+        await here.until(lambda them: not any(it.open for it in them))
 
 
 async def test_scep_alone_fails() -> None:

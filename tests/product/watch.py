@@ -79,6 +79,7 @@ class Watch:
 
     async def look(self) -> None:
         """One turn of the timer; a single round's trouble is passed over."""
+        await reconcile.watch_packages(self.ports, self.settings)
         with contextlib.suppress(AppError):
             for profile in await discover(self.settings.scope, self.ports.profiles):
                 await reconcile.run(profile, self.ports, self.settings, doorbell=False)
