@@ -4,6 +4,7 @@ A ledger keeps facts, each once. Incidents are derived from the facts alone (`tr
 in which they came, and how often, cannot matter.
 """
 
+import functools
 import hashlib
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -71,17 +72,14 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     @property
     def mark(self) -> str:
         """What makes two facts the same one: 16 hexadecimal digits."""
-        parts = (
-            self.topic,
-            self.region,
-            self.kind,
-            self.at.isoformat(),
-            self.claim or "",
-            self.cause,
-            self.id,
-        )
         text = self.text if self.kind is Kind.NOTE else ""
-        return hashlib.sha256("\0".join((*parts, text)).encode()).hexdigest()[:16]
+        return _mark(self.topic, self.region, self.kind, self.at, self.claim or "", self.cause, self.id, text)
+
+
+@functools.lru_cache(maxsize=8192)
+def _mark(topic: str, region: str, kind: str, at: datetime, *rest: str) -> str:
+    """Kept, because a round walks over the same facts several times."""
+    return hashlib.sha256("\0".join((topic, region, kind, at.isoformat(), *rest)).encode()).hexdigest()[:16]
 
 
 HELD = "held-change"

@@ -29,6 +29,7 @@ from simulator.alerts import (
     mean,
     next_wait,
 )
+from simulator.calls import post
 from simulator.listeners import stopped
 from simulator.premises import Premises
 from simulator.services.event_grid import seven_digits
@@ -38,6 +39,7 @@ MINUTE = 60.0  # seconds: how often rules are checked, and of how much
 LATE = 30.0  # seconds until a sample can be seen
 ANSWER_DEADLINE = 10.0  # seconds, not shortened
 LEAST_WAIT = 0.02  # seconds between two samples, however fast the world
+JSON = {"Content-Type": "application/json; charset=utf-8"}
 SAID = {"Online": 1.0, "Degraded": 0.0}
 
 type Subject = tuple[str, str]  # a rule's name, and an endpoint's; empty: the whole profile
@@ -148,7 +150,7 @@ class Monitor:
             return
         tries = 0
         while True:
-            status = await self._post(url, body)
+            status = await post(self.session, url, body, JSON, within=ANSWER_DEADLINE)
             tries += 1
             said = f"{what} {status or 'no answer'}"
             if status is not None and 200 <= status < 300:
@@ -162,18 +164,6 @@ class Monitor:
                 return
             self._world.note("alert-failed", profile, "azure monitor", said)
             await asyncio.sleep(wait / self._world.speed)
-
-    async def _post(self, url: str, body: bytes) -> int | None:
-        """The answer's status, or None when none came in time."""
-        headers = {"Content-Type": "application/json; charset=utf-8"}
-        try:
-            async with (
-                asyncio.timeout(ANSWER_DEADLINE),
-                self.session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
-            ):
-                return answer.status
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
 
 
 @contextlib.asynccontextmanager

@@ -20,6 +20,7 @@ from typing import Any
 
 import aiohttp
 
+from simulator.calls import post
 from simulator.listeners import stopped
 from simulator.premises import Premises
 from simulator.world import EventSubscription, Site, World
@@ -136,7 +137,8 @@ class Deliveries:
         body, headers = wire(event, to)
         tries, waited = 0, 0.0
         while True:
-            status = await self._post(to.url, body, headers | {"aeg-delivery-count": str(tries)})
+            counted = headers | {"aeg-delivery-count": str(tries)}
+            status = await post(self.session, to.url, body, counted, within=ANSWER_DEADLINE)
             tries += 1
             said = f"{action} {status or 'no answer'}"
             if status in DELIVERED:
@@ -149,17 +151,6 @@ class Deliveries:
             self.world.note("event-failed", site.name, "event grid", said)
             waited += wait
             await asyncio.sleep(wait / self.world.speed)
-
-    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int | None:
-        """The answer's status, or None when none came in time."""
-        try:
-            async with (
-                asyncio.timeout(ANSWER_DEADLINE),
-                self.session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
-            ):
-                return answer.status
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
 
 
 def _subscriptions(cloud: Premises) -> list[EventSubscription]:
