@@ -120,6 +120,8 @@ async def _pay(ledger: Ledger, tools: Tools) -> Ledger:
         if incident is not None:
             message = _message(ledger, incident, telling, tools)
             await post(tools.store, message, tools.channels, tools.clock.now())
+            level = logging.INFO if telling is Telling.RESOLVED else logging.WARNING
+            log.log(level, "incident %s: %s", incident.id, message.card.title)
         ledger = await _change(ledger, partial(paid, number=number, telling=telling), tools)
     return ledger
 

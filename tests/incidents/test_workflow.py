@@ -33,8 +33,9 @@ def rows(world: Watched, *prefixes: str) -> list[str]:
     return [key for key in world.store.rows if key.startswith(prefixes)]
 
 
-async def test_a_region_dies_and_comes_back() -> None:
-    """Seen, classified, told, seen to leave DNS, resolved by itself, measured."""
+async def test_a_region_dies_and_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    """Seen, classified, told, seen to leave DNS, resolved by itself, measured; and logged, whoever is told."""
+    caplog.set_level(logging.INFO)
     world = Watched()
     await world.minute(2)
     world.sick("west")
@@ -52,6 +53,8 @@ async def test_a_region_dies_and_comes_back() -> None:
     assert incident.resolved == START + timedelta(minutes=6)
     assert world.teams.kinds == ["incident.opened", "incident.mitigated", "incident.resolved"]
     assert incident.id in world.teams.letters[0].card.facts[-1]
+    said = [it.getMessage() for it in caplog.records if it.getMessage().startswith("incident ")]
+    assert said == [f"incident {incident.id}: {title}" for title in world.teams.titles]
 
 
 async def test_quiet_stays_quiet() -> None:
