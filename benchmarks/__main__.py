@@ -11,8 +11,10 @@ from rich.table import Table
 
 from benchmarks.arm_calls import against_bare_calls, bursts, quiet_tick
 from benchmarks.artifact_hosts import bytes_per_check
+from benchmarks.cold_start import cold_start
 from benchmarks.imports import imports
 from benchmarks.measure import Figure
+from benchmarks.store_operations import store_operations
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -25,6 +27,8 @@ async def measured() -> list[Figure]:
         *await against_bare_calls(),
         *await bytes_per_check(),
         *imports(),
+        *await store_operations(),
+        *await cold_start(),
     ]
 
 

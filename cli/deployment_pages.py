@@ -146,7 +146,8 @@ to the verified peer (soak and probes at zero in the measurement), {writes} writ
 |---|---|---|
 | Flex Consumption: executions | runs | {executions} a day; beyond {inline} groups one more each a minute |
 | Flex Consumption: time | memory, seconds of the runs | 2 GB times 1,440 times the seconds of a tick |
-| Key Vault: operations | changes | about six for each written region |
+| Table storage: operations | groups | the store operations above |
+| Key Vault: operations | changes | {vault} for each written region |
 | Event Grid: operations | events | one for each event and delivery |
 | Log Analytics: data | runs | the logs of {executions} runs a day; requests are not sampled |
 | Metric alert | profiles, endpoints | one time series for each endpoint |
@@ -204,6 +205,12 @@ def _a_day(groups: int) -> Iterator[tuple[str, float, str]]:
         _DAY / _default("COUNTERPART_PACKAGE_CHECK_EVERY") * 2,
         "each of the vendor's two hosts, for one channel; no byte of the package while it is unchanged",
     )
+    reads, writes = figures["converged.tick.store-reads"], figures["converged.tick.store-writes"]
+    yield (
+        "store operations",
+        ticks * (reads + writes) * groups,
+        f"{reads:g} reads and {writes:g} writes of each group, each minute",
+    )
     yield "runs of the timer", ticks, "one a minute"
 
 
@@ -225,6 +232,7 @@ def costs_page() -> str:
         restarts=f"{figures['change.burst-100.peer-restarts']:g}",
         executions=f"{_DAY // 60:,}",
         inline=inline,
+        vault=f"{figures['change.vault-operations']:g}",
     )
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from infra import requirements
+from infra.alone import alone, platform, unpack
 from infra.bytecode import UNCHECKED
 from infra.package import LIBRARIES, ROOT, NotBuilt, allowed, build, described, name, stage
 from simulator.pair import a_pair
 from simulator.server import Cloud
 from simulator.stage import Stage
-from tests.infra.packaged import alone, platform, unpack
 
 TOP = {
     "function_app.py",
@@ -105,8 +105,7 @@ def test_every_module_has_bytecode_that_is_never_checked(app: Path) -> None:
 def test_it_imports_alone(app: Path, beside: Path, tmp_path: Path) -> None:
     """Indexed in the real worker library: every module comes from the package, the platform or Python itself."""
     (tmp_path / "where.py").write_text(WHERE, "utf-8")
-    command = alone(app, beside, "where")
-    command = (*command[:-1], command[-1].replace("sys.path[:0] =", f"sys.path[:0] = [{str(tmp_path)!r}] +"))
+    command = alone(app, beside, tmp_path, module="where")
     done = subprocess.run(
         [*command, str(app)], capture_output=True, text=True, env={}, timeout=60, check=False
     )
