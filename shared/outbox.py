@@ -7,6 +7,7 @@ with the reason, and `given_up` lists it. People get one digest instead of many 
 `BURST` in an hour.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -168,8 +169,8 @@ async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock:
         claimed = None if row[0].subject in stuck else await _claim(store, row, clock.now())
         if claimed is None:
             continue
-        letter, problem = await _hand_over(channel, claimed[0], clock)
-        await _save(store, letter, claimed[1])
+        # Who looks for a limited time only must not leave a letter that was taken without its mark.
+        letter, problem = await asyncio.shield(_deliver(store, channel, claimed, clock))
         sent += not problem
         failed += bool(problem)
         given_up += [letter] if letter.given_up_at else []
@@ -179,11 +180,25 @@ async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock:
     return Sent(sent, failed, tuple(given_up))
 
 
+async def _deliver(
+    store: Store, channel: Channel, claimed: _Due, clock: Clock
+) -> tuple[Letter, AppError | None]:
+    """Hand a claimed letter over and mark it."""
+    letter, problem = await _hand_over(channel, claimed[0], clock)
+    await _save(store, letter, claimed[1])
+    return letter, problem
+
+
 async def _send_digest(store: Store, channel: Channel, due: Sequence[_Due], clock: Clock) -> Sent:
     """One card for all that is due."""
     claimed = [it for row in due if (it := await _claim(store, row, clock.now())) is not None]
     if not claimed:
         return Sent()
+    return await asyncio.shield(_deliver_digest(store, channel, claimed, clock))
+
+
+async def _deliver_digest(store: Store, channel: Channel, claimed: Sequence[_Due], clock: Clock) -> Sent:
+    """Hand one card for the claimed letters over and mark them."""
     first = claimed[0][0]
     combined = msgspec.structs.replace(first, card=digest([it for it, _ in claimed]))
     _, problem = await _hand_over(channel, combined, clock)

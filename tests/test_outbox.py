@@ -1,5 +1,6 @@
 """What is to be told is told: once written, at least once sent, given up loudly, and not twenty cards an hour."""
 
+import asyncio
 import logging
 from datetime import timedelta
 
@@ -245,6 +246,32 @@ async def test_dying_while_sending() -> None:
     assert len(office.teams.letters) == 1
     await office.send(60)
     assert len(office.teams.letters) == 2
+
+
+@pytest.mark.parametrize("letters", [1, BURST + 1])
+async def test_who_has_no_more_time_leaves_no_letter_unmarked(letters: int) -> None:
+    """Cancelled between the sending and its mark, as after an alert: alone or in a digest, it is told once."""
+    office = Office()
+    for number in range(letters):
+        await office.post(f"inc-{number}.opened")
+    marking, real = asyncio.Event(), office.store.put
+
+    async def slowly(row: Row, *, if_version: Version | None) -> Version:
+        if b'"sent_at":"' in row.body:
+            await marking.wait()
+        return await real(row, if_version=if_version)
+
+    office.store.put = slowly  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await office.send()
+    assert len(office.teams.letters) == 1
+    marking.set()
+    for _ in range(2 * letters + 5):
+        await asyncio.sleep(0)
+    await office.send(600)
+    assert len(office.teams.letters) == 1
+    assert not [it for it in await waiting(office.store) if it.channel == "teams"]
 
 
 async def test_old_letters_go() -> None:

@@ -1,5 +1,6 @@
 """Which profiles are ours, and which regions they have. Pure."""
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 
@@ -60,6 +61,7 @@ def group(profile: Profile, sites: Mapping[str, Site]) -> Group:
     )
 
 
+@functools.lru_cache(maxsize=16_384)  # asked many times in every round
 def row_name(profile_id: str) -> str:
     """The segment of a store key that stands for a group: readable, and no two groups share one."""
     return store_key(_slug(profile_id.rsplit("/", 1)[-1]) + "-" + _short(profile_id))

@@ -5,6 +5,7 @@ calls them hands in the time. Nothing is forgotten while it could still change a
 the archive (`settled`, `shelve`).
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -192,7 +193,11 @@ class _Walk:
 
 def derive(facts: Iterable[Fact], group: str, rules: Rules) -> tuple[Incident, ...]:
     """The incidents that follow from the facts, in the order of their beginnings."""
-    known = tuple(facts)
+    return _derived(tuple(facts), group, rules)
+
+
+@functools.lru_cache(maxsize=64)  # one round asks several times, and the next one mostly the same
+def _derived(known: tuple[Fact, ...], group: str, rules: Rules) -> tuple[Incident, ...]:
     notes = [it for it in known if it.kind is Kind.NOTE]
     found = [
         _incident(group, subject, span, [it for it in notes if it.region in {"", subject[1]}], rules)
@@ -386,16 +391,13 @@ def _compact(facts: Iterable[Fact], anchors: set[str], now: datetime, rules: Rul
             if same and it.at < old and it.mark not in anchors:
                 spare.add(it.mark)
     kept = [it for it in ordered if it.mark not in spare]
-    return [it for it in kept if it.kind is not Kind.NOTE or _is_needed(it, kept, now, rules)]
+    about = {it.region for it in kept if it.kind is not Kind.NOTE}
+    recent = now - timedelta(seconds=rules.lead + rules.keep)
+    return [it for it in kept if it.kind is not Kind.NOTE or it.at >= recent or about & {"", it.region}]
 
 
 def _said(look: Fact) -> tuple[Claim | None, str, Severity]:
     return look.claim, look.cause, look.severity
-
-
-def _is_needed(note: Fact, facts: Sequence[Fact], now: datetime, rules: Rules) -> bool:
-    recent = now - note.at <= timedelta(seconds=rules.lead + rules.keep)
-    return recent or any(it.kind is not Kind.NOTE and it.region in {"", note.region} for it in facts)
 
 
 def _thinned(facts: Sequence[Fact], anchors: set[str]) -> list[Fact]:

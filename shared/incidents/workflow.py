@@ -319,6 +319,11 @@ async def _keep_out(
         new_id=f"hold-{tools.ids.new()}",
     )
     turned = turn(row, view, tools.hold)
+    if row.hold is not None and turned.row.hold is None:
+        # The profile may have been read before the row was written: then what looks like somebody else's change of
+        # the endpoint is our own.
+        view = msgspec.structs.replace(view, group=await _fresh(group, tools), now=tools.clock.now())
+        turned = turn(row, view, tools.hold)
     if turned.row != row:
         try:
             await write(tools.store, at, turned.row, if_version=version)

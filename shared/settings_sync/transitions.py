@@ -348,13 +348,20 @@ def _travel(rollout: Rollout, plan_: Plan, view: View, rules: Rules) -> Turn:
         contained = enter(rollout, State.CONTAINED, reason, view.now)
         taken = _said(rollout, set_.decisions, VerdictKind.TAKE)
         bad = tuple(it for it in set_.decisions if it not in taken)
-        if rules.revert_bad_changes and bad:
+        if rules.revert_bad_changes and bad and _fails(health):
             return _revert(contained, set_.source, bad, view)
         return Turn(contained, Rest())
     reason = (
         f"{keys} changed in {set_.source}, which is not healthy: {why}; given until {deadline:%H:%M:%S} UTC"
     )
     return _rest(rollout, State.SOAKING, reason, view)
+
+
+def _fails(health: Health | None) -> bool:
+    """Whether the app itself fails, by our own look: one that is merely out of DNS may be sound, or mended."""
+    if health is None or health.probe is None:
+        return False
+    return not health.probe.ok or (health.scep is not None and not health.scep.ok)
 
 
 def _revert(rollout: Rollout, source: str, bad: Sequence[Decision], view: View) -> Turn:

@@ -14,6 +14,7 @@ from shared.errors import Denied, IllegalTransition, Unavailable
 from shared.groups.model import MonitorStatus
 from shared.incidents.hold import Phase
 from shared.incidents.model import Stage
+from shared.reconcile import workflow as reconcile
 from tests.builders import GROUP, a_profile, an_endpoint, host
 from tests.incidents.watching import Watched
 from tests.rounds import Killed
@@ -199,6 +200,23 @@ async def test_a_person_enables_it_at_the_portal() -> None:
     row = await world.held()
     assert row is not None
     assert row.hold is None
+
+
+async def test_a_round_that_read_the_profile_before_we_disabled_does_not_end_the_hold() -> None:
+    """Two rounds at once: to the slower one our own change looks undone by somebody, and is not."""
+    world = Held()
+    await world.minutes(2)
+    (before,) = world.profiles.profiles
+    world.breaks("west")
+    await world.minutes(2)
+    await reconcile.run(before, world.ports, world.settings, doorbell=False)
+    row = await world.held()
+    assert row is not None
+    assert row.hold is not None
+    assert row.hold.phase is Phase.HELD
+    world.mends("west")
+    await world.minutes(12)
+    assert world.enabled("west")
 
 
 async def test_somebody_elses_weight_is_left_alone() -> None:

@@ -499,3 +499,18 @@ def test_the_policy_says_its_word_once_and_for_the_healthy_side() -> None:
     second = stepped(first.rollout, seen, late, sick="aaa", rules=rules)
     assert second.step == Rest()
     assert second.rollout.verdicts == first.rollout.verdicts
+
+
+@pytest.mark.parametrize("scep", [None, ScepProof(at=START, ca_sha256="ca")])
+def test_the_policy_reverts_nothing_that_only_stands_out_of_dns(scep: ScepProof | None) -> None:
+    """An app that answers, and whose endpoint is disabled, may have been mended: a person decides."""
+    rules = Rules(revert_bad_changes=True)
+    row, seen = changed()
+    late = START + timedelta(seconds=rules.soak_deadline)
+    after, decisions = look(row, seen, POLICY, late)
+    health = {it: a_health(Health.UNKNOWN, at=late, scep=scep) for it in ("west", "east")}
+    view = View(sides=seen, decisions=decisions, health=health, now=late, worker="w")
+    contained = turn(after, view, rules)
+    assert contained.step == Rest()
+    assert contained.rollout.state is State.CONTAINED
+    assert contained.rollout.verdicts == ()
