@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo run test check fmt lock package audit bench clean help
+.PHONY: demo run test check fmt lock package audit bench soak clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -35,6 +35,9 @@ fmt: $(READY) ## Format, and mend what ruff can mend
 
 bench: $(READY) ## Measure the budgets, as counts and ratios
 	@$(PY) -m benchmarks
+
+soak: $(READY) ## Play random seeds of the simulation for HOURS=0.05 on CORES=1 and say what was seen
+	@$(PY) -m proof soak --hours $(or $(HOURS),0.05) --cores $(or $(CORES),1)
 
 lock: $(READY) ## Pin the dependencies anew, with hashes
 	@$(PY) -m infra.requirements

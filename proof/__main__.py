@@ -1,0 +1,117 @@
+"""`python -m proof`: play seeds, one or many; replay one that broke a law; list what the proof is made of."""
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from proof.observer import LAWS
+from proof.play import DAY, MONTH, YEAR, Play, Report
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+
+@app.command()
+def replay(
+    seed: str, days: float = MONTH / DAY, skip: Annotated[bool, typer.Option("--skip/--every-minute")] = True
+) -> None:
+    """Play one seed and tell how it ended."""
+    report = Play(seed, seconds=days * DAY, skip=skip).run()
+    _tell(report, days)
+    raise typer.Exit(code=bool(report.breaches))
+
+
+@app.command()
+def soak(hours: float = 0.05, cores: int = 1, days: float = MONTH / DAY, begin: int = 0) -> None:
+    """Play one random seed after the other for so long, and say what was seen."""
+    first = begin or time.time_ns() // 1_000_000
+    until = time.monotonic() + hours * 3600
+    total = Total()
+    if cores == 1:
+        for seed in _seeds(first, until):
+            total.add(_played((seed, days)), days)
+    else:
+        with multiprocessing.get_context("spawn").Pool(cores) as pool:
+            for report in pool.imap_unordered(_played, ((it, days) for it in _seeds(first, until))):
+                total.add(report, days)
+    total.tell()
+    raise typer.Exit(code=bool(total.broken))
+
+
+def _seeds(first: int, until: float) -> Iterator[str]:
+    number = first
+    while time.monotonic() < until:
+        yield str(number)
+        number += 1
+
+
+def _played(asked: tuple[str, float]) -> Report:
+    seed, days = asked
+    return Play(seed, seconds=days * DAY).run()
+
+
+class Total:
+    """What many runs showed."""
+
+    def __init__(self) -> None:
+        self.runs = self.broken = self.unseeable = self.wakes = 0
+        self.simulated = self.took = 0.0
+        self.faults: Counter[str] = Counter()
+        self.met: Counter[str] = Counter()
+        self.checks: Counter[int] = Counter()
+        self.effects: Counter[str] = Counter()
+
+    def add(self, report: Report, days: float) -> None:
+        """One more."""
+        self.runs += 1
+        self.broken += bool(report.breaches)
+        self.unseeable += report.unseeable
+        self.wakes += report.wakes
+        self.simulated += report.simulated
+        self.took += report.took
+        self.faults.update({str(name): count for name, count in report.faults.items()})
+        self.met += report.met
+        self.checks += report.checks
+        self.effects.update(what for _, what, _, _ in report.effects)
+        if report.breaches:
+            _tell(report, days)
+
+    def tell(self) -> None:
+        """As it is printed."""
+        years = self.simulated / YEAR
+        print(f"{years:.2f} group-years in {self.runs} runs, {self.took:.0f} s of one core", end="")
+        print(f": {self.took / max(years, 1e-9):.0f} s a year")
+        print(
+            f"{self.wakes} wake-ups played, {sum(self.faults.values())} faults, runs that broke a law: {self.broken}"
+        )
+        print("\nfaults")
+        for name, count in self.faults.most_common():
+            print(f"  {count:7}  {name}")
+        print("\ncalls that failed, and how")
+        for name, count in self.met.most_common():
+            print(f"  {count:7}  {name}")
+        print("\nwhat the product did")
+        for name, count in self.effects.most_common():
+            print(f"  {count:7}  {name}")
+        print("\nhow often each law was asked")
+        for law, text in LAWS.items():
+            print(f"  {self.checks[law]:7}  {law} {text}")
+        print(f"\nedits between our reading and our write, which Azure lets nobody see: {self.unseeable}")
+
+
+def _tell(report: Report, days: float) -> None:
+    if not report.breaches:
+        print(f"seed {report.seed}: {days:g} days, {sum(report.faults.values())} faults, no law broken")
+        return
+    breach = report.breaches[0]
+    print(f"seed {report.seed} broke law {breach.law} ({LAWS[breach.law]}): {breach.text}")
+    print("\n".join(report.story))
+    print(f"again: .venv/bin/python -m proof replay {report.seed}", end="")
+    print("" if days == MONTH / DAY else f" --days {days:g}")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,383 @@
+"""Who wakes the product up: the timer, Event Grid, Azure Monitor, and people. They call its own handlers.
+
+A delivery that fails, or whose process dies, comes again, as Azure's do; a person does not try again.
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar, copy_context
+from functools import partial
+from typing import Any, Final
+
+from handlers import app_service_changed, decision, reconcile, traffic_manager_alert
+from handlers._edge import Asked
+from proof.loop import Loop
+from proof.observer import Observer
+from proof.ports import PROFILE, Line, Process, moment, ports, site_id
+from proof.story import Story
+from proof.weather import Weather
+from proof.world import Site, World
+from shared.errors import PermanentError, TransientError
+from shared.ports import Ports
+from shared.settings import Settings
+
+PROCESS: ContextVar[Process] = ContextVar("PROCESS")
+AGAIN: Final = (10.0, 30.0, 60.0, 300.0)  # seconds until a failed delivery comes again
+
+
+class Instance:
+    """A running instance and what it is lent. A new process takes its place when it dies."""
+
+    def __init__(self, name: str, cast: "Cast") -> None:
+        self.name, self._cast = name, cast
+        self.skew = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a process."""
+        cast = self._cast
+        self.process = Process(self.name, cast.loop)
+        self.process.skew = self.skew
+        self.process.on_death = self._died
+        self.line = Line(cast.world, self.process, cast.weather)
+        self.line.before, self.line.after = cast.before, cast.after
+        self.line.calm = cast.calm
+        self.ports: Ports = ports(self.line)
+
+    def set_skew(self, skew: float) -> None:
+        """Its clock goes wrong."""
+        self.skew = self.process.skew = skew
+
+    def _died(self) -> None:
+        cast = self._cast
+        cast.observer.trouble()
+        cast.story.tell(f"{self.name} dies")
+        cast.loop.call_later(float(cast.world.dice.choice((1, 5, 20, 60, 150))), self.begin)
+
+
+class Cast:
+    """Everybody who acts upon one world."""
+
+    def __init__(
+        self, world: World, loop: Loop, weather: Weather, observer: Observer, story: Story, settings: Settings
+    ) -> None:
+        self.world, self.loop, self.weather = world, loop, weather
+        self.observer, self.story, self.settings = observer, story, settings
+        self.calm = False
+        self.rivals_until = -1.0
+        self.events: list[tuple[float, str]] = []  # until when events fare so: lost, doubled, late
+        self.armed: list[tuple[float, str, str, int, Callable[[str], None]]] = []
+        self.apart: set[str] = set()  # keys that a person left different
+        self.wakes = 0
+        self.instances = [Instance(name, self) for name in ("a", "b")]
+        world.on_settings, world.on_status = self._settings_changed, self._status_changed
+        loop.on_task = self._adopt
+
+    @staticmethod
+    def _adopt(task: asyncio.Task[Any]) -> None:
+        process = PROCESS.get(None)
+        if process is not None:
+            process.owns(task)
+
+    # -- waking the product up
+
+    def alive(self) -> list[Instance]:
+        """The instances that run, the timer's first."""
+        return [it for it in self.instances if it.process.alive]
+
+    def set_calm(self, *, calm: bool) -> None:
+        """Whether every call is answered at once."""
+        self.calm = calm
+        for it in self.instances:
+            it.line.calm = calm
+
+    def wake[T](self, instance: Instance, work: Callable[[Ports], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Run one reaction in an instance."""
+        self.wakes += 1
+        context = copy_context()
+        context.run(PROCESS.set, instance.process)
+        task = context.run(self.loop.create_task, work(instance.ports), context=context)
+        task.add_done_callback(partial(self._ended, instance.process))
+        return task
+
+    def _ended(self, process: Process, task: asyncio.Task[Any]) -> None:
+        if task.cancelled() or not process.alive:
+            return
+        error = task.exception()
+        if error is None:
+            return
+        self.observer.logged(f"{error!r} {error}")
+        if not isinstance(error, TransientError | PermanentError):
+            self.observer.complain(3, f"a wake-up ended as nobody foresaw: {type(error).__name__}: {error}")
+
+    async def turn(self) -> None:
+        """The timer fires: in one instance, or, when they are rivals, in both."""
+        alive = self.alive()
+        rivals = self.loop.time() < self.rivals_until
+        tasks = [
+            self.wake(it, lambda ports: reconcile.handle("{}", ports=ports, settings=self.settings))
+            for it in (alive if rivals else alive[:1])
+        ]
+        while tasks:
+            pending = [it for it in tasks if not it.done()]
+            if not pending or not any(it.process.busy for it in self.instances):
+                return
+            await self._until(pending)
+
+    async def _until(self, tasks: list[asyncio.Task[Any]]) -> None:
+        """Until one of them is done, or a little later: the process of one may be dead."""
+        await asyncio.wait(tasks, timeout=5.0, return_when=asyncio.FIRST_COMPLETED)
+
+    # -- Event Grid and Azure Monitor
+
+    def _fare(self) -> str:
+        now = self.loop.time()
+        self.events = [it for it in self.events if now < it[0]]
+        return self.world.dice.choice(self.events)[1] if self.events else ""
+
+    def _settings_changed(self, site: Site) -> None:
+        self.send_event(site.name, self._fare())
+
+    def send_event(self, region: str, fare: str = "") -> None:
+        """Event Grid tells that a site's settings were changed."""
+        if fare == "lost":
+            self.story.tell(f"the event of {region} is lost")
+            return
+        dice = self.world.dice
+        body = json.dumps(
+            {
+                "id": "1",
+                "subject": f"/Microsoft.Web/sites/app-{region}",
+                "topic": site_id(region),
+                "eventType": "Microsoft.Web.AppUpdated",
+                "eventTime": moment(self.loop.time()).isoformat(),
+                "data": {"appEventTypeDetail": {"action": "ChangedAppSettings"}},
+            }
+        )
+        for _ in range(2 if fare == "doubled" else 1):
+            delay = dice.uniform(60, 1500) if fare == "late" else dice.uniform(1, 20)
+            self._deliver(
+                delay,
+                lambda ports: app_service_changed.handle(body, ports=ports, settings=self.settings),
+            )
+
+    def _status_changed(self, site: Site) -> None:
+        if site.status in {"Online", "Degraded"} and self._fare() != "alerts lost":
+            delay = self.world.dice.uniform(30, 120)
+            fired = site.status == "Degraded"
+            body = json.dumps(
+                _alert(site.name, fired=fired, at=moment(self.loop.time()).isoformat())
+            ).encode()
+            self._deliver(
+                delay,
+                lambda ports: traffic_manager_alert.handle(
+                    Asked(body=body, person=""), ports=ports, settings=self.settings
+                ),
+            )
+
+    def _deliver(
+        self, delay: float, work: Callable[[Ports], Coroutine[Any, Any, object]], tries: int = 0
+    ) -> None:
+        self.loop.call_later(_whole(delay), self._hand_over, work, tries)
+
+    def _hand_over(self, work: Callable[[Ports], Coroutine[Any, Any, object]], tries: int) -> None:
+        alive = self.alive()
+        if not alive:
+            self._deliver(5.0, work, tries)
+            return
+        chosen = alive if self.loop.time() < self.rivals_until else [self.world.dice.choice(alive)]
+        for it in chosen:
+            task = self.wake(it, work)
+            self.loop.create_task(self._see_through(task, it.process, work, tries))
+
+    async def _see_through(
+        self,
+        task: asyncio.Task[object],
+        process: Process,
+        work: Callable[[Ports], Coroutine[Any, Any, object]],
+        tries: int,
+    ) -> None:
+        """Deliver again what was not taken."""
+        while not task.done() and process.alive:
+            await self._until([task])
+        failed = not process.alive or isinstance(task.exception(), TransientError)
+        if failed and tries < len(AGAIN):
+            self._deliver(AGAIN[tries], work, tries + 1)
+
+    # -- people
+
+    def person(self, work: Callable[[Ports], Awaitable[object]]) -> None:
+        """A person asks for something, once."""
+        alive = self.alive()
+        if alive:
+
+            async def ask(ports: Ports) -> None:
+                try:
+                    await work(ports)
+                except (PermanentError, TransientError) as error:
+                    self.story.tell(f"a person is told: {error}")
+
+            self.wake(self.world.dice.choice(alive), ask)
+
+    def visit(self, dice: random.Random, *, decide: bool = True) -> str:
+        """A person looks what waits, and decides it. Returns what was asked for."""
+        row = self.row("settings-sync")
+        if row is None or row["state"] not in {"held", "contained"} or row.get("flight") or not decide:
+            return ""
+        plan = row["plan"]
+        rules = {it["rule"] for it in plan.get("refusals", ())}
+        changes = [it["key"] for it in plan["decisions"] if it["action"] in {"take", "delete"}]
+        keys = [it["key"] for it in plan["decisions"]]
+        body: dict[str, Any] = {"group": "scepman", "fingerprint": plan["fingerprint"], "by": "ada"}
+        if row["state"] == "contained":
+            body["decision"] = dice.choice(("revert", "revert", "revert", "force"))
+        elif rules & {"conflict", "first-contact"}:
+            body |= {"decision": dice.choice(("take", "take", "take", "reject"))}
+        else:
+            body["decision"] = dice.choice(("approve", "approve", "take", "reject"))
+        if body["decision"] == "take":
+            body["region"] = dice.choice(sorted(self.world.sites))
+        body["reason"] = "a person may"
+        self.ask(body, changes if body["decision"] in {"approve", "revert", "force"} else keys)
+        return str(body["decision"])
+
+    def ask(self, body: dict[str, Any], keys: list[str]) -> None:
+        """A person decides."""
+        self.story.tell(
+            f"a person decides: {body['decision']} {body.get('region', '')} {', '.join(keys[:3])}"
+        )
+        names = [it.replace("connectionstrings/", "connectionStrings/") for it in keys]
+        self.observer.decided(names, forced=body["decision"] == "force")
+        if body["decision"] == "reject":
+            self.apart |= set(names)
+        self._decide(body)
+
+    def _decide(self, body: dict[str, Any]) -> None:
+        raw = json.dumps(body).encode()
+        self.person(
+            lambda ports: decision.handle(Asked(body=raw, person="ada"), ports=ports, settings=self.settings)
+        )
+
+    def order_restart(self) -> None:
+        """A person orders that all regions be restarted, one after the other."""
+        self.story.tell("a person orders a restart of all regions")
+        self._decide({"group": "scepman", "decision": "restart", "reason": "a person may", "by": "ada"})
+
+    def release(self) -> None:
+        """A person wants a held region back."""
+        self.story.tell("a person ends the failback hold")
+        self._decide({"group": "scepman", "decision": "release", "reason": "a person may", "by": "ada"})
+
+    def row(self, kind: str) -> dict[str, Any] | None:
+        """A row as anybody could read it."""
+        found = next((body for key, (body, _) in self.world.rows.items() if key.startswith(f"{kind}/")), None)
+        return json.loads(found) if found else None
+
+    # -- in the middle of ours
+
+    def arm(self, when: str, name: str, count: int, act: Callable[[str], None], *, until: float) -> None:
+        """Before or after the so-manieth call of this name takes effect, do this with its region."""
+        self.armed.append((until, when, name, count, act))
+
+    def before(self, name: str, region: str) -> None:
+        """A call is about to take effect."""
+        if self.armed:
+            self._meet("before", name, region)
+
+    def after(self, name: str, region: str) -> None:
+        """A call took effect."""
+        if name.startswith(_TELLING):
+            self.story.tell(f"{name.partition('.')[2]} {region}".strip())
+        if self.armed:
+            self._meet("after", name, region)
+
+    def _meet(self, when: str, name: str, region: str) -> None:
+        now = self.loop.time()
+        armed, self.armed = self.armed, []
+        for until, its_when, its_name, count, act in armed:
+            if now >= until:
+                continue
+            if its_when != when or not name.startswith(its_name):
+                self.armed.append((until, its_when, its_name, count, act))
+            elif count > 1:
+                self.armed.append((until, its_when, its_name, count - 1, act))
+            else:
+                act(region)
+
+
+_TELLING = (
+    "arm.put",
+    "arm.restart",
+    "arm.disable",
+    "arm.enable",
+    "vault.keep",
+    "vault.forget",
+    "channel.send",
+)
+
+
+class Listener(logging.Handler):
+    """Hears what the product logs."""
+
+    def __init__(self, observer: Observer, story: Story) -> None:
+        super().__init__(logging.INFO)
+        self._observer, self._story = observer, story
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        line = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line += f": {type(error).__name__}: {error}"
+            if "nobody foresaw" in line:
+                self._observer.complain(3, line)
+        self._observer.logged(line)
+        if not line.startswith("groups looked at"):
+            self._story.tell(line)
+
+
+def _whole(seconds: float) -> float:
+    """In whole 64ths."""
+    return max(1, round(seconds * 64)) / 64
+
+
+def _alert(region: str, *, fired: bool, at: str) -> dict[str, Any]:
+    criterion = {
+        "metricName": "ProbeAgentCurrentEndpointStateByProfileResourceId",
+        "metricNamespace": "Microsoft.Network/trafficManagerProfiles",
+        "operator": "LessThan",
+        "threshold": "0.5",
+        "timeAggregation": "Average",
+        "dimensions": [{"name": "EndpointName", "value": region}],
+        "metricValue": 0.0,
+    }
+    essentials = {
+        "alertId": f"/subscriptions/x/providers/Microsoft.AlertsManagement/alerts/{region}",
+        "alertRule": "an endpoint is degraded",
+        "severity": "Sev1",
+        "signalType": "Metric",
+        "monitorCondition": "Fired" if fired else "Resolved",
+        "monitoringService": "Platform",
+        "alertTargetIDs": [PROFILE.lower()],
+        "firedDateTime": at,
+        "description": "",
+        "essentialsVersion": "1.0",
+        "alertContextVersion": "1.0",
+    }
+    if not fired:
+        essentials["resolvedDateTime"] = at
+    return {
+        "schemaId": "azureMonitorCommonAlertSchema",
+        "data": {
+            "essentials": essentials,
+            "alertContext": {
+                "properties": None,
+                "conditionType": "SingleResourceMultipleMetricCriteria",
+                "condition": {"windowSize": "PT1M", "allOf": [criterion]},
+            },
+            "customProperties": {},
+        },
+    }

@@ -1,0 +1,437 @@
+"""What each fault is, in the world: what happens at its time and in the minutes after."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from proof.cast import Cast
+from proof.observer import SKEW
+from proof.ports import dice as dice_of
+from proof.weather import Error, Fate, Fault, Heap
+from proof.world import BAD, SECRET, STRING, Site
+
+MINUTE: Final = 60.0
+ARMED: Final = 8 * MINUTE  # how long what waits for a call waits for it
+_NEW: Final = 400  # of so many edits one adds a key
+
+
+class Happenings:
+    """What is to happen, and when."""
+
+    def __init__(self, cast: Cast) -> None:
+        self.cast, self.world, self.loop = cast, cast.world, cast.loop
+        self.counts: Counter[Fault] = Counter()
+        self._ahead: list[tuple[float, int, Callable[[], None]]] = []
+        self._values = 0
+        self._order = 0
+        self._over = False
+
+    # -- appointments
+
+    @property
+    def next(self) -> float | None:
+        """When something is to happen next."""
+        return self._ahead[0][0] if self._ahead else None
+
+    def expect(self, heap: Heap) -> None:
+        """This heap comes at its time, and people come to look some time after."""
+        self._at(heap.at, lambda: self._fall(heap))
+
+    def due(self, now: float) -> None:
+        """What is to happen by now happens."""
+        while self._ahead and self._ahead[0][0] <= now:
+            _, _, act = self._ahead.pop(0)
+            act()
+
+    def peace(self) -> None:
+        """No faults any more: what was taken is given back, and people look until nothing waits for them."""
+        self._over = True
+        self._ahead.clear()
+        world, cast = self.world, self.cast
+        cast.weather.clear()
+        cast.armed.clear()
+        cast.events.clear()
+        cast.rivals_until = -1.0
+        world.slow_boots = 0.0
+        for it in cast.instances:
+            it.process.fuse = None
+        for url in world.hosts:
+            world.host(url, up=True)
+        for site in world.sites.values():
+            site.authority = "ca" * 32
+            for why in ("region", "shared"):
+                world.heal(site, why)
+            if not site.enabled and site.name not in cast.observer.taken:
+                world.switch(site.name, enabled=True)
+        for number in range(20):
+            self._at(self.loop.time() + (1 + number) * 1800.0, self._settle)
+
+    def _settle(self) -> None:
+        """A person takes one side, or mends a region that no decision mends."""
+        self._mend()
+        row = self.cast.row("settings-sync")
+        if row is None or row["state"] not in {"held", "contained"} or row.get("flight"):
+            return
+        plan = row["plan"]
+        keys = [it["key"] for it in plan["decisions"]]
+        rules = {it["rule"] for it in plan.get("refusals", ())}
+        body = {"group": "scepman", "fingerprint": plan["fingerprint"], "by": "ada", "reason": "peace"}
+        if row["state"] == "contained":
+            body["decision"] = "revert"
+        elif rules & {"conflict", "first-contact"}:
+            body |= {"decision": "take", "region": min(self.world.sites)}
+        else:
+            body["decision"] = "approve"
+        self.cast.ask(body, keys)
+
+    def _mend(self) -> None:
+        """A person replaces what an app does not bear, where it has been so for long."""
+        for site in self.world.sites.values():
+            if "settings" in site.ills and self.loop.time() - site.since > 1500.0:
+                bad = [name for name, it in site.app.items() if BAD in it]
+                self._edit(site.name, {it: self._value() for it in bad})
+
+    def _at(self, at: float, act: Callable[[], None]) -> None:
+        self._order += 1
+        self._ahead.append((float(int(at)), self._order, act))
+        self._ahead.sort(key=lambda it: it[:2])
+
+    # -- heaps
+
+    def _fall(self, heap: Heap) -> None:
+        dice = dice_of(heap.dice)
+        self.world.dice.seed(f"{heap.dice}/calls")
+        for delay, fault in heap.faults:
+            self.loop.call_later(
+                max(1, int(delay * 64)) / 64, self._happens, fault, random.Random(dice.random())
+            )
+        for minutes in (dice.uniform(12, 40), dice.uniform(40, 120)):
+            self._at(heap.at + minutes * MINUTE, partial(self._look, dice_of(f"{heap.dice}/{minutes}")))
+
+    def _look(self, dice: random.Random) -> None:
+        """A person comes and looks, and comes again while something is left to be seen to."""
+        said = self.cast.visit(dice)
+        if not said and dice.random() < 0.5:
+            self._mend()
+        row = self.cast.row("settings-sync")
+        waits = row is not None and row["state"] in {"held", "contained"}
+        if waits or any("settings" in it.ills for it in self.world.sites.values()):
+            self._at(self.loop.time() + dice.uniform(20, 120) * MINUTE, lambda: self._look(dice))
+
+    def _happens(self, fault: Fault, dice: random.Random) -> None:
+        if self._over:
+            return
+        self.counts[fault] += 1
+        self.cast.story.tell(f"({fault})")
+        _DEEDS[fault](self, dice)
+
+    # -- tools
+
+    def _region(self, dice: random.Random) -> Site:
+        return self.world.sites[dice.choice(sorted(self.world.sites))]
+
+    def _keys(self, dice: random.Random, count: int) -> list[str]:
+        site = self.world.sites[min(self.world.sites)]
+        return dice.sample(
+            sorted(it for it in site.app if it.startswith("AppConfig:K") and "Vault" not in it), count
+        )
+
+    def _value(self) -> str:
+        self._values += 1
+        return f"{SECRET}-{self._values}"
+
+    def _edit(self, region: str, changes: Mapping[str, object]) -> None:
+        if self.world.edit(region, changes):
+            self.cast.story.tell(f"a person edits {', '.join(changes)} in {region}")
+
+    def _spell(self, names: str, fate: Fate, dice: random.Random, *, longest: float = 600.0) -> None:
+        until = self.loop.time() + dice.uniform(30, longest)
+        self.cast.weather.spell(names, fate, until=until, share=dice.choice((0.2, 0.5, 1.0)))
+
+    def _next_calls(self, names: str, fate: Fate, count: int) -> None:
+        self.cast.weather.spell(names, fate, until=self.loop.time() + ARMED, left=count)
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        self.loop.call_later(max(1, int(seconds * 64)) / 64, act)
+
+    # -- people
+
+    def edit(self, dice: random.Random) -> None:
+        """One person, one region, some keys; sometimes in several goes."""
+        region = self._region(dice).name
+        for number in range(dice.choice((1, 1, 1, 2, 3))):
+            keys = self._keys(dice, dice.randrange(1, 4))
+            delay = number * dice.uniform(1, 200)
+            changes = {it: self._value() for it in keys}
+            self._later(delay, partial(self._edit, region, changes))
+
+    def bad_edit(self, dice: random.Random) -> None:
+        """A value that some app does not bear."""
+        region = self._region(dice)
+        victim = self._region(dice).name
+        bad = self._value() + dice.choice((BAD, f"{BAD}@{victim}", f"{BAD}@{region.name}"))
+        self._edit(region.name, {self._keys(dice, 1)[0]: bad})
+
+    def both_sides(self, dice: random.Random) -> None:
+        """Two people, one key, two values."""
+        (key,) = self._keys(dice, 1)
+        for region in dice.sample(sorted(self.world.sites), 2):
+            value = self._value()
+            delay = dice.choice((0.0, dice.uniform(0, 400)))
+            self._later(delay, partial(self._edit, region, {key: value}))
+
+    def same_edit(self, dice: random.Random) -> None:
+        """One value, put into every region by hand."""
+        (key,) = self._keys(dice, 1)
+        value = self._value()
+        for region in sorted(self.world.sites):
+            self._later(dice.uniform(0, 300), partial(self._edit, region, {key: value}))
+
+    def delete(self, dice: random.Random) -> None:
+        """A key goes, another one comes."""
+        region = self._region(dice)
+        (key,) = self._keys(dice, 1)
+        self._edit(region.name, {key: None, f"AppConfig:KNew{dice.randrange(_NEW)}": self._value()})
+
+    def string(self, dice: random.Random) -> None:
+        """A connection string, with or without an app setting."""
+        region = self._region(dice).name
+        changes: dict[str, object] = {f"{STRING}db": (self._value(), "Custom")}
+        if dice.random() < 0.5:
+            changes[self._keys(dice, 1)[0]] = self._value()
+        self._edit(region, changes)
+
+    def identity(self, dice: random.Random) -> None:
+        """What is held until a person approves."""
+        self._edit(self._region(dice).name, {"AppConfig:KeyVaultConfig:KeyVaultURL": self._value()})
+
+    def mass_edit(self, dice: random.Random) -> None:
+        """More than the brake lets through."""
+        self._edit(self._region(dice).name, {it: self._value() for it in self._keys(dice, 5)})
+
+    def edit_between(self, dice: random.Random) -> None:
+        """Somebody's edit lands around one of our readings, or right before our write."""
+        keys = self._keys(dice, dice.randrange(1, 3))
+        value = self._value()
+        where = self._region(dice).name
+
+        def strike(region: str) -> None:
+            self._edit(dice.choice((region or where, where)), dict.fromkeys(keys, value))
+
+        name, count = dice.choice(
+            (("arm.put", 1), ("arm.get_settings", dice.randrange(1, 20)), ("vault.keep", 1))
+        )
+        when = dice.choice(("before", "after")) if name != "arm.put" else "before"
+        self.cast.arm(when, name, count, strike, until=self.loop.time() + ARMED)
+
+    def edit_behind(self, dice: random.Random) -> None:
+        """Somebody edits the region that we have just written, or its source."""
+        keys = self._keys(dice, dice.randrange(1, 3))
+        value, where, delay = self._value(), self._region(dice).name, dice.choice((0.1, 5, 60, 200))
+
+        def strike(region: str) -> None:
+            at = dice.choice((region, where))
+            self._later(delay, lambda: self._edit(at, dict.fromkeys(keys, value)))
+
+        self.cast.arm("after", "arm.put", 1, strike, until=self.loop.time() + ARMED)
+
+    def switched(self, dice: random.Random) -> None:
+        """A person takes an endpoint out, and puts it back later."""
+        site = self._region(dice)
+        others = [it for it in self.world.sites.values() if it is not site and it.enabled]
+        if others and site.enabled:
+            self.cast.story.tell(f"a person disables {site.name}")
+            self.world.switch(site.name, enabled=False)
+            self._later(dice.uniform(60, 900), lambda: self._back(site))
+
+    def _back(self, site: Site) -> None:
+        if site.name not in self.cast.observer.taken:
+            self.cast.story.tell(f"a person enables {site.name}")
+            self.world.switch(site.name, enabled=True)
+
+    def restart(self, dice: random.Random) -> None:
+        """A person orders a restart, or ends a hold."""
+        if dice.random() < 0.7:
+            self.cast.order_restart()
+        else:
+            self.cast.release()
+
+    # -- messages
+
+    def _events(self, how: str, dice: random.Random) -> None:
+        self.cast.events.append((self.loop.time() + dice.uniform(60, 400), how))
+
+    def event_lost(self, dice: random.Random) -> None:
+        """Only the sweep will find it."""
+        self._events("lost", dice)
+
+    def event_doubled(self, dice: random.Random) -> None:
+        """Event Grid delivers at least once."""
+        self._events("doubled", dice)
+
+    def event_late(self, dice: random.Random) -> None:
+        """And in no order."""
+        self._events("late", dice)
+
+    def event_stray(self, dice: random.Random) -> None:
+        """Of something long over."""
+        for _ in range(dice.randrange(1, 4)):
+            self.cast.send_event(self._region(dice).name)
+
+    def alert_lost(self, dice: random.Random) -> None:
+        """Action groups give up."""
+        self._events("alerts lost", dice)
+
+    # -- calls
+
+    def arm_throttled(self, dice: random.Random) -> None:
+        """Some or all calls, for some minutes."""
+        self._spell("arm.", Fate(Error.THROTTLED, effect=False), dice)
+
+    def arm_fails(self, dice: random.Random) -> None:
+        """Some or all calls, for some minutes."""
+        self._spell("arm.", Fate(Error.UNAVAILABLE, effect=False), dice)
+
+    def _change(self, dice: random.Random) -> str:
+        return dice.choice(
+            ("arm.put", "arm.put", "arm.put_connection", "arm.restart", "arm.disable", "arm.enable")
+        )
+
+    def arm_silent(self, dice: random.Random) -> None:
+        """The next change."""
+        self._next_calls(self._change(dice), Fate(Error.TIMEOUT, effect=False, seconds=60.0), 1)
+
+    def arm_unheard(self, dice: random.Random) -> None:
+        """The next change, once or twice."""
+        seconds = dice.choice((0.5, 20.0, 59.0))
+        self._next_calls(
+            self._change(dice), Fate(Error.TIMEOUT, effect=True, seconds=seconds), dice.choice((1, 1, 2))
+        )
+
+    def store_fails(self, dice: random.Random) -> None:
+        """Some or all calls, for some minutes."""
+        self._spell(
+            dice.choice(("store.", "store.put", "store.get")), Fate(Error.UNAVAILABLE, effect=False), dice
+        )
+
+    def store_unheard(self, dice: random.Random) -> None:
+        """The next writes of some kind of row."""
+        kind = dice.choice(
+            (
+                "settings-sync",
+                "permit",
+                "packages",
+                "incident-ledgers",
+                "outbox",
+                "failback-holds",
+                "watched",
+                "",
+            )
+        )
+        self._next_calls(
+            f"store.put {kind}".strip(), Fate(Error.UNAVAILABLE, effect=True), dice.randrange(1, 4)
+        )
+
+    def vault_fails(self, dice: random.Random) -> None:
+        """Some or all calls, for some minutes."""
+        self._spell("vault.", Fate(Error.UNAVAILABLE, effect=False), dice)
+
+    def vault_unheard(self, dice: random.Random) -> None:
+        """The next changes."""
+        self._next_calls(
+            dice.choice(("vault.keep", "vault.forget")),
+            Fate(Error.UNAVAILABLE, effect=True),
+            dice.randrange(1, 3),
+        )
+
+    def channel_fails(self, dice: random.Random) -> None:
+        """All messages, for some time."""
+        self._spell("channel.", Fate(Error.UNAVAILABLE, effect=False), dice, longest=2400.0)
+
+    def channel_unheard(self, dice: random.Random) -> None:
+        """The next messages."""
+        self._next_calls("channel.", Fate(Error.TIMEOUT, effect=True, seconds=10.0), dice.choice((1, 1, 2)))
+
+    # -- regions and hosts
+
+    def slow_boot(self, dice: random.Random) -> None:
+        """For a quarter of an hour, apps take minutes to start."""
+        self.world.slow_boots = float(dice.randrange(60, 720))
+        self._later(400.0, self._quick_boots)
+
+    def _quick_boots(self) -> None:
+        self.world.slow_boots = 0.0
+
+    def region_lost(self, dice: random.Random) -> None:
+        """For minutes, now and then for longer."""
+        self._lost([self._region(dice)], "region", dice.choice((60, 180, 400, 900)))
+
+    def _lost(self, sites: list[Site], why: str, seconds: float) -> None:
+        for it in sites:
+            self.cast.story.tell(f"{it.name} is lost")
+            self.world.ill(it, why)
+            self._later(seconds, partial(self._found, it, why))
+
+    def _found(self, site: Site, why: str) -> None:
+        self.cast.story.tell(f"{site.name} is back")
+        self.world.heal(site, why)
+
+    def flap(self, dice: random.Random) -> None:
+        """Down and up and down."""
+        site = self._region(dice)
+        at = 0.0
+        for _ in range(dice.randrange(2, 6)):
+            for_ = dice.choice((20.0, 70.0, 150.0))
+            self._later(at, partial(self._lost, [site], "region", for_))
+            at += for_ + dice.choice((15.0, 60.0, 200.0))
+
+    def shared_lost(self, dice: random.Random) -> None:
+        """Every region at once."""
+        self._lost(list(self.world.sites.values()), "shared", dice.choice((60, 300, 900)))
+
+    def host_lost(self, dice: random.Random) -> None:
+        """Apps that start now find no package there."""
+        url = dice.choice(sorted(self.world.hosts))
+        self.cast.story.tell(f"the host of {url} is lost")
+        self.world.host(url, up=False)
+        self._later(dice.choice((200.0, 600.0, 1300.0)), lambda: self._host_back(url))
+
+    def _host_back(self, url: str) -> None:
+        self.cast.story.tell(f"the host of {url} is back")
+        self.world.host(url, up=True)
+
+    def release(self, dice: random.Random) -> None:
+        """The hosts get a new package, one after the other."""
+        version = 1 + max(it.version for it in self.world.hosts.values())
+        for it in self.world.hosts.values():
+            self._later(dice.uniform(0, 1800), partial(setattr, it, "version", version))
+
+    def authority(self, dice: random.Random) -> None:
+        """A region answers, as another CA."""
+        site = self._region(dice)
+        site.authority = "eb" * 32
+        self._later(dice.uniform(200, 900), lambda: setattr(site, "authority", "ca" * 32))
+
+    # -- instances
+
+    def skew(self, dice: random.Random) -> None:
+        """Of one instance, from now on."""
+        dice.choice(self.cast.instances).set_skew(dice.randrange(-32, 33) / 64 * SKEW)
+
+    def rivals(self, dice: random.Random) -> None:
+        """For some minutes every wake-up comes to both."""
+        self.cast.rivals_until = self.loop.time() + dice.uniform(60, 600)
+
+    def death(self, dice: random.Random) -> None:
+        """At one of its next calls, before it or right after."""
+        process = dice.choice(self.cast.instances).process
+        process.fuse = dice.randrange(60)
+        process.burns_late = dice.random() < 0.5
+        self._later(ARMED, lambda: setattr(process, "fuse", None))
+
+
+_DEEDS: Final[Mapping[Fault, Callable[[Happenings, random.Random], None]]] = {
+    it: getattr(Happenings, it.name.lower()) for it in Fault
+}

@@ -1,0 +1,138 @@
+"""An event loop whose time is a number: nothing waits, and one seed gives one order of all that happens.
+
+What is ready runs in the order in which it became ready, as on every asyncio loop. Chance lies in how long each call
+of a port takes, which is up to who uses the loop; so every interleaving that a run has, a real one could have, too.
+"""
+
+import asyncio
+import heapq
+from asyncio.events import _set_running_loop
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any, override
+
+TICKS = 64  # of a second: all times are multiples, so that sums are exact and microseconds whole
+
+
+class Loop(asyncio.AbstractEventLoop):
+    """What asyncio's futures, tasks, groups, gates and timeouts need of a loop, and nothing else."""
+
+    def __init__(self) -> None:
+        self._ready: deque[asyncio.Handle] = deque()
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._now = 0.0
+        self._count = 0
+        self._running = False
+        self.on_task: Callable[[asyncio.Task[Any]], None] | None = None
+        self._failed: BaseException | None = None  # of a callback: a mistake of ours
+
+    # -- for the one who drives
+
+    @property
+    def pending(self) -> int:
+        """How many callbacks wait for a time."""
+        return sum(not it.cancelled() for _, _, it in self._timers)
+
+    def pass_alone(self, seconds: float) -> bool:
+        """Let so much time pass at once, if nobody else could do anything in it. Returns whether it did."""
+        when = self._now + seconds
+        if self._ready or (self._timers and self._timers[0][0] <= when):
+            return False
+        self._now = when
+        return True
+
+    def run[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Run until the work is done, whatever else is under way."""
+        task = self.create_task(work)
+        self._running = True
+        _set_running_loop(self)
+        try:
+            while not task.done():
+                if self._failed is not None:
+                    raise self._failed
+                if self._ready:
+                    handle = self._ready.popleft()
+                    if not handle._cancelled:  # noqa: SLF001 -- as the base of asyncio's own loops
+                        handle._run()  # noqa: SLF001
+                elif self._timers:
+                    self._next_time()
+                else:
+                    raise RuntimeError("nothing is left that could happen, and the work is not done")
+        finally:
+            _set_running_loop(None)
+            self._running = False
+        return task.result()
+
+    def _next_time(self) -> None:
+        when, _, handle = heapq.heappop(self._timers)
+        if not handle.cancelled():
+            self._now = max(self._now, when)
+            self._ready.append(handle)
+
+    # -- for asyncio
+
+    @override
+    def time(self) -> float:
+        return self._now
+
+    @override
+    def call_soon[*Ts](
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    @override
+    def call_at[*Ts](
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        self._count += 1
+        heapq.heappush(self._timers, (when, self._count, handle))
+        return handle
+
+    @override
+    def call_later[*Ts](
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    @override
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    @override
+    def create_task[T](
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+        **options: Any,
+    ) -> asyncio.Task[T]:
+        task = asyncio.Task(coro, loop=self, name=name or "", context=context or copy_context(), **options)
+        if self.on_task is not None:
+            self.on_task(task)
+        return task
+
+    @override
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if str(context.get("message", "")).startswith("Exception in callback"):
+            self._failed = context.get("exception")
+
+    @override
+    def get_debug(self) -> bool:
+        return False
+
+    @override
+    def is_running(self) -> bool:
+        return self._running
+
+    @override
+    def is_closed(self) -> bool:
+        return False
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """A cancelled timer is passed over when its time comes."""

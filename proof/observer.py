@@ -1,0 +1,369 @@
+"""The laws, judged by what is really so. Shares no code with the product, and asks it nothing.
+
+Each rule says how much later than the truth the product may act: it looks once a minute, and requests take time.
+
+1. When a request that restarts a region was sent, another region answered devices (well, and offered by Traffic
+   Manager) at some moment of the last `FRESH`, or this one did not answer at some moment of it; and no other region
+   was still starting because of us. When we disabled an endpoint, another one was enabled and online within `GLANCE`.
+2. A value that we wrote had been in some other region for the whole soak, and that region had not been ill for longer
+   than there is between two looks (`BLINK`), the last look's age left out. Not asked of what we put back, or of keys
+   that a person forced.
+3. What we replaced was no person's change of which the regions have never agreed since and which nobody decided,
+   unless it was made after our last reading began: between that and the write no reader of Azure can see it. What we
+   put back is what we found. A message is delivered again only after a delivery that did not end well. In the end all
+   regions agree, and nothing is left lying about.
+4. No row, message or log line has a value in it.
+5. Every row that holds a decision holds a reason.
+6. In the end no endpoint is disabled by us.
+7. While nothing has happened for long, nothing is written to Azure, and no more is read than the budget allows.
+"""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from proof.world import PACKAGE, SECRET, Call, Moment, Site, World
+
+LAWS: Final = {
+    1: "never disrupt the last healthy region",
+    2: "a bad change stays where it was made",
+    3: "nothing is lost",
+    4: "values stay secret",
+    5: "every decision says why",
+    6: "what we take out we give back",
+    7: "converged means quiet",
+}
+
+SKEW: Final = 5.0  # seconds that two clocks may differ
+FRESH: Final = 60.0 + 30.0 + SKEW  # evidence of a permit, and the part of a claim in which a write may begin
+GLANCE: Final = 30.0 + SKEW  # from reading the profile to changing it
+BLINK: Final = 66.0  # between two looks, nobody sees anything
+BEHIND: Final = FRESH + 6.0  # the last look at a source, when the write is sent
+REDELIVERED: Final = 86_400.0 * 2  # for so long a message is known to have been sent
+
+
+@dataclasses.dataclass(frozen=True)
+class Breach:
+    """A law was broken."""
+
+    law: int
+    at: float
+    text: str
+
+
+@dataclasses.dataclass
+class _Key:
+    """What is known of one key in one region."""
+
+    past: list[tuple[float, object]]  # since when it had which value
+    edited: float = -1e9  # by a person
+    ours: tuple[object, object] | None = None  # what we replaced, and by what
+
+
+class Observer:
+    """Watches one world. `breaches` lists what went wrong, in order."""
+
+    def __init__(
+        self,
+        *,
+        soak: float,
+        revert: float | None = None,
+        on_breach: Callable[[Breach], None] = lambda _: None,
+    ) -> None:
+        self.soak = soak
+        self.revert = (
+            revert  # after so long a change whose region fails goes back, as people have said once for all
+        )
+        self.breaches: list[Breach] = []
+        self.checks: Counter[int] = Counter()  # law: how often it was asked
+        self.unseeable = 0  # edits in between our reading and our write, which nobody can see
+        self.effects: list[tuple[float, str, str, object]] = []  # when, what, where, with which content
+        self._on_breach = on_breach
+        self._world: World
+        self._keys: dict[tuple[str, str], _Key] = {}
+        self._agreed: dict[str, float] = {}
+        self._word: dict[str, float] = {}
+        self._forced: dict[str, float] = {}
+        self.taken: dict[str, float] = {}  # region: its endpoint was disabled by us
+        self._starting: dict[str, float] = {}  # region: restarted by us
+        self._told: dict[str, list[tuple[float, str]]] = {}  # message: deliveries
+        self._troubled = -1e9  # a delivery that did not end well, or a death
+
+    def watch(self, world: World) -> None:
+        """Begin."""
+        self._world = world
+        world.witness = self
+        for site in world.sites.values():
+            for name, it in site.settings.items():
+                self._keys[site.name, name] = _Key([(-1e9, it)])
+
+    @property
+    def now(self) -> float:
+        """The world's time."""
+        return self._world.clock.time()
+
+    def complain(self, law: int, text: str) -> None:
+        """A law was broken."""
+        breach = Breach(law, self.now, text)
+        self.breaches.append(breach)
+        self._on_breach(breach)
+
+    def check(self, law: int, holds: bool, text: Callable[..., str], *about: object) -> None:
+        """One question. `text` says what is wrong, of what it is about."""
+        self.checks[law] += 1
+        if not holds:
+            self.complain(law, text(*about))
+
+    # -- what people do and say
+
+    def edited(self, site: Site, before: Mapping[str, object]) -> None:
+        """A person changed settings."""
+        for name, _, new in _changes(before, site.settings):
+            key = self._note(site, name, new)
+            key.edited, key.ours = self.now, None
+            self._agreement(name)
+
+    def decided(self, names: list[str], *, forced: bool) -> None:
+        """A person decided on keys."""
+        for name in names:
+            self._word[name] = self.now
+            if forced:
+                self._forced[name] = self.now
+
+    def trouble(self) -> None:
+        """A process died, or the outcome of one of its requests was not told to it."""
+        self._troubled = self.now
+
+    # -- what the product does
+
+    def written(self, site: Site, before: Mapping[str, object], call: Call) -> None:
+        """The product wrote settings."""
+        changes = _changes(before, site.settings)
+        self.effects.append((self.now, call.name, site.name, tuple(changes)))
+        self.check(7, bool(changes), lambda: f"{site.name} was restarted by a write that changes nothing")
+        self._disturbed(site, call)
+        for name, old, new in changes:
+            self._wrote(site, name, old, new, call)
+
+    def restarted(self, site: Site, call: Call) -> None:
+        """The product restarted an app."""
+        self.effects.append((self.now, call.name, site.name, None))
+        self._disturbed(site, call)
+
+    def switched(self, site: Site, call: Call | None) -> None:
+        """An endpoint was enabled or disabled."""
+        if site.enabled or call is None:
+            self.taken.pop(site.name, None)
+        if call is None:
+            return
+        self.effects.append((self.now, call.name, site.name, site.weight))
+        if not site.enabled:
+            self.taken[site.name] = self.now
+            offered = any(
+                any(it.offered for it in other.within(call.began - GLANCE, self.now))
+                for other in self._others(site)
+            )
+            self.check(1, offered, lambda: f"{site.name} was disabled while no other endpoint was online")
+
+    def stored(self, key: str, body: bytes) -> None:
+        """The product wrote a row."""
+        self.check(4, SECRET.encode() not in body, lambda: f"a value lies in the store, in {key}")
+        kind = key.partition("/")[0]
+        if kind in _REASONED:
+            row = json.loads(body)
+            for where, reason in _REASONED[kind](row):
+                self.check(5, bool(reason), lambda where: f"{key}: {where} has no reason", where)
+
+    def told(self, letter: str, body: bytes, call: Call) -> None:
+        """The product told people something."""
+        self.check(4, SECRET.encode() not in body, lambda: f"a value was sent to people in {letter}")
+        earlier = self._told.setdefault(letter, [])
+        if earlier:
+            first = earlier[0][0]
+            self.check(
+                3, self._troubled >= first, lambda: f"{letter} was told twice, and nothing had gone wrong"
+            )
+        earlier.append((self.now, call.process))
+        self.effects.append((self.now, "tell", letter, None))
+
+    def logged(self, line: str) -> None:
+        """The product wrote a line of its log."""
+        self.check(4, SECRET not in line, lambda: "a value was logged")
+
+    def turned(self, site: Site) -> None:
+        """A region fell ill or got well."""
+        if site.well:
+            self._starting.pop(site.name, None)
+
+    # -- rules
+
+    def _disturbed(self, site: Site, call: Call) -> None:
+        begin = call.began - FRESH
+        refuge = any(
+            any(it.well and it.offered for it in other.within(begin, call.began))
+            for other in self._others(site)
+        )
+        down = _was_ill(site, call.began)
+        self.check(
+            1, refuge or down, lambda: f"{call.name} disturbed {site.name}, the last region that was serving"
+        )
+        both = [
+            name
+            for name, at in self._starting.items()
+            if name != site.name and not self._world.sites[name].well and self.now - at < 600.0
+        ]
+        self.check(
+            1,
+            not both,
+            lambda: f"{call.name} disturbed {site.name} while {both[0]} had not come back from us",
+        )
+        self._starting[site.name] = self.now
+
+    def _wrote(self, site: Site, name: str, old: object, new: object, call: Call) -> None:
+        key = self._key(site.name, name)
+        undone = key.ours == (new, old)
+        if self._is_lost(site, name, call) and not undone:
+            read = call.read.get(site.name, -1e9)
+            seen = key.edited < read
+            self.check(
+                3, not seen, lambda: f"{call.name} overwrote what a person had set in {site.name}: {name}"
+            )
+            self.unseeable += not seen
+            # What was there when we looked is what we would put back.
+            found = next((it for since, it in reversed(key.past) if since <= read), None)
+            self._note(site, name, new)
+            key.edited, key.ours = -1e9, (found, new)
+        elif name == PACKAGE:
+            self._rotated(site, str(new), call)
+            self._note(site, name, new)
+            key.ours = (old, new)
+        else:
+            law, text = self._unsound(site, name, new, call)
+            self.check(law or 2, not law or undone, lambda: f"{call.name} {text}")
+            self._note(site, name, new)
+            key.ours = None if law else (old, new)
+        self._agreement(name)
+
+    def _is_lost(self, site: Site, name: str, call: Call) -> bool:
+        """Whether a person's change is there of which the regions never agreed, and which nobody decided."""
+        edited = self._key(site.name, name).edited
+        if edited <= max(self._agreed.get(name, -1e9), self._word.get(name, -1e9)):
+            return False
+        reverted = self.revert is not None and call.began - edited >= self.revert
+        return not (reverted and _was_ill(site, call.began))
+
+    def _rotated(self, site: Site, url: str, call: Call) -> None:
+        host = self._world.hosts.get(url)
+        known = host is not None and host.version >= site.runs
+        self.check(3, known, lambda: f"{call.name} gave {site.name} an older or unknown package")
+
+    def _unsound(self, site: Site, name: str, new: object, call: Call) -> tuple[int, str]:
+        """Which law a value breaks that comes to a region; none: it came from one that had soaked it."""
+        holders = [it for it in self._others(site) if self._held(it.name, name, new, call.began)]
+        if not holders:
+            return 3, f"wrote to {site.name} what no other region had: {name}"
+        forced = self._forced.get(name, -1e9) > self._agreed.get(name, -1e9)
+        if forced or any(self._soaked(it, name, new, call.began) for it in holders):
+            return 0, ""
+        where = ", ".join(it.name for it in holders)
+        return 2, f"took {name} to {site.name}, although {where} had not soaked it in good health"
+
+    def _held(self, region: str, name: str, value: object, at: float) -> bool:
+        """Whether a region had the value a moment ago: as late as the last reading may have been."""
+        past = self._key(region, name).past
+        ends = [*(since for since, _ in past[1:]), 1e12]
+        return any(it == value and end >= at - FRESH for (_, it), end in zip(past, ends, strict=True))
+
+    def _soaked(self, source: Site, name: str, value: object, at: float) -> bool:
+        begin = at - self.soak
+        past = self._key(source.name, name).past
+        ends = [*(since for since, _ in past[1:]), 1e12]
+        stood = any(
+            it == value and since <= begin and end >= at - FRESH
+            for (since, it), end in zip(past, ends, strict=True)
+        )
+        return stood and _longest_illness(source, begin, at - BEHIND) < BLINK
+
+    def _others(self, site: Site) -> list[Site]:
+        return [it for it in self._world.sites.values() if it is not site]
+
+    def _key(self, region: str, name: str) -> _Key:
+        return self._keys.setdefault((region, name), _Key([(-1e9, None)]))
+
+    def _note(self, site: Site, name: str, value: object) -> _Key:
+        key = self._key(site.name, name)
+        key.past.append((self.now, value))
+        del key.past[:-8]
+        return key
+
+    def _agreement(self, name: str) -> None:
+        if len({repr(it.settings.get(name)) for it in self._world.sites.values()}) == 1:
+            self._agreed[name] = self.now
+
+    # -- the end
+
+    def at_rest(self, *, apart: set[str]) -> None:
+        """All is well and has been for long, and everybody has decided: nothing may be left over."""
+        world = self._world
+        for name in {name for it in world.sites.values() for name in it.settings} - apart - {PACKAGE}:
+            values = {repr(it.settings.get(name)) for it in world.sites.values()}
+            self.check(3, len(values) == 1, lambda name: f"the regions never agreed in {name}", name)
+        for name, site in world.sites.items():
+            self.check(
+                6, name not in self.taken, lambda name: f"{name} was taken out and never given back", name
+            )
+            self.check(3, site.well, lambda name: f"{name} was left ill", name)
+        self.check(3, not world.vault, lambda: "a copy of old values was left in the vault")
+        for key, (body, _) in world.rows.items():
+            left = _LEFT.get(key.partition("/")[0])
+            if left is not None:
+                what = left(json.loads(body))
+                self.check(3, not what, lambda key, what: f"{key}: {what} was left over", key, what)
+
+
+def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[tuple[str, object, object]]:
+    names = sorted(it for it in before.keys() | after.keys() if before.get(it) != after.get(it))
+    return [(it, before.get(it), after.get(it)) for it in names]
+
+
+def _longest_illness(site: Site, begin: float, end: float) -> float:
+    """The longest stretch within these times in which a region did not answer."""
+    longest, since = 0.0, None
+    for it in (*site.within(begin, end), Moment(end, well=True, offered=True)):
+        at = max(it.at, begin)
+        if since is not None and it.well:
+            longest, since = max(longest, at - since), None
+        elif since is None and not it.well:
+            since = at
+    return longest
+
+
+def _was_ill(site: Site, at: float) -> bool:
+    return any(not it.well for it in site.within(at - FRESH, at))
+
+
+type _Row = dict[str, Any]
+
+# What a row of each kind says of its decisions, and what of it may not be left over. Read as JSON, as anybody could.
+_REASONED: Final[dict[str, Callable[[_Row], list[tuple[str, str]]]]] = {
+    "settings-sync": lambda row: [
+        (str(row["state"]), row["reason"]),
+        *((it["key"], it["reason"]) for it in (row.get("plan") or {}).get("decisions", ())),
+        *((it["rule"], it["text"] and it["way_out"]) for it in (row.get("plan") or {}).get("refusals", ())),
+    ],
+    "packages": lambda row: [
+        (str(row["state"]), row["reason"]),
+        *(("flight", it["reason"]) for it in [row.get("flight")] if it),
+    ],
+    "permit": lambda row: [("permit", it["reason"]) for it in [row.get("permit")] if it],
+    "failback-holds": lambda row: [("line", it["text"]) for it in row.get("history", ())],
+}
+_LEFT: Final[dict[str, Callable[[_Row], str]]] = {
+    "settings-sync": lambda row: "a write" if row.get("flight") else "",
+    "packages": lambda row: "a rotation" if row.get("flight") else "an order" if row.get("order") else "",
+    "permit": lambda row: "a permit" if row.get("permit") else "",
+    "failback-holds": lambda row: "a hold" if row.get("hold") else "",
+    "outbox": lambda row: "" if row.get("sent_at") or row.get("given_up_at") else "a message",
+}

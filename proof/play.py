@@ -1,0 +1,219 @@
+"""One run of one seed: a world, its weather, everybody in it, and the observer, from the first minute to the last.
+
+At the end the faults stop, people decide what waits, and all must come to rest.
+"""
+
+import dataclasses
+import logging
+import time
+from collections import Counter
+from typing import Any, Final
+
+import msgspec
+
+from proof import quiet
+from proof.cast import Cast, Listener
+from proof.happen import Happenings
+from proof.loop import Loop
+from proof.observer import Breach, Observer
+from proof.ports import SUBSCRIPTION, dice, moment
+from proof.story import Story
+from proof.weather import Fault, Weather, forecast
+from proof.world import PACKAGE, SECRET, Site, World
+from shared.artifact_hosts.catalogue import GITHUB, HOSTS, VENDOR
+from shared.incidents.hold import HoldRules
+from shared.settings import Settings
+
+DAY: Final = 86_400.0
+YEAR: Final = 365 * DAY
+MONTH: Final = 30 * DAY
+IDENTITY: Final = "AppConfig:KeyVaultConfig:KeyVaultURL"
+KEYS: Final = (*(f"AppConfig:K{number:02}" for number in range(11)), IDENTITY)
+URLS: Final = (f"{HOSTS[GITHUB]}master/dist/Artifacts.zip", f"{HOSTS[VENDOR]}dist/Artifacts.zip")
+_HOSTS: Final = dict(zip(URLS, (GITHUB, VENDOR), strict=True))
+PEACE: Final = 12 * 3600.0  # at the end, for all to come to rest
+
+
+@dataclasses.dataclass
+class Report:
+    """What a run showed."""
+
+    seed: str
+    simulated: float  # seconds
+    breaches: list[Breach]
+    story: list[str]
+    faults: Counter[Fault]
+    checks: Counter[int]
+    met: Counter[str]
+    effects: list[tuple[float, str, str, object]]
+    end: dict[str, Any]  # the world in the end
+    unseeable: int
+    wakes: int
+    skipped: float
+    took: float  # seconds of this machine
+
+
+class Play:
+    """A run."""
+
+    def __init__(self, seed: str, *, seconds: float = MONTH, skip: bool = True) -> None:
+        self.seed, self.seconds, self.skip = seed, seconds, skip
+        self.loop = Loop()  # type: ignore[abstract]  # what no port needs of a loop is left out
+        self.traits = dice(f"{seed}/traits")
+        self.settings = _settings(self.traits.random() < 0.5, self.traits.random() < 0.3)
+        names = ("east", "west") if self.traits.random() < 0.7 else ("east", "north", "west")
+        self.story = Story(lambda: moment(self.loop.time()))
+        rules = self.settings.rules
+        self.observer = Observer(
+            soak=rules.soak,
+            revert=rules.soak_deadline if rules.revert_bad_changes else None,
+            on_breach=self._breached,
+        )
+        self.world = World(self.loop, [_site(it, n) for n, it in enumerate(names)], list(URLS), dice(seed))
+        self.observer.watch(self.world)
+        self.weather = Weather()
+        self.cast = Cast(self.world, self.loop, self.weather, self.observer, self.story, self.settings)
+        self.happen = Happenings(self.cast)
+        self.skipped = 0.0
+
+    def run(self) -> Report:
+        """From the first minute to the last, or to the first breach."""
+        root = logging.getLogger()
+        level, handlers = root.level, root.handlers
+        root.handlers = [
+            Listener(self.observer, self.story)
+        ]  # whoever keeps every line would be most of the work
+        root.setLevel(logging.INFO)
+        began = time.process_time()
+        try:
+            self.loop.run(self._all())
+        finally:
+            root.handlers = handlers
+            root.setLevel(level)
+        return self._report(time.process_time() - began)
+
+    def _report(self, took: float) -> Report:
+        observer = self.observer
+        return Report(
+            seed=self.seed,
+            simulated=self.loop.time(),
+            breaches=observer.breaches,
+            story=self.story.lines(),
+            faults=self.happen.counts,
+            checks=observer.checks,
+            met=self.weather.met,
+            effects=observer.effects,
+            end=self._end(),
+            unseeable=observer.unseeable,
+            wakes=self.cast.wakes,
+            skipped=self.skipped,
+            took=took,
+        )
+
+    def _end(self) -> dict[str, Any]:
+        return {
+            "settings": {it.name: it.settings for it in self.world.sites.values()},
+            "endpoints": {it.name: (it.enabled, it.status, it.well) for it in self.world.sites.values()},
+            "vault": dict(self.world.vault),
+            "rows": {key: body for key, (body, _) in self.world.rows.items()},
+        }
+
+    def _breached(self, breach: Breach) -> None:
+        self.story.tell(f"law {breach.law} is broken: {breach.text}")
+
+    # -- time
+
+    async def _all(self) -> None:
+        for heap in forecast(self.seed, self.seconds):
+            self.happen.expect(heap)
+        await self._until(self.seconds)
+        if not self.observer.breaches:
+            self.happen.peace()
+            await self._until(self.loop.time() + PEACE)
+        if not self.observer.breaches:
+            self.observer.at_rest(apart=self.cast.apart)
+
+    async def _until(self, end: float) -> None:
+        """The timer's turns."""
+        turn = self.loop.time() // quiet.TURN * quiet.TURN + quiet.TURN
+        while turn <= end and not self.observer.breaches:
+            await self._sleep(turn)
+            before = self.world.rows.copy()
+            await self.cast.turn()
+            turn = max(turn, self.loop.time() // quiet.TURN * quiet.TURN) + quiet.TURN
+            turn = self._calmed(before, turn, end)
+        if not self.observer.breaches:
+            await self._sleep(end)
+
+    async def _sleep(self, until: float) -> None:
+        """Until then; what is to happen on the way happens."""
+        while (at := self.happen.next) is not None and at < until:
+            await self._pass(at)
+            self.happen.due(at)
+            self.cast.set_calm(calm=False)
+        await self._pass(until)
+
+    async def _pass(self, until: float) -> None:
+        if until > self.loop.time():
+            done = self.loop.create_future()
+            self.loop.call_at(until, done.set_result, None)
+            await done
+
+    def _calmed(self, before: quiet.Rows, turn: float, end: float) -> float:
+        """The next turn that is played, when all those until then would do nothing."""
+        rests = self._rests()
+        self.cast.set_calm(calm=rests)
+        if not rests or not quiet.noop(before, self.world.rows):
+            return turn
+        self.story.begin_anew()
+        latest = min(end, self.happen.next or end, quiet.due(self.world.rows, turn, self.settings))
+        turns = int((latest - turn) // quiet.TURN)
+        if not self.skip or turns < 1:
+            return turn
+        last = turn + (turns - 1) * quiet.TURN
+        self.world.rows = quiet.forward(
+            self.world.rows, turn, last, self.cast.alive()[0].process.skew, self.settings
+        )
+        self.skipped += turns * quiet.TURN
+        return last + quiet.TURN
+
+    def _rests(self) -> bool:
+        """Whether nothing is under way in the world, or can go wrong."""
+        cast, sites = self.cast, self.world.sites.values()
+        return (
+            self.loop.pending == 0
+            and self.weather.fair
+            and not any(it.process.busy or it.process.fuse is not None for it in cast.instances)
+            and len(cast.alive()) == len(cast.instances)
+            and not [it for it in cast.armed if it[0] > self.loop.time()]
+            and self.loop.time() >= cast.rivals_until
+            and not any(it[0] > self.loop.time() for it in cast.events)
+            and all(it.up for it in self.world.hosts.values())
+            and all(it.well and it.status == "Online" for it in sites)
+            and len({it.authority for it in sites}) == 1
+            and self.world.slow_boots == 0.0
+            and quiet.known(
+                self.world.rows,
+                versions={_HOSTS[url]: it.version for url, it in self.world.hosts.items()},
+                runs={it.name: it.runs for it in sites},
+                changed=max(it.changed for it in sites),
+            )
+        )
+
+
+def _site(name: str, number: int) -> Site:
+    values = dict.fromkeys(KEYS, f"{SECRET}-0")
+    return Site(name, {**values, PACKAGE: URLS[number % 2]}, {"db": (f"{SECRET}-db", "Custom")})
+
+
+def _settings(hold: bool, revert: bool) -> Settings:
+    plain = Settings.from_env(
+        {
+            "COUNTERPART_FINGERPRINT_KEY": "a simulation's own secret, long enough to be one",
+            "COUNTERPART_VAULT_URL": "https://kv-test.vault.azure.net",
+            "COUNTERPART_STORE": "sqlite:never-opened.db",
+            "COUNTERPART_SUBSCRIPTIONS": SUBSCRIPTION,
+        }
+    )
+    rules = msgspec.structs.replace(plain.rules, revert_bad_changes=revert)
+    return msgspec.structs.replace(plain, rules=rules, hold=HoldRules(on=hold))

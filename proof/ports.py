@@ -1,0 +1,537 @@
+"""The world as the product is handed it: every port, one line per process.
+
+A request takes its time to arrive, and does there what it does, whether or not the process that sent it still lives
+to hear of it; the answer takes its time to come back. A process that is dead sends nothing and hears nothing.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from proof.loop import TICKS, Loop
+from proof.weather import FINE, Error, Fate, Weather
+from proof.world import INTERVAL, TIMEOUT, TOLERATED, Call, Clash, World
+from shared.artifact_hosts.model import Check, Package
+from shared.disruption.model import Permit
+from shared.errors import Conflict, Throttled, Unavailable
+from shared.groups.model import (
+    AppSettings,
+    ConnectionString,
+    Endpoint,
+    Fault,
+    Monitor,
+    MonitorStatus,
+    NameAnswer,
+    Os,
+    ProbeResult,
+    Profile,
+    ReferenceStatus,
+    RegionSettings,
+    ScepProof,
+    Site,
+    Value,
+)
+from shared.outbox import Letter
+from shared.ports import Ports
+from shared.store import Key, Row, Stored, Version
+
+START: Final = datetime(2026, 3, 2, tzinfo=UTC)
+SUBSCRIPTION: Final = "00000000-1111-2222-3333-444444444444"
+_RESOURCES: Final = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers"
+PROFILE: Final = f"{_RESOURCES}/Microsoft.Network/trafficManagerProfiles/scepman"
+_LATENCIES: Final = (1, 1, 2, 2, 3, 4, 6, 8, 12, 24, 60)  # of a call, one way, in ticks
+_PROBLEM: Final = "no answer within 10 s"
+
+
+def site_id(region: str) -> str:
+    """The ARM id of a region's site."""
+    return f"{_RESOURCES}/Microsoft.Web/sites/app-{region}"
+
+
+def region_of(id_or_host: str) -> str:
+    """The region that a site's id or host name belongs to."""
+    return id_or_host.lower().rsplit("app-", 1)[-1].partition(".")[0]
+
+
+def host_of(region: str) -> str:
+    """The default host name of a region's site."""
+    return f"app-{region}.azurewebsites.net"
+
+
+def moment(at: float) -> datetime:
+    """The world's time as the product writes it."""
+    return START + timedelta(seconds=at)
+
+
+class Process:
+    """One running instance: its life, its clock, its tasks."""
+
+    def __init__(self, name: str, loop: Loop) -> None:
+        self.name, self.loop = name, loop
+        self.alive = True
+        self.skew = 0.0
+        self.fuse: int | None = None  # calls until it dies
+        self.burns_late = False  # dies after the effect of that call, not before it
+        self.read: dict[str, float] = {}  # region: when its settings were last asked for
+        self.on_death: Callable[[], None] = lambda: None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def owns(self, task: asyncio.Task[Any]) -> None:
+        """This task runs in this process."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def die(self) -> None:
+        """The process is gone in the middle of whatever it does; nothing that it began to clean up is done."""
+        if not self.alive:
+            return
+        self.alive = False
+        self.loop.call_soon(self._bury)
+        self.on_death()
+
+    def _bury(self) -> None:
+        for task in list(self._tasks):
+            coroutine = task.get_coro()
+            if coroutine is not None and not task.done():
+                with contextlib.suppress(BaseException):  # what a dying process still wants nobody hears
+                    coroutine.close()
+        self._tasks.clear()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is at something."""
+        return bool(self._tasks)
+
+
+class Line:
+    """A process's way to the outside world."""
+
+    def __init__(self, world: World, process: Process, weather: Weather) -> None:
+        self.world, self.process, self.weather = world, process, weather
+        self.loop = process.loop
+        self.calm = False  # every call takes the same time
+        self.counts: dict[str, int] = {}
+        self.before: Callable[[str, str], None] = lambda *_: (
+            None
+        )  # (name, region): a call is about to take effect
+        self.after: Callable[[str, str], None] = lambda *_: None
+
+    async def read[T](self, name: str, act: Callable[[], T], region: str = "") -> T:
+        """Ask for something."""
+        return await self._call(name, act, region, effect=False)
+
+    async def do[T](self, name: str, act: Callable[[Call], T], region: str = "") -> T:
+        """Have something done."""
+        call = Call(self.process.name, name, self.loop.time(), dict(self.process.read))
+        return await self._call(name, lambda: act(call), region, effect=True)
+
+    async def _call[T](self, name: str, act: Callable[[], T], region: str, *, effect: bool) -> T:
+        process, loop = self.process, self.loop
+        if not process.alive:
+            await loop.create_future()
+        self.counts[name] = self.counts.get(name, 0) + 1
+        burnt = False
+        if process.fuse is not None:
+            process.fuse -= 1
+            burnt = process.fuse < 0
+            if burnt and not process.burns_late:
+                process.die()
+                await loop.create_future()
+        fate = self.weather.fate(name, loop.time(), self.world.dice)
+        if self.calm and fate is FINE and not burnt:
+            return self._done(name, act, region)
+        latency = self._latency()
+        if fate is FINE and not burnt and loop.pass_alone(latency):
+            result = self._done(name, act, region)
+            if not effect or loop.pass_alone(latency):
+                return result
+            answer: asyncio.Future[T] = loop.create_future()
+            loop.call_later(latency, _answer, answer, result)
+            return await answer
+        answer = loop.create_future()
+        loop.call_later(latency, self._arrives, name, act, region, fate, answer, effect, burnt)
+        return await answer
+
+    def _latency(self) -> float:
+        if self.calm:
+            return 0.0
+        return self.world.dice.choice(_LATENCIES) / TICKS
+
+    def _done[T](self, name: str, act: Callable[[], T], region: str) -> T:
+        """The request is there, and what it asks for is done."""
+        self.before(name, region)
+        try:
+            result = act()
+        except Clash as clash:
+            raise Conflict(f"{clash}: not at the version that was read") from None
+        self.after(name, region)
+        return result
+
+    def _arrives[T](
+        self,
+        name: str,
+        act: Callable[[], T],
+        region: str,
+        fate: Fate,
+        answer: asyncio.Future[T],
+        effect: bool,
+        burnt: bool,
+    ) -> None:
+        """The request is there: what it asks for is done now, or not at all."""
+        error: Exception | None = None
+        result: T | None = None
+        if fate.effect:
+            try:
+                result = self._done(name, act, region)
+            except Conflict as conflict:
+                error = conflict
+        if burnt:
+            self.process.die()
+            return
+        if fate is not FINE:
+            if effect and (fate.effect or name.startswith(("store.put outbox", "channel."))):
+                self.world.witness.trouble()
+            self.loop.call_later(max(fate.seconds, 1 / TICKS), _fail, answer, _error(fate, name))
+        elif error is not None:
+            _fail(answer, error)
+        elif effect:
+            self.loop.call_later(self._latency(), _answer, answer, result)
+        else:
+            _answer(answer, result)
+
+
+def _answer(answer: asyncio.Future[Any], result: object) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+
+
+def _error(fate: Fate, name: str) -> Exception:
+    if fate.error is Error.THROTTLED:
+        return Throttled(f"{name}: asked for patience", retry_after=10.0)
+    return Unavailable(f"{name}: {fate.error}")
+
+
+# -- the ports ----------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """The process's own clock."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def now(self) -> datetime:
+        """As this machine has it."""
+        return moment(self._process.loop.time() + self._process.skew)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+class Ids:
+    """Identifiers that follow from who asks when, so that the same run makes the same ones."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._last = (0.0, 0)
+
+    def new(self) -> str:
+        """32 hexadecimal digits."""
+        now = self._process.loop.time()
+        self._last = (now, self._last[1] + 1 if self._last[0] == now else 0)
+        return f"{ord(self._process.name[0]):02x}{int(now * TICKS):020x}{self._last[1]:010x}"
+
+
+class Rows:
+    """The store."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def get(self, key: Key) -> Stored | None:
+        """Read."""
+        return await self._line.read("store.get", lambda: self._stored(key))
+
+    async def put(self, row: Row, *, if_version: Version | None) -> Version:
+        """Write at a version."""
+        at = int(if_version) if if_version is not None else None
+        kind = row.key.partition("/")[0]
+        written = await self._line.do(
+            f"store.put {kind}", lambda _: self._line.world.put(row.key, row.body, at)
+        )
+        return Version(str(written))
+
+    async def delete(self, key: Key, *, if_version: Version) -> None:
+        """Remove."""
+        kind = key.partition("/")[0]
+        await self._line.do(f"store.delete {kind}", lambda _: self._line.world.delete(key, int(if_version)))
+
+    async def list(self, prefix: str) -> AsyncIterator[Stored]:
+        """By prefix, as it was at one moment."""
+        for it in await self._line.read("store.list", lambda: self._listed(prefix)):
+            yield it
+
+    def _stored(self, key: str) -> Stored | None:
+        found = self._line.world.rows.get(key)
+        return Stored(Row(Key(key), found[0]), Version(str(found[1]))) if found else None
+
+    def _listed(self, prefix: str) -> Iterable[Stored]:
+        keys = sorted(it for it in self._line.world.rows if it.startswith(prefix))
+        return [found for it in keys if (found := self._stored(it)) is not None]
+
+
+class Azure:
+    """Resource Manager: profiles, sites, settings, restarts, endpoints."""
+
+    def __init__(self, line: Line, world: World) -> None:
+        self._line, self._world = line, world
+
+    async def list_profiles(self, subscription: str) -> tuple[Profile, ...]:
+        """The one profile."""
+        assert subscription == SUBSCRIPTION, subscription  # noqa: S101 -- the product asks for what it was told
+        return await self._line.read("arm.list_profiles", lambda: (self._profile(),))
+
+    def _profile(self) -> Profile:
+        return Profile(
+            id=PROFILE,
+            name="scepman",
+            enabled=True,
+            routing="Performance",
+            fqdn="scepman.trafficmanager.net",
+            ttl=60,
+            monitor=Monitor(
+                protocol="HTTPS",
+                port=443,
+                path="/probe",
+                interval=INTERVAL,
+                timeout=TIMEOUT,
+                tolerated_failures=TOLERATED,
+            ),
+            endpoints=tuple(
+                Endpoint(
+                    name=name,
+                    type="azureEndpoints",
+                    target_id=site_id(name),
+                    target=host_of(name),
+                    location=f"{name} europe",
+                    enabled=it.enabled,
+                    status=MonitorStatus(it.status),
+                    weight=it.weight,
+                )
+                for name, it in self._world.sites.items()
+            ),
+            tags=(("counterpart", "managed"),),
+        )
+
+    async def get_site(self, id_: str) -> Site:
+        """A site's own facts."""
+        region = region_of(id_)
+        site = Site(id=site_id(region), host=host_of(region), os=Os.WINDOWS, running=True, sku="PremiumV3")
+        return await self._line.read("arm.get_site", lambda: site, region)
+
+    async def get_settings(self, id_: str) -> RegionSettings:
+        """All settings."""
+        region = region_of(id_)
+        self._line.process.read[region] = self._line.loop.time()
+        return await self._line.read("arm.get_settings", lambda: self._settings(region), region)
+
+    def _settings(self, region: str) -> RegionSettings:
+        site = self._world.sites[region]
+        return RegionSettings(
+            app=AppSettings({name: Value(text) for name, text in site.app.items()}),
+            connections={
+                name: ConnectionString(Value(text), kind) for name, (text, kind) in site.strings.items()
+            },
+        )
+
+    async def list_references(self, id_: str) -> tuple[ReferenceStatus, ...]:
+        """There are none."""
+        return await self._line.read("arm.list_references", tuple, region_of(id_))
+
+    async def put_app_settings(self, id_: str, settings: AppSettings, *, permit: Permit) -> None:
+        """Replace all."""
+        del permit  # the observer goes by what is so
+        region = region_of(id_)
+        values = {name: it.reveal() for name, it in settings.items()}
+        await self._line.do(
+            "arm.put_app_settings", lambda call: self._world.put_app(region, values, call), region
+        )
+
+    async def put_connection_strings(
+        self, id_: str, strings: Mapping[str, ConnectionString], *, permit: Permit
+    ) -> None:
+        """Replace all."""
+        del permit
+        region = region_of(id_)
+        values = {name: (it.value.reveal(), it.type) for name, it in strings.items()}
+        await self._line.do(
+            "arm.put_connection_strings", lambda call: self._world.put_strings(region, values, call), region
+        )
+
+    async def restart(self, id_: str, *, permit: Permit) -> None:
+        """Restart the app."""
+        del permit
+        region = region_of(id_)
+        await self._line.do("arm.restart", lambda call: self._world.restart(region, call), region)
+
+    async def disable_endpoint(self, profile_id: str, endpoint: str, *, permit: Permit) -> None:
+        """Take it out of DNS."""
+        del profile_id, permit
+        await self._line.do(
+            "arm.disable_endpoint",
+            lambda call: self._world.patch(endpoint, call, enabled=False, weight=None),
+            endpoint,
+        )
+
+    async def enable_endpoint(self, profile_id: str, endpoint: str, *, weight: int | None = None) -> None:
+        """Put it back."""
+        del profile_id
+        await self._line.do(
+            "arm.enable_endpoint",
+            lambda call: self._world.patch(endpoint, call, enabled=True, weight=weight),
+            endpoint,
+        )
+
+
+class Probes:
+    """Asking regions themselves, and DNS."""
+
+    def __init__(self, line: Line, world: World) -> None:
+        self._line, self._world = line, world
+
+    async def get_probe(self, host: str, *, port: int, path: str) -> ProbeResult:
+        """One GET."""
+        del port, path
+        well = await self._line.read("probe.get", lambda: self._world.sites[region_of(host)].well, host)
+        at = self._now()
+        if well:
+            return ProbeResult(at=at, status=200)
+        return ProbeResult(at=at, problem=_PROBLEM, fault=Fault.SILENT)
+
+    async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
+        """A proof of the region's CA."""
+        del port, path
+        site = self._world.sites[region_of(host)]
+        proved = await self._line.read("probe.scep", lambda: site.authority if site.well else "", host)
+        at = self._now()
+        if not proved:
+            return ScepProof(at=at, problem=_PROBLEM)
+        return ScepProof(
+            at=at, ca_sha256=proved, spki_sha256=proved[::-1], capabilities=("POSTPKIOperation",)
+        )
+
+    async def resolve(self, name: str) -> NameAnswer:
+        """Where the profile's name leads."""
+        led = await self._line.read("dns.resolve", self._led, name)
+        return NameAnswer(at=self._now(), names=(led,), addresses=("192.0.2.1",))
+
+    def _led(self) -> str:
+        ranks = {"Online": 0, "CheckingEndpoint": 1, "Degraded": 2, "Disabled": 3}
+        return host_of(min(self._world.sites.values(), key=lambda it: (ranks[it.status], it.name)).name)
+
+    def _now(self) -> datetime:
+        return Clock(self._line.process).now()
+
+
+class Packages:
+    """Package hosts and home pages."""
+
+    def __init__(self, line: Line, world: World) -> None:
+        self._line, self._world = line, world
+
+    async def check(self, url: Value, *, known: str = "") -> Check:
+        """What lies there."""
+        host = self._world.hosts.get(url.reveal())
+        version = await self._line.read("package.check", lambda: host.version if host and host.up else 0)
+        at = Clock(self._line.process).now()
+        if not version:
+            return Check(at=at, problem=_PROBLEM)
+        package = Package(
+            digest=f"{version:064x}",
+            members=3,
+            size=1000,
+            newest=START.replace(tzinfo=None) + timedelta(days=30 * version),
+            sketch=(1, 2, 3),
+        )
+        if known == package.digest:
+            return Check(at=at, unchanged=True, etag=known, status=304)
+        return Check(at=at, package=package, etag=package.digest, status=206, bytes_read=20_000)
+
+    async def get_version(self, host: str, *, port: int) -> str:
+        """What the app says of itself."""
+        del port
+        site = self._world.sites[region_of(host)]
+        return await self._line.read("page.version", lambda: f"2.{site.runs}" if site.well else "", host)
+
+
+class Copies:
+    """The vault."""
+
+    def __init__(self, line: Line, world: World) -> None:
+        self._line, self._world = line, world
+
+    async def keep(self, name: str, content: Value, *, expires: datetime) -> None:
+        """Store."""
+        del expires  # a copy that lives as long as that would be left over
+        text = content.reveal()
+        await self._line.do("vault.keep", lambda _: self._world.vault.__setitem__(name, text))
+
+    async def get(self, name: str) -> Value | None:
+        """Read."""
+        found = await self._line.read("vault.get", lambda: self._world.vault.get(name))
+        return Value(found) if found is not None else None
+
+    async def forget(self, name: str) -> None:
+        """Delete."""
+        await self._line.do("vault.forget", lambda _: self._world.vault.pop(name, None))
+
+
+class Channel:
+    """Where people are told."""
+
+    for_people = True
+
+    def __init__(self, line: Line, world: World) -> None:
+        self._line, self._world = line, world
+
+    async def send(self, letter: Letter) -> None:
+        """Take a letter."""
+        body = repr(letter).encode()
+        await self._line.do("channel.send", lambda call: self._world.witness.told(letter.id, body, call))
+
+
+def ports(line: Line) -> Ports:
+    """The world on one page."""
+    world = line.world
+    azure, probes, packages = Azure(line, world), Probes(line, world), Packages(line, world)
+    return Ports(
+        clock=Clock(line.process),
+        ids=Ids(line.process),
+        store=Rows(line),
+        profiles=azure,
+        sites=azure,
+        probes=probes,
+        settings_reads=azure,
+        settings_writes=azure,
+        copies=Copies(line, world),
+        control=azure,
+        packages=packages,
+        pages=packages,
+        endpoints=azure,
+        names=probes,
+        channels={"teams": Channel(line, world)},
+    )
+
+
+def dice(seed: str) -> random.Random:
+    """Dice that fall the same way for the same seed."""
+    return random.Random(seed)

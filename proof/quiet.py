@@ -1,0 +1,277 @@
+"""Stretches in which provably nothing happens, and what they leave behind.
+
+A turn of the timer depends on the store, on the world, and on how old the times in the store are. When the world
+rests, and one turn changed nothing in the store but times of looking, the next turns do the same until something is
+due by its age. `due` says when that is, and `forward` writes down the times of looking, and the checks of package
+hosts, as the turns in between would have left them. `tests/proof` plays the same seeds with it and without.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from proof.observer import SKEW
+from proof.ports import START, moment
+from shared.artifact_hosts import history
+from shared.artifact_hosts.model import Check, HostState, Watch
+from shared.incidents.model import Kind, Ledger
+from shared.incidents.transitions import incidents
+from shared.outbox import KEPT, KEPT_FAILED
+from shared.settings import Settings
+
+TURN: Final = 60.0  # the timer's
+_TIME: Final = re.compile(rb'"20\d\d-\d\d-\d\dT[0-9:.]+Z"')
+_EARLY: Final = 0.9  # shared.groups.workflow
+_WANTED: Final = 12 * 3600.0  # shared.artifact_hosts.workflow
+_DAY: Final = 86_400.0
+SWEEP_EARLY: Final = 1.0
+_NIGHTLY: Final = 3 * 3600.0  # shared.reconcile.incidents
+
+type Rows = dict[str, tuple[bytes, int]]
+
+
+def seconds(text: str | datetime) -> float:
+    """The world's time of a time in a row."""
+    at = datetime.fromisoformat(text) if isinstance(text, str) else text
+    return (at - START).total_seconds()
+
+
+def noop(before: Rows, after: Rows) -> bool:
+    """Whether a turn changed nothing but times of looking."""
+    if before.keys() != after.keys():
+        return False
+    for key, (body, version) in after.items():
+        if version != before[key][1] and not key.startswith("artifact-hosts/"):
+            if not key.startswith(("watched/", "settings-sync/", "packages/")):
+                return False
+            if _TIME.sub(b"T", before[key][0]) != _TIME.sub(b"T", body):
+                return False
+    return True
+
+
+def known(rows: Rows, *, versions: Mapping[str, int], runs: Mapping[str, int], changed: float) -> bool:
+    """Whether the store has caught up with the world.
+
+    Args:
+        rows: the store's.
+        versions: which package lies at each host, by the host's name.
+        runs: which one each region runs.
+        changed: when any region's settings were changed last.
+    """
+    for key, (body, _) in rows.items():
+        if key.startswith("artifact-hosts/"):
+            row = _read(body)
+            served = row["served"][-1]["package"]["digest"] if row["served"] else ""
+            if served != f"{versions[row['location']['host']]:064x}":
+                return False
+        elif key.startswith("settings-sync/"):
+            if seconds(_read(body)["looked_at"]) < changed + SKEW:
+                return False
+        elif key.startswith("packages/"):
+            for it in _read(body)["uses"]:
+                if (
+                    it["running"].get("version_at") is None
+                    or it["running"]["version"] != f"2.{runs[it['region']]}"
+                ):
+                    return False
+    return True
+
+
+def due(rows: Rows, now: float, settings: Settings) -> float:
+    """Until when nothing can be due by its age; not later than now when something may be under way."""
+    soonest = now + 7 * _DAY
+    for at in _ages(rows, now, settings):
+        if at is None:
+            return now
+        soonest = min(soonest, at)
+    return soonest - SKEW
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(body: bytes) -> Any:
+    """A row that was written once is asked about often."""
+    return msgspec.json.decode(body)
+
+
+def _ages(rows: Rows, now: float, settings: Settings) -> Iterator[float | None]:
+    """When each thing is due; None: it may be at any moment."""
+    night = now - TURN + (_NIGHTLY - now + TURN) % _DAY
+    yield max(now, night) + SKEW
+    for key, (body, _) in rows.items():
+        ages = _AGES.get(key.partition("/")[0])
+        if ages is not None:
+            yield from ages(_read(body), body, now, settings)
+
+
+def _watch(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+    del body, now, settings
+    yield seconds(row["wanted_at"]) + _WANTED
+    if row["state"] != HostState.UP or row["bad"]:
+        yield None
+
+
+def _watched(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+    del body, now
+    yield seconds(row["sites_at"]) + settings.looking.sites_every
+
+
+def _work(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+    del body
+    if row.get("flight") or row.get("order") or row["state"] not in {"converged", "held", "watching"}:
+        yield None
+    if row.get("skew_since"):
+        yield _once(seconds(row["skew_since"]) + settings.package_rules.skew_after, now)
+
+
+def _hold(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+    del body, now, settings
+    if row.get("hold"):
+        yield None
+
+
+def _letter(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+    del body, now, settings
+    if row.get("sent_at"):
+        yield seconds(row["sent_at"]) + KEPT.total_seconds()
+    elif row.get("given_up_at"):
+        yield seconds(row["posted_at"]) + KEPT_FAILED.total_seconds()
+    else:
+        yield None
+
+
+def _ledger(raw: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+    if not raw.get("named"):
+        return
+    row = msgspec.json.decode(body, type=Ledger)
+    rules = settings.incidents
+    for it in incidents(row, rules):
+        if it.resolved is not None:
+            yield _once(seconds(it.resolved) + rules.flap, now)
+            yield seconds(it.resolved) + rules.keep
+        else:
+            yield _once(seconds(it.detected) + rules.patience, now)
+            yield _once(seconds(it.started) + rules.confirm, now)
+    for fact in row.facts:
+        if fact.kind is Kind.NOTE:
+            yield _once(seconds(fact.at) + rules.lead + rules.keep, now)
+    if any(it.owed for it in row.named):
+        yield None
+
+
+_AGES: Final[dict[str, Callable[[Any, bytes, float, Settings], Iterator[float | None]]]] = {
+    "artifact-hosts": _watch,
+    "watched": _watched,
+    "settings-sync": _work,
+    "packages": _work,
+    "failback-holds": _hold,
+    "outbox": _letter,
+    "incident-ledgers": _ledger,
+}
+
+
+def _once(at: float, now: float) -> float:
+    """What is behind us does not come again."""
+    return at if at > now - 2 * TURN else math.inf
+
+
+def forward(rows: Rows, first: float, last: float, skew: float, settings: Settings) -> Rows:
+    """The rows after the turns from the first to the last one, of an instance whose clock is so much ahead."""
+    changed: Rows = {}
+    for key, (body, version) in rows.items():
+        kind = key.partition("/")[0]
+        if kind == "artifact-hosts":
+            watch = _checked(msgspec.json.decode(body, type=Watch), first, last, skew, settings)
+            changed[key] = (msgspec.json.encode(watch), version)
+        elif kind == "watched":
+            row = msgspec.json.decode(body)
+            _seen(row, first, last, skew, settings)
+            changed[key] = (msgspec.json.encode(row), version)
+    changed |= _swept(rows, first, last, skew, settings)
+    return {**rows, **changed}
+
+
+def _checked(watch: Watch, first: float, last: float, skew: float, settings: Settings) -> Watch:
+    """A location after its checks, each at the first turn at which it is due."""
+    while (turn := _turn(seconds(watch.next_at) - skew, first)) <= last:
+        now = moment(turn + skew)
+        known = history.known_tag(watch, now)
+        if known:
+            check = Check(at=now, unchanged=True, etag=known, status=304)
+        else:
+            check = Check(at=now, package=watch.package, etag=watch.etag, status=206, bytes_read=20_000)
+        watch = history.noted(watch, check, settings.package_rules)
+    return watch
+
+
+def _turn(at: float, first: float) -> float:
+    """The first turn that is not before a time."""
+    return first if at <= first else first + math.ceil((at - first) / TURN) * TURN
+
+
+def _seen(row: dict[str, Any], first: float, last: float, skew: float, settings: Settings) -> None:
+    """What a group's regions looked like at the last of the turns: as before, seen anew."""
+    looking = settings.looking
+    for it in row["health"].values():
+        it["probe"]["at"] = it["at"] = _text(
+            _refreshed(seconds(it["probe"]["at"]), looking.probe_every * _EARLY, first, last, skew)
+        )
+        if it.get("scep"):
+            at = _refreshed(seconds(it["scep"]["at"]), looking.prove_every * _EARLY, first, last, skew)
+            it["scep"]["at"] = _text(at)
+
+
+def _refreshed(at: float, after: float, first: float, last: float, skew: float) -> float:
+    """A time that is written anew at the first turn at which it is so old."""
+    turns = _refreshings(at, after, first, last, skew)
+    return turns[-1] + skew if turns else at
+
+
+def _refreshings(at: float, after: float, first: float, last: float, skew: float) -> range:
+    """The turns at which a time is written anew."""
+    every = math.ceil(after / TURN) * TURN
+    return range(int(_turn(at + after - skew, first)), int(last) + 1, int(every))
+
+
+def _swept(rows: Rows, first: float, last: float, skew: float, settings: Settings) -> Rows:
+    """Both rows that a sweep marks: a reading by one slice serves the other, too."""
+    keys = {it.partition("/")[0]: it for it in rows}
+    synced = msgspec.json.decode(rows[keys["settings-sync"]][0])
+    packages = msgspec.json.decode(rows[keys["packages"]][0])
+    asked = [
+        _refreshings(
+            seconds(it["running"]["version_at"]), settings.package_rules.versions_every, first, last, skew
+        )
+        for it in packages["uses"]
+    ]
+    one, other = seconds(synced["looked_at"]), seconds(packages["looked_at"])
+    sweep, also = settings.rules.sweep, settings.package_rules.sweep
+    begin = first
+    while True:
+        its = _turn(one + sweep * SWEEP_EARLY - skew, begin)
+        others = _turn(other + also - skew, begin)
+        turn = min(its, others)
+        if turn > last:
+            break
+        if turn == its:
+            one = turn + skew
+        # A row that is written for another reason, too, is written with the time of looking.
+        if turn == others or turn + skew - other >= also / 2 or any(turn in it for it in asked):
+            other = turn + skew
+        begin = turn + TURN
+    synced["looked_at"], packages["looked_at"] = _text(one), _text(other)
+    for it, turns in zip(packages["uses"], asked, strict=True):
+        if turns:
+            it["running"]["version_at"] = _text(turns[-1] + skew)
+    return {
+        keys["settings-sync"]: (msgspec.json.encode(synced), rows[keys["settings-sync"]][1]),
+        keys["packages"]: (msgspec.json.encode(packages), rows[keys["packages"]][1]),
+    }
+
+
+def _text(at: float) -> str:
+    return msgspec.to_builtins(moment(at))  # type: ignore[no-any-return]

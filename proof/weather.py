@@ -1,0 +1,216 @@
+"""Faults as data: what happens to a world and when, drawn from a seed, and what becomes of single calls.
+
+Faults come in small heaps, since one alone is seldom what breaks a program. Each heap draws from dice of its own, so
+that nothing before it changes what it does.
+"""
+
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+HOUR: Final = 3600.0
+
+
+class Fault(StrEnum):
+    """What may go wrong, or be done by people at a bad time."""
+
+    EDIT = "a person edits"
+    BAD_EDIT = "a person edits something bad"
+    BOTH_SIDES = "people edit one key in two regions"
+    SAME_EDIT = "people make the same edit in two regions"
+    DELETE = "a person deletes a setting"
+    STRING = "a person edits a connection string"
+    IDENTITY = "a person edits what says which CA this is"
+    MASS_EDIT = "a person edits many settings at once"
+    EDIT_BETWEEN = "a person edits between our reading and our write"
+    EDIT_BEHIND = "a person edits right behind our write"
+    EVENT_LOST = "events are lost"
+    EVENT_DOUBLED = "events come twice"
+    EVENT_LATE = "events come late and in another order"
+    EVENT_STRAY = "an event comes that says nothing"
+    ALERT_LOST = "alerts are lost"
+    ARM_THROTTLED = "Resource Manager answers 429"
+    ARM_FAILS = "Resource Manager answers 5xx"
+    ARM_SILENT = "a write times out before its effect"
+    ARM_UNHEARD = "a write times out after its effect"
+    STORE_FAILS = "the store does not answer"
+    STORE_UNHEARD = "the store takes a row and does not say so"
+    VAULT_FAILS = "the vault does not answer"
+    VAULT_UNHEARD = "the vault does what is asked and does not say so"
+    CHANNEL_FAILS = "the channel takes nothing"
+    CHANNEL_UNHEARD = "the channel takes a message and does not say so"
+    SLOW_BOOT = "apps start slowly"
+    REGION_LOST = "a region is lost"
+    FLAP = "a region comes and goes"
+    SHARED_LOST = "what all regions stand on is lost"
+    HOST_LOST = "a package host is lost"
+    RELEASE = "the vendor releases a package"
+    AUTHORITY = "a region proves another CA"
+    SWITCHED = "a person takes an endpoint out for a while"
+    RESTART = "a person orders a restart"
+    SKEW = "a clock goes wrong"
+    RIVALS = "two instances do everything at once"
+    DEATH = "a process dies"
+
+
+# How often each comes, of so many.
+WEIGHTS: Final = {
+    Fault.EDIT: 12,
+    Fault.BAD_EDIT: 5,
+    Fault.BOTH_SIDES: 3,
+    Fault.SAME_EDIT: 2,
+    Fault.DELETE: 2,
+    Fault.STRING: 3,
+    Fault.IDENTITY: 1,
+    Fault.MASS_EDIT: 1,
+    Fault.EDIT_BETWEEN: 5,
+    Fault.EDIT_BEHIND: 4,
+    Fault.EVENT_LOST: 3,
+    Fault.EVENT_DOUBLED: 3,
+    Fault.EVENT_LATE: 3,
+    Fault.EVENT_STRAY: 2,
+    Fault.ALERT_LOST: 1,
+    Fault.ARM_THROTTLED: 4,
+    Fault.ARM_FAILS: 4,
+    Fault.ARM_SILENT: 4,
+    Fault.ARM_UNHEARD: 5,
+    Fault.STORE_FAILS: 3,
+    Fault.STORE_UNHEARD: 4,
+    Fault.VAULT_FAILS: 2,
+    Fault.VAULT_UNHEARD: 2,
+    Fault.CHANNEL_FAILS: 2,
+    Fault.CHANNEL_UNHEARD: 2,
+    Fault.SLOW_BOOT: 3,
+    Fault.REGION_LOST: 2,
+    Fault.FLAP: 1,
+    Fault.SHARED_LOST: 1,
+    Fault.HOST_LOST: 2,
+    Fault.RELEASE: 1,
+    Fault.AUTHORITY: 1,
+    Fault.SWITCHED: 2,
+    Fault.RESTART: 1,
+    Fault.SKEW: 3,
+    Fault.RIVALS: 7,
+    Fault.DEATH: 10,
+}
+
+# What makes something happen that the others can disturb: each heap has one of these.
+STIRRING: Final = (
+    Fault.EDIT, Fault.BAD_EDIT, Fault.BOTH_SIDES, Fault.SAME_EDIT, Fault.DELETE, Fault.STRING, Fault.IDENTITY,
+    Fault.MASS_EDIT, Fault.REGION_LOST, Fault.FLAP, Fault.SHARED_LOST, Fault.HOST_LOST, Fault.RELEASE,
+    Fault.AUTHORITY, Fault.SWITCHED, Fault.RESTART,
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Heap:
+    """Some faults close together: each with its delay after `at`."""
+
+    at: float
+    dice: str  # the seed of its own dice
+    faults: tuple[tuple[float, Fault], ...]
+
+
+def forecast(seed: str, until: float, *, every: float = 2 * HOUR) -> list[Heap]:
+    """The heaps of a run: one fault every so many seconds on average."""
+    dice = random.Random(seed)
+    heaps: list[Heap] = []
+    others = [it for it in WEIGHTS if it not in STIRRING]
+    at = HOUR
+    while True:
+        size = dice.choice((1, 2, 4, 6, 8, 12))
+        at += dice.expovariate(1 / (every * size))
+        if at >= until:
+            return heaps
+        first = _drawn(dice, STIRRING)
+        more = [
+            (dice.choice((0.0, 1.0, dice.uniform(0, 60), dice.uniform(0, 480))), _drawn(dice, kinds))
+            for kinds in ((tuple(WEIGHTS) if dice.random() < 0.25 else others) for _ in range(size - 1))
+        ]
+        # What troubles single calls is there before there are any.
+        heaps.append(
+            Heap(
+                float(int(at)),
+                f"{seed}/{len(heaps)}",
+                (*sorted(more, key=lambda it: it[0]), (2.0, first)),
+            )
+        )
+
+
+def _drawn(dice: random.Random, kinds: Sequence[Fault]) -> Fault:
+    return dice.choices(kinds, [WEIGHTS[it] for it in kinds])[0]
+
+
+# -- single calls -----------------------------------------------------------------------------------------------
+
+
+class Error(StrEnum):
+    """How a call fails, as its caller hears it."""
+
+    THROTTLED = "429"
+    UNAVAILABLE = "5xx"
+    TIMEOUT = "no answer within its deadline"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fate:
+    """What becomes of a call."""
+
+    error: Error | None = None
+    effect: bool = True  # whether the other side did what was asked
+    seconds: float = 0.0  # until the error is heard
+
+
+FINE: Final = Fate()
+
+
+@dataclasses.dataclass
+class _Spell:
+    """Calls whose name begins so fail: until a time with some likelihood, or the next few of them for sure."""
+
+    names: str
+    fate: Fate
+    until: float
+    share: float = 1.0
+    left: int | None = None
+
+
+class Weather:
+    """What becomes of calls now."""
+
+    def __init__(self) -> None:
+        self.met: Counter[str] = Counter()  # calls that were hit, by what hit them
+        self._spells: list[_Spell] = []
+
+    def spell(
+        self, names: str, fate: Fate, *, until: float, share: float = 1.0, left: int | None = None
+    ) -> None:
+        """From now on calls of these names meet this fate."""
+        self._spells.append(_Spell(names, fate, until, share, left))
+
+    def fate(self, name: str, now: float, dice: random.Random) -> Fate:
+        """What becomes of this call."""
+        if not self._spells:
+            return FINE
+        self._spells = [it for it in self._spells if now < it.until and it.left != 0]
+        for it in self._spells:
+            if name.startswith(it.names) and (it.share >= 1.0 or dice.random() < it.share):
+                if it.left is not None:
+                    it.left -= 1
+                self.met[
+                    f"{it.names or 'any'}: {it.fate.error}{'' if it.fate.effect else ', no effect'}"
+                ] += 1
+                return it.fate
+        return FINE
+
+    @property
+    def fair(self) -> bool:
+        """Whether nothing can go wrong with a call now, as far as is known."""
+        return not self._spells
+
+    def clear(self) -> None:
+        """All calls are fine from now on."""
+        self._spells.clear()

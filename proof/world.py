@@ -1,0 +1,326 @@
+"""What is really so: regions and their settings, Traffic Manager, package hosts, the vault, the store, the channel.
+
+Knows nothing of the product. Everything that happens here happens at one moment and is shown to the witness, who
+judges it. A value is bad when `BAD` is in it: an app that starts with it does not serve, in every region or in those
+that the value names.
+"""
+
+import dataclasses
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+SECRET: Final = "hush"  # noqa: S105 -- the marker in every value
+BAD: Final = "~bad"
+PACKAGE: Final = "WEBSITE_RUN_FROM_PACKAGE"
+STRING: Final = "connectionStrings/"  # before the name of a connection string, where both kinds are spoken of
+INTERVAL, TIMEOUT, TOLERATED = 30, 10, 3  # of the profile's probe
+KEPT: Final = 400  # moments of a history
+
+type Values = dict[str, str]
+
+
+class Clash(Exception):
+    """The row is not at that version."""
+
+
+class Gone(Exception):
+    """There is no such thing."""
+
+
+class Clockwork(Protocol):
+    """Time, and what is to happen later."""
+
+    def time(self) -> float:
+        """Seconds since the world began."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> object:
+        """Call it then."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A request of a process, as Azure sees it arrive."""
+
+    process: str
+    name: str
+    began: float  # when it was sent
+    read: Mapping[str, float]  # region: when this process last began to read its settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """How a region was from a time on."""
+
+    at: float
+    well: bool  # the app answers
+    offered: bool  # Traffic Manager offers it: enabled and online
+
+
+class Site:
+    """One region: its app and its endpoint."""
+
+    def __init__(self, name: str, app: Mapping[str, str], strings: Mapping[str, tuple[str, str]]) -> None:
+        self.name = name
+        self.app = dict(app)
+        self.strings = dict(strings)
+        self.enabled = True
+        self.weight: int | None = None
+        self.status = "Online"
+        self.ills: set[str] = set()
+        self.authority = "ca" * 32
+        self.boot = 0  # starts so far
+        self.runs = 1  # the package's version
+        self.changed = -1e9  # when its settings were changed last
+        self.since = -1e9  # so long it has been well, or not
+        self.past = [Moment(-1e9, well=True, offered=True)]
+
+    @property
+    def well(self) -> bool:
+        """Whether it answers devices."""
+        return not self.ills
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """App settings and connection strings under one kind of name."""
+        return {**self.app, **{STRING + name: it for name, it in self.strings.items()}}
+
+    def within(self, begin: float, end: float) -> Iterator[Moment]:
+        """How it was between two times, the moment in which the first one lies included."""
+        first = max(0, bisect_right(self.past, begin, key=lambda it: it.at) - 1)
+        for it in self.past[first:]:
+            if it.at > end:
+                return
+            yield it
+
+
+@dataclasses.dataclass
+class Host:
+    """A package at a URL."""
+
+    version: int = 1
+    up: bool = True
+
+
+class Witness(Protocol):
+    """Who is shown all that happens."""
+
+    def edited(self, site: Site, before: Mapping[str, object]) -> None:
+        """A person changed settings."""
+        ...
+
+    def written(self, site: Site, before: Mapping[str, object], call: Call) -> None:
+        """The product wrote settings."""
+        ...
+
+    def restarted(self, site: Site, call: Call) -> None:
+        """The product restarted an app."""
+        ...
+
+    def switched(self, site: Site, call: Call | None) -> None:
+        """The product (or, without a call, a person) enabled or disabled an endpoint."""
+        ...
+
+    def stored(self, key: str, body: bytes) -> None:
+        """The product wrote a row."""
+        ...
+
+    def told(self, letter: str, body: bytes, call: Call) -> None:
+        """The product told people something."""
+        ...
+
+    def turned(self, site: Site) -> None:
+        """A region fell ill or got well."""
+        ...
+
+    def trouble(self) -> None:
+        """A process died, or does not know what became of its request."""
+        ...
+
+
+class World:
+    """Everything outside of the product."""
+
+    def __init__(self, clock: Clockwork, sites: list[Site], urls: list[str], dice: random.Random) -> None:
+        self.clock, self.dice = clock, dice
+        self.sites = {it.name: it for it in sites}
+        self.hosts = {url: Host() for url in urls}
+        self.rows: dict[str, tuple[bytes, int]] = {}
+        self.vault: dict[str, str] = {}
+        self.writes = 0
+        self.slow_boots = 0.0  # seconds that the next starts take longer
+        self.witness: Witness
+        self.on_settings: Callable[[Site], None] = lambda _: None
+        self.on_status: Callable[[Site], None] = lambda _: None
+
+    # -- people
+
+    def edit(self, region: str, changes: Mapping[str, object]) -> bool:
+        """A person changes settings; None deletes. Returns whether anything changed."""
+        site = self.sites[region]
+        before = site.settings
+        for name, it in changes.items():
+            where: dict[str, Any] = site.strings if name.startswith(STRING) else site.app
+            short = name.removeprefix(STRING)
+            if it is None:
+                where.pop(short, None)
+            else:
+                where[short] = it
+        if site.settings == before:
+            return False
+        self.witness.edited(site, before)
+        self._changed(site)
+        return True
+
+    def switch(self, region: str, *, enabled: bool) -> None:
+        """A person enables or disables an endpoint."""
+        self._switch(self.sites[region], enabled, None, None)
+
+    # -- the product's requests
+
+    def put_app(self, region: str, values: Mapping[str, str], call: Call) -> None:
+        """Replace all app settings."""
+        site = self.sites[region]
+        before = site.settings
+        site.app = dict(values)
+        self.witness.written(site, before, call)
+        self._changed(site)
+
+    def put_strings(self, region: str, values: Mapping[str, tuple[str, str]], call: Call) -> None:
+        """Replace all connection strings."""
+        site = self.sites[region]
+        before = site.settings
+        site.strings = dict(values)
+        self.witness.written(site, before, call)
+        self._changed(site)
+
+    def restart(self, region: str, call: Call) -> None:
+        """Restart an app."""
+        self.witness.restarted(self.sites[region], call)
+        self.start(self.sites[region])
+
+    def patch(self, region: str, call: Call, *, enabled: bool, weight: int | None) -> None:
+        """Enable or disable an endpoint."""
+        self._switch(self.sites[region], enabled, weight, call)
+
+    def put(self, key: str, body: bytes, version: int | None) -> int:
+        """Write a row at a version only."""
+        self._compare(key, version)
+        self.writes += 1
+        self.rows[key] = (body, self.writes)
+        self.witness.stored(key, body)
+        return self.writes
+
+    def delete(self, key: str, version: int) -> None:
+        """Remove a row at a version only."""
+        self._compare(key, version)
+        del self.rows[key]
+
+    def _compare(self, key: str, version: int | None) -> None:
+        known = self.rows.get(key)
+        if (known[1] if known else None) != version:
+            raise Clash(key)
+
+    # -- weather
+
+    def ill(self, site: Site, why: str) -> None:
+        """Something ails an app."""
+        was = site.well
+        site.ills.add(why)
+        if was:
+            self._turned(site)
+
+    def heal(self, site: Site, why: str) -> None:
+        """Something ails it no more."""
+        was = site.well
+        site.ills.discard(why)
+        if site.well and not was:
+            self._turned(site)
+
+    def host(self, url: str, *, up: bool) -> None:
+        """A package host goes, or comes back; an app that waits for its package starts then."""
+        self.hosts[url].up = up
+        for site in self.sites.values():
+            if up and "package" in site.ills and site.app.get(PACKAGE) == url:
+                self.start(site)
+
+    def start(self, site: Site) -> None:
+        """The app starts anew, with the settings and the package that it finds at the end of its start."""
+        site.boot += 1
+        self.ill(site, "starting")
+        seconds = 20.0 + self.dice.randrange(64 * 50) / 64 + self.slow_boots
+        self.clock.call_later(seconds, self._started, site, site.boot)
+
+    def _started(self, site: Site, boot: int) -> None:
+        if boot != site.boot:
+            return
+        host = self.hosts.get(site.app.get(PACKAGE, ""))
+        reasons = {
+            "settings": any(fails(it, site.name) for it in site.app.values()),
+            "package": host is None or not host.up,
+        }
+        for why, is_so in reasons.items():
+            if is_so:
+                self.ill(site, why)
+            else:
+                self.heal(site, why)
+        if host is not None and host.up:
+            site.runs = host.version
+        self.heal(site, "starting")
+
+    # -- what follows
+
+    def _changed(self, site: Site) -> None:
+        site.changed = self.clock.time()
+        self.on_settings(site)
+        self.start(site)
+
+    def _switch(self, site: Site, enabled: bool, weight: int | None, call: Call | None) -> None:
+        site.weight = weight or site.weight
+        if site.enabled is enabled:
+            return
+        site.enabled = enabled
+        self.witness.switched(site, call)
+        self._status(site, "CheckingEndpoint" if enabled else "Disabled")
+        if enabled:
+            self.clock.call_later(20.0, self._probed, site, site.well)
+
+    def _turned(self, site: Site) -> None:
+        """Traffic Manager will notice."""
+        site.since = self.clock.time()
+        self._note(site)
+        self.witness.turned(site)
+        self.clock.call_later(_patience(site), self._probed, site, site.well)
+
+    def _probed(self, site: Site, well: bool) -> None:
+        if site.well is not well or not site.enabled:
+            return
+        if self.clock.time() - site.since >= _patience(site) or site.status == "CheckingEndpoint":
+            self._status(site, "Online" if well else "Degraded")
+
+    def _status(self, site: Site, status: str) -> None:
+        if site.status == status:
+            return
+        site.status = status
+        self._note(site)
+        self.on_status(site)
+
+    def _note(self, site: Site) -> None:
+        offered = site.enabled and site.status == "Online"
+        site.past.append(Moment(self.clock.time(), site.well, offered))
+        if len(site.past) > 2 * KEPT:
+            del site.past[:KEPT]
+
+
+def fails(value: str, region: str) -> bool:
+    """Whether an app of that region does not bear the value."""
+    _, bad, where = value.partition(BAD)
+    return bool(bad) and (not where or where == f"@{region}")
+
+
+def _patience(site: Site) -> float:
+    """How long Traffic Manager takes to notice: its tolerated failures, or its next probe."""
+    return 20.0 if site.well else float((TOLERATED + 1) * INTERVAL)

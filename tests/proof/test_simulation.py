@@ -1,0 +1,26 @@
+"""Years of faults: no seed breaks a law. `make soak` plays more of them."""
+
+import pytest
+
+from proof.play import DAY, Play
+
+SEEDS = [str(it) for it in range(1, 11)]
+DAYS = 12.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_law_is_broken(seed: str) -> None:
+    """Whatever people, Azure and our own deaths do, the laws hold, and in the end all comes to rest."""
+    report = Play(seed, seconds=DAYS * DAY).run()
+    again = f".venv/bin/python -m proof replay {seed} --days {DAYS:g}"
+    assert not report.breaches, "\n".join([report.breaches[0].text, *report.story, f"again: {again}"])
+    assert sum(report.faults.values()) > 50
+    assert len(report.effects) > 10
+
+
+@pytest.mark.parametrize("seed", ["1", "5"])
+def test_the_same_seed_is_the_same_story(seed: str) -> None:
+    """A failing seed can be played again."""
+    one, other = (Play(seed, seconds=2 * DAY).run() for _ in range(2))
+    assert one.effects == other.effects
+    assert one.end == other.end
