@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo run test check fmt lock package audit bench soak clean help
+.PHONY: demo run test check fmt lock package audit fuzz instances bench soak clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -33,10 +33,18 @@ fmt: $(READY) ## Format, and mend what ruff can mend
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
+MINUTES ?= 10
+
+fuzz: $(READY) ## Fuzz every parser of outside bytes, MINUTES=10; FUZZER=--atheris when that is installed
+	@$(PY) -m tests.fuzz --minutes $(MINUTES) $(FUZZER)
+
+instances: $(READY) ## Two instances on one store under faults, over real HTTP, MINUTES=10
+	@$(PY) -m tests.instances --minutes $(MINUTES)
+
 bench: $(READY) ## Measure the budgets, as counts and ratios
 	@$(PY) -m benchmarks
 
-soak: $(READY) ## Play random seeds of the simulation for HOURS=0.05 on CORES=1 and say what was seen
+soak: $(READY) instances ## Random seeds of the simulation for HOURS=0.05 on CORES=1, after two instances for MINUTES=10
 	@$(PY) -m proof soak --hours $(or $(HOURS),0.05) --cores $(or $(CORES),1)
 
 lock: $(READY) ## Pin the dependencies anew, with hashes

@@ -22,10 +22,10 @@ from shared.settings_sync.model import State
 from simulator.pair import a_pair
 from simulator.premises import Request
 from simulator.server import Cloud
-from simulator.world import Site
+from simulator.world import Site, World
 
 AT_ONCE = {"COUNTERPART_SOAK": "0s", "COUNTERPART_PROBE_EVERY": "0s", "COUNTERPART_PROVE_EVERY": "0s"}
-QUIET = {"COUNTERPART_SOAK": "0s", "COUNTERPART_PROBE_EVERY": "0s"}  # every tick probes; the proof is not due
+QUIET = {"COUNTERPART_SOAK": "0s", "COUNTERPART_PROBE_EVERY": "1s"}  # every tick probes; the proof is not due
 BURSTS = (1, 10, 100)
 ROUNDS = 60  # at most, for one change
 TURNS = 5  # of which the quietest counts
@@ -79,14 +79,20 @@ async def bench(times: Mapping[str, str]) -> AsyncIterator[Bench]:
     """A converged pair."""
     world = a_pair()
     world.boot_seconds = 0.0
+    async with bench_of(world, times) as made:
+        await made.converge()
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def bench_of(world: World, more: Mapping[str, str]) -> AsyncIterator[Bench]:
+    """A world that nobody has looked at yet."""
     async with Cloud(world) as cloud:
-        env = {**cloud.env(), **times}
+        env = {**cloud.env(), **more}
         with environment(env):
             settings = Settings.from_env(env)
             async with opened(settings) as ports:
-                made = Bench(cloud, ports, settings)
-                await made.converge()
-                yield made
+                yield Bench(cloud, ports, settings)
 
 
 async def bursts() -> list[Figure]:
@@ -118,6 +124,7 @@ async def quiet_tick() -> list[Figure]:
     """A converged group, one timer tick: one Traffic Manager read, at most one probe a region, nothing else."""
     async with bench(QUIET) as on:
         await on.round(doorbell=False)
+        await asyncio.sleep(1)  # a minute, at this pace
         mark, calls = len(on.cloud.world.journal), len(on.cloud.requests)
         await on.round(doorbell=False)
         asked = on.cloud.requests[calls:]

@@ -316,6 +316,19 @@ def statuses_part() -> str:
     return "\n".join(("| status | error | title |", "|---|---|---|", *rows))
 
 
+def benchmarks_part() -> str:
+    """Proof: the figures of the last kept run of `make bench`."""
+    figures = json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8"))
+    rows = (
+        f"| `{it['name']}` | {it['value']:g} | {it['unit']} | {_budget(it['budget'])} |" for it in figures
+    )
+    return "\n".join(("| figure | value | unit | at most |", "|---|---|---|---|", *rows))
+
+
+def _budget(most: float | None) -> str:
+    return "" if most is None else f"{most:g}"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "settings-policy.md": settings_policy_page,
     "settings.md": settings_page,
@@ -330,6 +343,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 PARTS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
     "README.md": {"demo": demo_part, "commands": commands_part},
     "docs/operating.md": {"states": states_part, "statuses": statuses_part},
+    "docs/proof.md": {"benchmarks": benchmarks_part},
 }
 """The generated parts of pages that people write: by path under the project, then by the part's name."""
 

@@ -1,9 +1,9 @@
 """When App Service says that a site changed, we look at that site's group at once.
 
 Never acts on what the event says beyond which site to look at; that the site was stopped or restarted is noted, as
-evidence should it fail. Safe to repeat because looking twice at the same
-settings changes nothing; safe to lose because the timer sweeps. An event that is not ours, or that cannot be read,
-is acknowledged and logged: delivering it again would not help.
+evidence should it fail. Safe to repeat because looking twice at the same settings changes nothing; what was looked at
+since is not read again, and a burst of events is one or two rounds. Safe to lose because the timer sweeps. An event
+that is not ours, or that cannot be read, is acknowledged and logged: delivering it again would not help.
 """
 
 import logging
@@ -28,7 +28,12 @@ async def handle(event: str, *, ports: Ports, settings: Settings) -> None:
     log.info("event %s: %s %s", signal.id, signal.site_id.rsplit("/", 1)[-1], signal.kind)
     restarts = {Kind.SETTINGS, Kind.RESTARTED}  # a change of settings restarts the app too
     restarted = signal.site_id if signal.kind in restarts else ""
-    doorbell = signal.kind is Kind.SETTINGS
+    doorbell = signal.kind is Kind.SETTINGS and not await reconcile.looked_since(profile, signal.at, ports)
     if signal.kind in {Kind.RESTARTED, Kind.STOPPED}:
         await incidents.happened(signal, profile, ports, settings)
-    await reconcile.run(profile, ports, settings, doorbell=doorbell, restarted=restarted, read_at=read_at)
+    await ports.doorbells.join(
+        (profile.id.lower(), doorbell, restarted),
+        lambda: reconcile.run(
+            profile, ports, settings, doorbell=doorbell, restarted=restarted, read_at=read_at
+        ),
+    )

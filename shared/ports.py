@@ -10,6 +10,7 @@ from shared.disruption.ports import AppControl, EndpointControl, SettingsWrites
 from shared.fleet import Errands
 from shared.groups.ports import Names, Probes, Profiles, Sites
 from shared.groups.workflow import Directory
+from shared.joining import Joining
 from shared.outbox import Channel
 from shared.settings_sync.ports import RollbackCopies, SettingsReads
 from shared.store import Store
@@ -40,3 +41,8 @@ class Ports:
     def directory(self) -> Directory:
         """Whose site an event names; remembered for a moment, for as long as these ports live."""
         return Directory(self.profiles, self.clock)
+
+    @cached_property
+    def doorbells(self) -> Joining[object]:
+        """Rounds that events ask for: a burst of them is one or two."""
+        return Joining()

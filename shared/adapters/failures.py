@@ -14,6 +14,7 @@ import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -62,6 +63,9 @@ FOREIGN: Final = (
 )
 """Every class that `translated` catches."""
 
+LONGEST_WAIT: Final = 86_400.0  # seconds; who asks for more is asked again after a day
+_DIGITS = 12  # that are read of a number; more of them would be no number of seconds
+
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
 
 _DENIED = frozenset({401, 403})
@@ -76,6 +80,9 @@ _KINDS: Final[Mapping[int, type[PermanentError | TransientError]]] = {
 }
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+_DEADLINE: ContextVar[asyncio.Timeout | None] = ContextVar("deadline", default=None)  # of the call under way
 
 
 class Foreign(Exception):
@@ -109,11 +116,31 @@ async def within(seconds: float, what: str) -> AsyncIterator[None]:
     """
     try:
         async with asyncio.timeout(seconds) as deadline:
-            yield
+            before = _DEADLINE.set(deadline)
+            try:
+                yield
+            finally:
+                _DEADLINE.reset(before)
     except TimeoutError as error:
         if not deadline.expired():
             raise
         raise Unavailable(f"{what}: no answer within {seconds:g} s") from Foreign(error)
+
+
+@contextmanager
+def not_counted() -> Iterator[None]:
+    """Time that the innermost `within` does not count: the call waits for its turn, and nobody is slow."""
+    deadline, began = _DEADLINE.get(), asyncio.get_running_loop().time()
+    due = deadline.when() if deadline else None
+    if deadline is None or due is None:
+        yield
+        return
+    deadline.reschedule(None)
+    try:
+        yield
+    finally:
+        if not deadline.expired():
+            deadline.reschedule(due + asyncio.get_running_loop().time() - began)
 
 
 def translate(error: BaseException, what: str, *, needs: str = "") -> AppError:
@@ -136,7 +163,7 @@ def of_status(
 
 
 def asked_wait(headers: Mapping[str, str] | None, *, now: datetime | None = None) -> float | None:
-    """Seconds to wait, from Retry-After as seconds or as a date; None when the other side asks for none.
+    """Seconds to wait, from Retry-After as seconds or as a date, a day at most; None when none is asked for.
 
     Args:
         headers: the answer's headers, in a mapping that ignores case.
@@ -146,14 +173,14 @@ def asked_wait(headers: Mapping[str, str] | None, *, now: datetime | None = None
     if not said:
         return None
     if said.isdecimal():
-        return float(said)
+        return min(float(said[:_DIGITS]), LONGEST_WAIT)
     try:
         until = parsedate_to_datetime(said)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
+    return min(max(0.0, (until - (now or datetime.now(UTC))).total_seconds()), LONGEST_WAIT)
 
 
 type _Rule = Callable[[Any, str, str], AppError]

@@ -14,7 +14,7 @@ from typing import Any, Final
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 
-from shared.adapters.failures import asked_wait
+from shared.adapters.failures import asked_wait, not_counted
 from shared.errors import Throttled
 
 # (how many fit, how many come back in a second), for one identity in one subscription of the public cloud (facts:
@@ -24,10 +24,10 @@ RATES: Final[Mapping[str, tuple[float, float]]] = {
     "writes": (200.0, 10.0),
     "deletes": (200.0, 10.0),
 }
-LONGEST: Final = 25.0  # seconds that a request waits for its turn: less than its own deadline
+LONGEST: Final = 60.0  # seconds that a request waits for its turn, beside its own deadline; half a round's
 SPARED: Final = 0.9  # of a bucket is used: what was sent counts there a little later than here
-SLOWEST: Final = 16  # a part of the rate that is always tried
-RECOVERY: Final = 50  # requests that were taken until the whole rate is tried again
+SLOWEST: Final = 8  # a part of the rate that is always tried
+RECOVERY: Final = 100
 
 _KINDS: Final = {"GET": "reads", "HEAD": "reads", "DELETE": "deletes"}
 _SUBSCRIPTION: Final = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
@@ -60,17 +60,21 @@ class _Bucket:
         self._shut_until = 0.0
 
     async def turn(self, *, urgent: bool) -> None:
-        """Take one, and wait until it is there. Raises Throttled when that would take too long."""
+        """Take one, and wait until it is there. Raises Throttled when that would take too long even at the full rate.
+
+        Who waits uses what comes back, as long as it may; who is turned away at once leaves it unused.
+        """
         now = self._filled()
         wait = max((1.0 - self._left) / self._refill, self._shut_until - now, 0.0)
-        if wait > LONGEST and not urgent:
+        if max((1.0 - self._left) / self._full, self._shut_until - now) > LONGEST and not urgent:
             raise Throttled(f"Azure's limit for {self._name} is used up", retry_after=wait)
         self._left -= 1.0
         if urgent or not wait:
             return
         try:
-            await asyncio.sleep(wait)
-            await asyncio.sleep(max(0.0, self._shut_until - _now()))  # shut while we waited
+            with not_counted():
+                await asyncio.sleep(wait)
+                await asyncio.sleep(max(0.0, self._shut_until - _now()))  # shut while we waited
         except BaseException:
             self._left += 1.0  # it was never sent
             raise
@@ -104,14 +108,17 @@ class PacePolicy(AsyncHTTPPolicy[Any, Any]):
         self._pace = pace
 
     async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
-        """Wait, send, listen."""
+        """Wait, send, listen. A reading that is refused gets in line again, for as long as it may wait at all."""
         method, url = str(request.http_request.method), str(request.http_request.url)
-        bucket = self._pace.of(method, url)
-        await bucket.turn(urgent=_changes_something(method, url))
-        response = await self.next.send(request)
-        answer = response.http_response
-        bucket.heard(answer.status_code, answer.headers, _KINDS.get(method, "writes"))
-        return response
+        bucket, urgent = self._pace.of(method, url), _changes_something(method, url)
+        until = _now() + LONGEST
+        while True:
+            await bucket.turn(urgent=urgent)
+            response = await self.next.send(request)
+            answer = response.http_response
+            bucket.heard(answer.status_code, answer.headers, _KINDS.get(method, "writes"))
+            if answer.status_code != _THROTTLED or urgent or _now() >= until:
+                return response
 
 
 def _changes_something(method: str, url: str) -> bool:

@@ -38,6 +38,7 @@ BEGIN_WITHIN = (
     120.0  # seconds of a tick in which a round may begin; with `ROUND` this is within `functionTimeout`
 )
 RECALLED = timedelta(seconds=5)  # that a round remembers what it read of a group's observations
+SKEW = timedelta(seconds=60)
 REGIONS = 2  # fewer have nothing to keep in step
 
 
@@ -356,6 +357,12 @@ async def _timely(profile: Profile, read_at: datetime, ports: Ports, settings: S
             raise
         log.warning("%s: this round took longer than %g s and was cut off", profile.name, ROUND)
         return Failure(profile.name, Unavailable(f"the round took longer than {ROUND:g} s"))
+
+
+async def looked_since(profile: Profile, at: datetime, ports: Ports) -> bool:
+    """Whether a group's settings were read well after that time; our clock and Azure's may differ by `SKEW`."""
+    rollout = await workflow.read_rollout(ports.store, profile.id)
+    return rollout is not None and rollout.looked_at is not None and rollout.looked_at - at > SKEW
 
 
 async def profile_named(name: str, ports: Ports, settings: Settings) -> Profile:

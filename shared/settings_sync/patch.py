@@ -124,7 +124,7 @@ def backward(copy: Value, keys: Sequence[Planned], target: Side) -> Patch:
     """
     try:
         old = msgspec.json.decode(copy.reveal(), type=_Copy)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         # Not `from error`: its text may quote the copy.
         raise StalePlan(f"the vault copy cannot be read ({type(error).__name__})") from None
     ours = {it.key for it in keys if target.print_of(it.key) == it.new}

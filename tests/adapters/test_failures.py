@@ -29,9 +29,11 @@ from yarl import URL
 from shared.adapters.failures import (
     _RULES,
     FOREIGN,
+    LONGEST_WAIT,
     RETRY,
     Foreign,
     asked_wait,
+    not_counted,
     of_status,
     translate,
     translated,
@@ -309,3 +311,30 @@ def test_retries_are_few_and_short() -> None:
     """Whatever azure-core adds up from these stays under a second or two: our deadlines are the rest."""
     assert RETRY["retry_total"] <= 3
     assert RETRY["retry_backoff_max"] <= 5
+
+
+async def wait_and_read(turn: float, answer: float) -> None:
+    """A call with a deadline of 0.1 s, which waits for its turn first."""
+    async with within(0.1, "read"):
+        with not_counted():
+            await asyncio.sleep(turn)
+        await asyncio.sleep(answer)
+
+
+async def test_waiting_for_a_turn_is_not_counted() -> None:
+    """A deadline is for the other side: what a call waits on this side comes on top."""
+    await wait_and_read(0.2, 0)
+    with pytest.raises(Unavailable, match=r"no answer within 0\.1 s"):
+        await wait_and_read(0.2, 1)
+
+
+async def test_not_counted_without_a_deadline() -> None:
+    """It changes nothing."""
+    with not_counted():
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("said", ["9" * 400, "90000", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_nobody_is_made_to_wait_for_ever(said: str) -> None:
+    """Whatever the other side asks for, a day is the most, and it is a number that can be used."""
+    assert asked_wait({"Retry-After": said}, now=datetime(2026, 3, 2, tzinfo=UTC)) == LONGEST_WAIT

@@ -1,5 +1,6 @@
 """An event makes us look at the site's group at once, and nothing else."""
 
+import asyncio
 import json
 import logging
 
@@ -82,3 +83,39 @@ async def test_trouble_rises() -> None:
     world.app.before_read = broken
     with pytest.raises(Unavailable):
         await handle(event(), ports=world.ports, settings=world.settings)
+
+
+async def test_a_late_repeat_reads_no_settings() -> None:
+    """The same event again, well after the timer's sweep has looked, is old news."""
+    world = World()
+    await world.tick()
+    await world.tick(seconds=1000)
+    world.app.reads.clear()
+    await handle(event(), ports=world.ports, settings=world.settings)
+    assert world.app.reads == []
+
+
+async def test_a_burst_is_a_few_rounds() -> None:
+    """A hundred events at once ask Traffic Manager once, and read the settings for as many rounds as they need."""
+    world = World()
+    await world.tick()
+    ports = world.ports
+    world.edit("west", K00=val("new"))
+    world.profiles.reads.clear()
+    world.app.reads.clear()
+    await asyncio.gather(*(handle(event(), ports=ports, settings=world.settings) for _ in range(100)))
+    assert len(world.profiles.reads) == 1
+    read = [site for site, what in world.app.reads if what == "settings"]
+    assert len(read) <= 2 * 2 * 2, "two rounds of two regions, each looked at anew before it rests"
+    assert (await world.rollout()).state is State.SOAKING
+
+
+async def test_events_of_others_cost_one_read() -> None:
+    """However many sites in the subscription are not ours, whoever restarts them."""
+    world = World()
+    ports = world.ports
+    for number in range(50):
+        await handle(event(site_id(f"other-{number}")), ports=ports, settings=world.settings)
+    assert len(world.profiles.reads) == 1
+    assert world.app.reads == []
+    assert world.store.rows == {}

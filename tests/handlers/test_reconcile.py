@@ -1,15 +1,20 @@
 """The timer runs one round for every group; one group's trouble is not another's."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import pytest
 
 from handlers.reconcile import handle
 from shared.errors import Unavailable
+from shared.groups.workflow import Watched, watched_key
 from shared.settings_sync.model import State
 from shared.settings_sync.workflow import read_rollout
+from shared.store import Key, Row, Stored, Version
 from tests.builders import a_profile, an_endpoint, site_id
+from tests.fakes.store import FakeStore
 from tests.rounds import World, val
 
 
@@ -74,3 +79,58 @@ async def test_a_bug_in_one_group_does_not_stop_the_others(caplog: pytest.LogCap
     await handle("{}", ports=world.ports, settings=world.settings)
     assert await _rollout(world, two.id) is State.CONVERGED
     assert "nobody foresaw" in caplog.text
+
+
+class Asked(FakeStore):
+    """A store that notes which rows are read; `meanwhile` runs before each write."""
+
+    def __init__(self, rows: dict[Key, Stored]) -> None:
+        super().__init__()
+        self.rows = rows
+        self.writes = 1_000_000  # versions apart from those of whoever wrote these rows
+        self.read: list[Key] = []
+        self.meanwhile: Callable[[], None] = _nothing
+
+    async def get(self, key: Key) -> Stored | None:
+        self.read.append(key)
+        return await super().get(key)
+
+    async def put(self, row: Row, *, if_version: Version | None) -> Version:
+        self.meanwhile()
+        return await super().put(row, if_version=if_version)
+
+
+def _nothing() -> None:
+    """Nobody else writes."""
+
+
+async def test_a_quiet_round_reads_each_row_once() -> None:
+    """What was last seen of a group is asked for by every part of a round, and read once."""
+    world = World()
+    await world.tick()
+    world.clock.advance(60)
+    store = Asked(world.store.rows)
+    await handle("{}", ports=replace(world.ports, store=store), settings=world.settings)
+    assert len(store.read) == len(set(store.read))
+    assert watched_key(world.profile_id) in store.read
+
+
+async def test_what_another_instance_saw_meanwhile_is_not_lost() -> None:
+    """The remembered row is found out by its version: what somebody else wrote into it stays."""
+    world = World()
+    await world.tick()
+    world.clock.advance(60)
+    store = Asked(world.store.rows)
+    at = watched_key(world.profile_id)
+    theirs = msgspec.json.decode(store.rows[at].row.body, type=Watched)
+    theirs.health["elsewhere"] = theirs.health["west"]
+
+    def other_instance() -> None:
+        store.meanwhile = _nothing
+        store.rows[at] = Stored(Row(at, msgspec.json.encode(theirs)), Version("theirs"))
+
+    store.meanwhile = other_instance
+    await handle("{}", ports=replace(world.ports, store=store), settings=world.settings)
+    now = msgspec.json.decode(store.rows[at].row.body, type=Watched)
+    assert now.health["elsewhere"] == theirs.health["elsewhere"]
+    assert now.health["west"].at == world.clock.now()

@@ -170,7 +170,9 @@ def test_a_value_that_cannot_be_said_in_the_target_is_refused() -> None:
         travelled(dashed, linux)
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"app":[["A"]],"connections":[]}', "secret"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"app":[["A"]],"connections":[]}', "secret", "\ud800", '{"app":' + "[" * 5000]
+)
 def test_a_copy_that_is_not_ours_is_not_used(text: str) -> None:
     """The error says so without showing what the copy was."""
     with pytest.raises(StalePlan) as refused:

@@ -361,3 +361,17 @@ def test_a_region_without_the_name() -> None:
         concrete(("",), "https://{host}*", nowhere)
     with pytest.raises(UnsafePlan, match="plan again"):
         concrete((), "https://{host}*", a_region())
+
+
+def test_nesting_without_end_is_not_toml() -> None:
+    """A file that only nests is a problem with a sentence, as any other wrong file."""
+    with pytest.raises(SettingsError, match="this is not TOML"):
+        parse("a = " + "[" * 5000, "mine.toml")
+
+
+def test_many_stars_are_as_quick_as_few() -> None:
+    """A pattern of many parts tries each place once: this would take years if it tried all."""
+    pattern, key = "*a" * 20 + "b", "a" * 200
+    assert Policy([a_rule(pattern)]).rule_for(key) is EVERYTHING_ELSE
+    assert Policy([a_rule(pattern)]).rule_for(key + "b").pattern == pattern
+    parse(f'[[rule]]\nkeys = ["{pattern}", "{key}"]\nclass = "local"\nreason = "so"\n', "mine.toml")

@@ -1,0 +1,264 @@
+"""Many groups: the product's own work for each, its memory, and a whole sweep against Azure's token buckets.
+
+`python -m benchmarks.fleet N` measures N groups in a process of its own and prints JSON.
+"""
+
+import asyncio
+import dataclasses
+import json
+import logging
+import math
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from benchmarks.arm_calls import bench_of
+from benchmarks.in_memory import Azure, Hands, Rows, ports_of, settings_of
+from benchmarks.measure import Figure
+from shared.adapters.pace import LONGEST, Pace
+from shared.errors import Throttled
+from shared.fleet import parse
+from shared.groups.model import ReferenceStatus, RegionSettings
+from shared.ports import Ports
+from shared.reconcile import workflow as reconcile
+from shared.settings import Settings
+from shared.settings_sync.workflow import read_rollout
+from simulator.pair import many
+from simulator.services.resource_manager import RATES, Bucket
+from tests.fakes.loop import run
+from tests.fakes.storage_queue import FakeErrands
+
+ROOT = Path(__file__).parents[1]
+SIZES = (1, 10, 100, 1_000, 10_000)
+TICKS = 3  # of which the quickest counts
+MEMORY = 300.0  # MiB at a thousand groups
+LINEAR = 1.5  # a group's share among so many against its share among a tenth
+OPERATIONS = 8  # of the store, for a group in a tick with nothing to do
+SWEEP = 1.15  # times what the buckets allow
+SHARED_SWEEP = 1.5  # the same for instances that know of each other only by Azure's answers
+LISTS = 4  # calls that a pair's settings cost: app settings and connection strings, twice
+OVER_HTTP = 150  # groups
+INSTANCES, HANDS_EACH = 4, 24  # of the function app, and rounds that each runs at once (host.json)
+
+
+# -- work and memory --------------------------------------------------------------------------------------------
+
+
+def work() -> list[Figure]:
+    """A tick with nothing to do and a sweep, at each size; CPU as a ratio to the size before."""
+    figures: list[Figure] = []
+    before: Mapping[str, float] = {}
+    for groups in SIZES:
+        found = _measured(groups)
+        name = f"fleet.{groups}-groups"
+        figures += [
+            Figure(f"{name}.cpu-ms-per-quiet-round", round(found["quiet_ms"], 3), "ms"),
+            Figure(f"{name}.cpu-ms-per-sweeping-round", round(found["sweep_ms"], 3), "ms"),
+            Figure(f"{name}.memory", round(found["memory"]), "MiB", MEMORY if groups == 1_000 else None),
+            Figure(
+                f"{name}.store-operations-per-quiet-round", round(found["operations"], 2), "calls", OPERATIONS
+            ),
+            Figure(f"{name}.profile-reads-per-tick", found["reads"], "calls", max(1, groups // 100)),
+            Figure(f"{name}.probes-per-region-and-tick", found["probes"], "probes", 1),
+            Figure(f"{name}.other-arm-calls-per-tick", found["others"], "calls", 0),
+        ]
+        if before and groups > 100:  # below that, what a tick costs by itself counts for more
+            ratio = found["quiet_ms"] / before["quiet_ms"]
+            figures.append(Figure(f"{name}.cpu-ratio-to-a-tenth", round(ratio, 2), "ratio", LINEAR))
+        before = found
+    return figures
+
+
+def _measured(groups: int) -> Mapping[str, float]:
+    command = [sys.executable, "-m", "benchmarks.fleet", str(groups)]
+    ran = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    found: Mapping[str, float] = json.loads(ran.stdout)
+    return found
+
+
+async def _measure(groups: int) -> Mapping[str, float]:
+    """In this process: first contact, ticks with nothing to do, and a sweep."""
+    hands, store = Hands(), Rows()
+    azure = Azure(groups, hands)
+    ports, settings = ports_of(azure, store, hands), settings_of()
+
+    async def tick(minutes: float) -> float:
+        hands.time += timedelta(minutes=minutes)
+        store.asked.clear()
+        azure.calls.clear()
+        began = time.process_time()
+        rounds = await reconcile.run_all(ports, settings)
+        took = time.process_time() - began
+        if failed := [it for it in rounds if not isinstance(it, reconcile.Round)]:
+            raise RuntimeError(f"a round failed: {failed[0]}")
+        return took * 1000 / groups
+
+    await tick(0)
+    quiet = min([await tick(1) for _ in range(TICKS)])
+    operations, calls = store.asked.total() / groups, dict(azure.calls)
+    sweep = await tick(16)
+    return {
+        "quiet_ms": quiet,
+        "sweep_ms": sweep,
+        "memory": _peak(),
+        "operations": operations,
+        "reads": calls["profiles"],
+        "probes": calls["probe"] / (2 * groups),
+        "others": sum(it for name, it in calls.items() if name not in {"profiles", "probe", "proof"}),
+    }
+
+
+def _peak() -> float:
+    """MiB that this process has held at most. Not `ru_maxrss`, in which a child begins with its parent's."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text("ascii"))
+    return int(found[1]) / 1024 if found else 0.0
+
+
+# -- a whole sweep ----------------------------------------------------------------------------------------------
+
+
+class Running(Hands):
+    """A clock that follows the loop's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = asyncio.get_running_loop().time()
+
+    def now(self) -> datetime:
+        """The loop's time, as a date."""
+        return self.time + timedelta(seconds=asyncio.get_running_loop().time() - self.began)
+
+
+class Metered(Azure):
+    """Azure with its bucket for listings."""
+
+    def __init__(self, groups: int, clock: Running) -> None:
+        super().__init__(groups, clock)
+        size, refill = RATES["writes"]
+        self.bucket = Bucket(size, refill, size, clock.began)
+        self.refused = 0
+
+
+class Instance:
+    """One instance's readings of settings, with its own pace before them, as `PacePolicy` has it."""
+
+    def __init__(self, azure: Metered) -> None:
+        self._azure, self._pace = azure, Pace()
+
+    async def get_settings(self, site_id: str) -> RegionSettings:
+        """Two listings."""
+        await asyncio.gather(self._listing(site_id), self._listing(site_id))
+        return await self._azure.get_settings(site_id)
+
+    async def list_references(self, site_id: str) -> tuple[ReferenceStatus, ...]:
+        """As the port says."""
+        return await self._azure.list_references(site_id)
+
+    async def _listing(self, site_id: str) -> None:
+        mine = self._pace.of("POST", f"{site_id}/config/appsettings/list")
+        until = asyncio.get_running_loop().time() + LONGEST
+        while asyncio.get_running_loop().time() < until:
+            await mine.turn(urgent=False)
+            wait = self._azure.bucket.take(asyncio.get_running_loop().time())
+            if wait is None:
+                left = {"x-ms-ratelimit-remaining-subscription-writes": f"{int(self._azure.bucket.left)}"}
+                mine.heard(200, left, "writes")
+                return
+            self._azure.refused += 1
+            mine.heard(429, {"Retry-After": f"{math.ceil(wait)}"}, "writes")
+        raise Throttled("listing settings")
+
+
+def swept_in_memory() -> list[Figure]:
+    """First contact of a thousand groups: looked at by one timer, and handed out to several instances."""
+    figures = []
+    logging.disable(logging.CRITICAL)
+    for name, instances, budget in (("one-timer", 0, SWEEP), ("four-instances", INSTANCES, SHARED_SWEEP)):
+        wall, refused = run(_sweep(1_000, instances))
+        calls = 1_000 * LISTS
+        figures += [
+            Figure(
+                f"sweep.1000-groups.{name}.ratio-to-the-buckets",
+                round(wall / _allowed(calls), 3),
+                "ratio",
+                budget,
+            ),
+            Figure(f"sweep.1000-groups.{name}.refused-share", round(refused / calls, 3), "ratio"),
+        ]
+    logging.disable(logging.NOTSET)
+    return figures
+
+
+async def _sweep(groups: int, instances: int) -> tuple[float, int]:
+    """Ticks until every group's settings were read once; seconds of the loop, and refused calls."""
+    hands, store, errands = Running(), Rows(), FakeErrands()
+    azure = Metered(groups, hands)
+    plain, settings = ports_of(azure, store, hands), settings_of()
+    each = [
+        dataclasses.replace(plain, settings_reads=Instance(azure), errands=errands if instances else None)
+        for _ in range(instances or 1)
+    ]
+    workers = [asyncio.create_task(_pull(errands, it, settings)) for it in each for _ in range(HANDS_EACH)]
+    try:
+        while await _unread(azure, store):
+            tick = asyncio.create_task(reconcile.run_all(each[0], settings))
+            for _ in range(60):
+                await asyncio.sleep(1)
+                if not await _unread(azure, store):
+                    break
+            await tick
+    finally:
+        for it in workers:
+            it.cancel()
+    return asyncio.get_running_loop().time() - hands.began, azure.refused
+
+
+async def _pull(errands: FakeErrands, ports: Ports, settings: Settings) -> None:
+    """One of an instance's hands."""
+    while True:
+        if errands.sent:
+            text, _ = errands.sent.pop(0)
+            await reconcile.run_errand(parse(text), ports, settings)
+        else:
+            await asyncio.sleep(0.5)
+
+
+async def _unread(azure: Azure, store: Rows) -> int:
+    rows = [await read_rollout(store, it.id) for it in azure.profiles]
+    return sum(it is None or it.looked_at is None for it in rows)
+
+
+def _allowed(calls: int) -> float:
+    """Seconds in which the bucket grants so many calls, from full."""
+    size, refill = RATES["writes"]
+    return (calls - size) / refill
+
+
+async def swept_over_http() -> list[Figure]:
+    """First contact of pairs over real HTTP, with the simulator's buckets enforced."""
+    world = many(OVER_HTTP)
+    world.boot_seconds, world.arm.throttle = 0.0, True
+    async with bench_of(world, {"COUNTERPART_PACKAGE_CHECK_EVERY": "1h"}) as on:
+        began = time.perf_counter()
+        while any(
+            not isinstance(it, reconcile.Round) for it in await reconcile.run_all(on.ports, on.settings)
+        ):
+            pass
+        wall = time.perf_counter() - began
+        refused = sum(it.status == 429 for it in on.cloud.requests)
+        lists = sum(it.path.endswith("/list") and it.status == 200 for it in on.cloud.requests)
+    name = f"sweep.{OVER_HTTP}-groups.over-http"
+    return [
+        Figure(f"{name}.ratio-to-the-buckets", round(wall / _allowed(lists), 3), "ratio", SWEEP),
+        Figure(f"{name}.listings-per-group", lists / OVER_HTTP, "calls", LISTS),
+        Figure(f"{name}.refused", refused, "calls", 0),
+    ]
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    sys.stdout.write(json.dumps(asyncio.run(_measure(int(sys.argv[1])))))

@@ -1,0 +1,365 @@
+"""Every parser of bytes from outside: how it is called, real inputs to begin with, and the errors that it may raise.
+
+A parser's answer is checked for little here (its own tests do that): it must come, in bounded time and memory, or be
+one of the named errors. Called by the tests, by `python -m tests.fuzz`, and by a coverage-guided fuzzer.
+"""
+
+import asyncio
+import functools
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import dns.asyncresolver
+import dns.edns
+import dns.exception
+import dns.message
+import dns.nameserver
+import dns.rdatatype
+import dns.rrset
+import msgspec
+
+from cli.reference import OWN_RULES
+from handlers import app_service_changed, decision, reconcile_group, traffic_manager_alert
+from handlers._edge import STATUSES, answer, settle
+from shared.adapters import failures
+from shared.adapters.dns import DnsNames
+from shared.adapters.home_page import parse_version
+from shared.adapters.http import nameserver
+from shared.artifact_hosts import catalogue
+from shared.artifact_hosts.directory import MoreTail, NotAZip, find_end, read_members
+from shared.errors import BadEvent, SettingsError, StalePlan, UnsafePlan
+from shared.events import app_service, azure_monitor
+from shared.fleet import Errand, written
+from shared.fleet import parse as parse_errand
+from shared.groups.model import Value
+from shared.groups.scep import UnreadableAnswer, parse_ca_certificates, parse_capabilities
+from shared.settings import FIELDS, Settings
+from shared.settings_sync import patch, policy
+from shared.settings_sync.policy import SHIPPED
+from tests.builders import a_profile, a_region, a_side
+from tests.fakes.clock import START, FakeClock
+from tests.rounds import World
+
+HERE = Path(__file__).parent
+PAYLOADS = HERE.parent / "payloads"
+CORPUS = HERE / "corpus"
+LARGEST = 64 * 1024  # bytes of an input
+
+
+@dataclass(frozen=True)
+class Target:
+    """One parser. `run` is given any bytes and raises nothing but `errors`."""
+
+    name: str
+    run: Callable[[bytes], object]
+    seeds: tuple[bytes, ...]
+    errors: tuple[type[Exception], ...] = ()
+    slow: bool = False
+
+    def attempt(self, data: bytes) -> None:
+        """Run it; only what is not foreseen is raised."""
+        try:
+            self.run(data)
+        except self.errors:
+            return
+
+    @functools.cached_property
+    def corpus(self) -> tuple[bytes, ...]:
+        """Inputs that once did harm, or are kept because they reach far."""
+        return tuple(it.read_bytes() for it in sorted((CORPUS / self.name).glob("*")))
+
+
+def text(data: bytes) -> str:
+    """As the worker decodes what it gets, lone surrogates kept."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+# -- events, messages, bodies -----------------------------------------------------------------------------------
+
+
+def _payloads(*names: str) -> tuple[bytes, ...]:
+    return tuple((PAYLOADS / f"{name}.json").read_bytes() for name in names)
+
+
+EVENTS = _payloads("app_updated_cloud_event", "app_updated_event_grid", "slot_swap_started")
+ALERT = json.dumps(
+    {
+        "schemaId": "azureMonitorCommonAlertSchema",
+        "data": {
+            "essentials": {
+                "alertId": "/subscriptions/0/providers/Microsoft.AlertsManagement/alerts/1",
+                "alertRule": "endpoint-degraded",
+                "monitorCondition": "Fired",
+                "alertTargetIDs": [a_profile().id.lower()],
+                "firedDateTime": "2026-03-02T12:00:00Z",
+                "resolvedDateTime": "2026-03-02T12:00:00.123Z",
+            },
+            "alertContext": {
+                "condition": {
+                    "allOf": [
+                        {
+                            "metricName": "ProbeAgentCurrentEndpointStateByProfileResourceId",
+                            "dimensions": [{"name": "EndpointName", "value": "west"}],
+                        }
+                    ]
+                }
+            },
+        },
+    }
+).encode()
+DECISIONS = tuple(
+    json.dumps(it).encode()
+    for it in (
+        {
+            "group": "scepman",
+            "decision": "take",
+            "region": "west",
+            "keys": ["A", "B:C"],
+            "fingerprint": "4f53cda18c2baa0c",
+            "reason": "agreed",
+            "by": "ada",
+        },
+        {"group": "scepman", "decision": "restart", "regions": ["west"], "reason": "x"},
+        {"incident": "scepman-1-1", "decision": "acknowledge"},
+        {"group": "scepman", "decision": "release"},
+        {"group": "scepman", "decision": "reject", "fingerprint": "0", "reason": "x"},
+    )
+)
+ERRANDS = ((written(Errand(profile=a_profile(), read_at=START)) or "").encode(),)
+
+
+def _world() -> World:
+    world = World()
+    world.profiles.profiles = world.profiles.profiles[:1]
+    return world
+
+
+def _event(data: bytes) -> None:
+    """An event through its handler and the edge."""
+    world = _world()
+    asyncio.run(settle(app_service_changed.handle, text(data), lambda: (world.ports, world.settings)))
+
+
+def _errand(data: bytes) -> None:
+    """A queue message through its handler and the edge."""
+    world = _world()
+    asyncio.run(settle(reconcile_group.handle, text(data), lambda: (world.ports, world.settings)))
+
+
+def _posted(handle: Any) -> Callable[[bytes], None]:
+    """A body through an HTTP handler and the edge: every answer is one that the edge knows."""
+    statuses = {200, *(status for _, status, _ in STATUSES)}
+
+    def run(data: bytes) -> None:
+        world = _world()
+        request = func.HttpRequest("POST", "https://f/api/x", body=data, headers={"Accept": text(data[:40])})
+        answered = asyncio.run(answer(handle, request, lambda: (world.ports, world.settings)))
+        assert answered.status_code in statuses, answered.get_body()
+        msgspec.json.decode(answered.get_body())
+
+    return run
+
+
+# -- packages and certificates ----------------------------------------------------------------------------------
+
+
+def _zip(data: bytes) -> None:
+    """The end of a file that is nothing but these bytes, and its directory."""
+    end = find_end(data, len(data), most=LARGEST)
+    read_members(data[end.offset : end.offset + end.length], end, len(data))
+
+
+def _zips() -> tuple[bytes, ...]:
+    made = []
+    for comment, names in ((b"", ["a.dll"]), (b"a comment", ["web.config", "bin/ä.dll", "empty/"])):
+        file = BytesIO()
+        with zipfile.ZipFile(file, "w") as packed:
+            packed.comment = comment
+            for name in names:
+                with packed.open(name, "w", force_zip64=bool(comment)) as member:
+                    member.write(b"content")
+        made.append(file.getvalue())
+    return tuple(made)
+
+
+# -- DNS --------------------------------------------------------------------------------------------------------
+
+
+class _Says(dns.nameserver.Nameserver):
+    """A server that answers any question with these bytes, as dnspython reads them from the wire."""
+
+    def __init__(self, wire: bytes) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._wire = wire
+
+    def __str__(self) -> str:
+        return "fuzz"
+
+    def kind(self) -> str:
+        return "fuzz"
+
+    def is_always_max_size(self) -> bool:
+        return True
+
+    def answer_nameserver(self) -> str:
+        return "fuzz"
+
+    def answer_port(self) -> int:
+        return 53
+
+    async def async_query(
+        self, request: dns.message.QueryMessage, *_args: Any, **_more: Any
+    ) -> dns.message.Message:
+        wire = request.id.to_bytes(2, "big") + self._wire[2:]
+        said = dns.message.from_wire(wire, ignore_trailing=False, raise_on_truncation=True)
+        if not request.is_response(said):
+            raise dns.exception.FormError("no answer to the question")  # type: ignore[no-untyped-call]
+        return said
+
+
+def _dns(data: bytes) -> None:
+    names = DnsNames(("127.0.0.1",), FakeClock())
+    resolver = names._made()
+    resolver.nameservers = [_Says(data)]
+    resolver.lifetime = 0.05
+    found = asyncio.run(names.resolve("scepman.trafficmanager.net"))
+    assert found.names or found.addresses or found.problem or found.problem == ""
+
+
+def _answers() -> tuple[bytes, ...]:
+    made = []
+    question = dns.message.make_query("scepman.trafficmanager.net", dns.rdatatype.A)
+    for records in (
+        [
+            "scepman.trafficmanager.net. 30 IN CNAME app-west.azurewebsites.net.",
+            "app-west.azurewebsites.net. 30 IN A 192.0.2.1",
+        ],
+        ["scepman.trafficmanager.net. 30 IN A 192.0.2.1"],
+        ["scepman.trafficmanager.net. 30 IN CNAME scepman.trafficmanager.net."],
+        [],
+    ):
+        said = dns.message.make_response(question)
+        for it in records:
+            name, ttl, _, kind, value = it.split(" ")
+            said.answer.append(dns.rrset.from_text(name, int(ttl), "IN", kind, value))
+        made.append(said.to_wire())
+    return tuple(made)
+
+
+# -- configuration ----------------------------------------------------------------------------------------------
+
+
+def _policy(data: bytes) -> None:
+    policy.compose(shipped=(), user=policy.parse(data.decode("utf-8", "replace"), "policy.toml"))
+
+
+def _shipped(name: str) -> bytes:
+    """The first rules of a shipped file."""
+    whole = (HERE.parents[1] / "shared" / "settings_sync" / name).read_text("utf-8")
+    rules = whole.split("[[rule]]")
+    return "[[rule]]".join(rules[:4]).replace("fixed = true\n", "").encode()
+
+
+RIGHT = {
+    "COUNTERPART_SUBSCRIPTIONS": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+    "COUNTERPART_FINGERPRINT_KEY": "0123456789abcdef0123456789abcdef",
+    "COUNTERPART_VAULT_URL": "https://kv-counterpart.vault.azure.net/",
+    "COUNTERPART_STORE": "sqlite:counterpart.sqlite",
+}
+
+
+def _settings(data: bytes) -> None:
+    """Lines NAME=value, over a right configuration."""
+    lines = (it.partition("=") for it in text(data).splitlines())
+    Settings.from_env({**RIGHT, **{name.strip(): value for name, _, value in lines}})
+
+
+@functools.cache
+def _lines() -> bytes:
+    return "\n".join(
+        f"{it.name}={it.example}"
+        for it in FIELDS
+        if not set(it.example) & set("< ") and "/home/" not in it.example
+    ).encode()
+
+
+def _lists(data: bytes) -> None:
+    """Package lists, each by its own reader, and URLs as sites have them."""
+    words = data.decode("utf-8", "replace")
+    for parse in (catalogue.parse_twins, catalogue.parse_hosts, catalogue.parse_preferred):
+        try:
+            parse(words)
+        except ValueError:
+            continue
+    url = Value(words)
+    catalogue.unfit(url)
+    catalogue.normal(words)
+    catalogue.host_of(url)
+
+
+def _copy(data: bytes) -> None:
+    """What lies in the vault as a region's old values."""
+    patch.backward(Value(text(data)), (), a_side({"A": None}, region=a_region()))
+
+
+# -- headers ----------------------------------------------------------------------------------------------------
+
+
+def _retry_after(data: bytes) -> None:
+    wait = failures.asked_wait({"Retry-After": data.decode("latin-1")}, now=START)
+    assert wait is None or 0 <= wait <= failures.LONGEST_WAIT
+
+
+def _nameservers(data: bytes) -> None:
+    nameserver(data.decode("utf-8", "replace"))
+
+
+TARGETS: tuple[Target, ...] = (
+    Target("app-service-event", lambda data: app_service.parse(text(data)), EVENTS, (BadEvent,)),
+    Target("app-service-event-handled", _event, EVENTS, slow=True),
+    Target("alert", azure_monitor.parse, (ALERT,), (BadEvent,)),
+    Target("alert-handled", _posted(traffic_manager_alert.handle), (ALERT,), slow=True),
+    Target("decision-handled", _posted(decision.handle), DECISIONS, slow=True),
+    Target("errand", lambda data: parse_errand(text(data)), ERRANDS, (BadEvent,)),
+    Target("errand-handled", _errand, ERRANDS, slow=True),
+    Target("zip-directory", _zip, _zips(), (NotAZip, MoreTail)),
+    Target(
+        "ca-certificates",
+        parse_ca_certificates,
+        tuple(it.read_bytes() for it in sorted((HERE / "seeds").iterdir())),
+        (UnreadableAnswer,),
+    ),
+    Target("ca-capabilities", parse_capabilities, (b"AES\nPOSTPKIOperation\r\nSHA-256\n",)),
+    Target("dns-answer", _dns, _answers()),
+    Target("home-page", parse_version, (b"<p>Version:</b> <span>2.9.1345.0</span>", b"version v1.2 " * 9)),
+    Target(
+        "policy",
+        _policy,
+        (OWN_RULES.encode(), *(_shipped(it) for it in SHIPPED)),
+        (SettingsError,),
+    ),
+    Target("settings", _settings, (_lines(),), (SettingsError,), slow=True),
+    Target(
+        "package-lists",
+        _lists,
+        (
+            b"ours windows https://one.blob.core.windows.net/zip/a.zip https://two.blob.core.windows.net/zip/a.zip",
+            b"github=https://mirror.contoso.com/scepman/install/",
+            b"westeurope=github,northeurope=vendor",
+        ),
+    ),
+    Target(
+        "vault-copy",
+        _copy,
+        (b'{"app":[["A","A","1"],["B","B",null]],"connections":[["connectionstrings/C","C","x","Custom"]]}',),
+        (StalePlan, UnsafePlan),
+    ),
+    Target("retry-after", _retry_after, (b"30", b"Mon, 02 Mar 2026 12:00:30 GMT")),
+    Target("dns-servers", _nameservers, (b"10.0.0.4:53", b"[::1]:53", b"::1"), (SettingsError,)),
+)

@@ -1,0 +1,100 @@
+"""A fixed amount of fuzzing in every run; `make fuzz MINUTES=...` does the same for as long as one likes."""
+
+import logging
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.mutations import CHANGES, LARGEST, mutated
+from tests.fuzz.targets import TARGETS, Target
+
+QUICK = 120  # examples of a parser alone
+SLOW = (
+    20  # examples of what goes through a handler and a whole world of fakes, or parses the shipped policy too
+)
+SLOWEST = 60.0  # seconds of the processor: no measure of speed, but what would take years does not pass
+MEMORY = 64 * 1024 * 1024  # bytes, for an input of 64 KiB
+
+changes = st.lists(
+    st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 1 << 16), st.integers(0, 1 << 16)), max_size=6
+)
+each_target = pytest.mark.parametrize("target", TARGETS, ids=[it.name for it in TARGETS])
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """What a handler logs of bad input is not looked at here."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@each_target
+def test_real_inputs_are_read(target: Target) -> None:
+    """Each seed is taken without an error: what is changed below is the real thing."""
+    for it in target.seeds:
+        target.run(it)
+
+
+@each_target
+def test_the_corpus(target: Target) -> None:
+    """What once did harm, or reaches far, does none."""
+    for it in target.corpus:
+        target.attempt(it)
+
+
+@each_target
+def test_changed_inputs(target: Target) -> None:
+    """A real input, changed in its bytes or its structure, gives an answer or a named error."""
+    many = SLOW if target.slow else QUICK
+
+    @settings(max_examples=many, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(target.seeds), changes)
+    def attempt(seed: bytes, made: list[tuple[str, int, int]]) -> None:
+        target.attempt(mutated(seed, made, target.seeds))
+
+    attempt()
+
+
+@each_target
+def test_any_bytes(target: Target) -> None:
+    """So does what was never real."""
+    many = SLOW if target.slow else QUICK
+
+    @settings(max_examples=many, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.binary(max_size=400))
+    def attempt(data: bytes) -> None:
+        target.attempt(data)
+
+    attempt()
+
+
+@each_target
+def test_large_inputs_take_bounded_time_and_memory(target: Target) -> None:
+    """64 KiB of the worst: nesting, repetition, each seed over and over. It ends, and does not hold much."""
+    for it in (
+        b"[",
+        b'{"a":',
+        b"*a",
+        b"a",
+        b"a = [",
+        b"<",
+        b"\xff",
+        b"\x30\x80",
+        b"version ",
+        b"[a]\n",
+        *target.seeds,
+    ):
+        data = (it * (LARGEST // max(1, len(it)) + 1))[:LARGEST]
+        tracemalloc.start()
+        began = time.process_time()
+        target.attempt(data)
+        took = time.process_time() - began
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < MEMORY, f"{peak} bytes for {it[:20]!r}"
+        assert took < SLOWEST, f"{took} s of the processor for {it[:20]!r} over and over"
