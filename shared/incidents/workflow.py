@@ -308,8 +308,6 @@ async def _keep_out(
     if not tools.hold.on and (before is None or before.hold is None):
         return
     row = before or HoldRow(group=group.name)
-    if group.read_at is not None and any(it.at > group.read_at for it in row.history[-1:]):
-        return  # the profile was read before the hold's last step, so that it says nothing of what came of it
     view = View(
         group=group,
         health=health,

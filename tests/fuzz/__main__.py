@@ -6,9 +6,7 @@ development dependencies: `pip install atheris`); without it, changes are chosen
 
 import argparse
 import hashlib
-import importlib
 import logging
-import os
 import random
 import subprocess
 import sys
@@ -16,7 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.fuzz.mutations import CHANGES, LARGEST, mutated
+from tests.fuzz.mutations import CHANGES, mutated
 from tests.fuzz.targets import CORPUS, TARGETS, Target
 
 ROOT = Path(__file__).parents[2]
@@ -30,12 +28,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--target", action="append", choices=[it.name for it in TARGETS])
     parser.add_argument("--atheris", action="store_true")
-    parser.add_argument("--guided", help=argparse.SUPPRESS)  # one target, in a process of its own
     asked = parser.parse_args()
     logging.disable(logging.CRITICAL)
     chosen = [it for it in TARGETS if not asked.target or it.name in asked.target]
-    if asked.guided:
-        return _guided(next(it for it in TARGETS if it.name == asked.guided), asked.minutes)
     if asked.atheris:
         quick = [it for it in chosen if not it.slow]  # the others go through a parser that is among these
         found = [it.name for it in quick if _guide(it, asked.minutes / len(quick))]
@@ -103,8 +98,8 @@ def _keep(target: Target, data: bytes, why: str) -> None:
 
 
 def _guide(target: Target, minutes: float) -> bool:
-    """Run the guided fuzzer over one parser; whether it found anything. It ends its process itself."""
-    command = [sys.executable, "-m", "tests.fuzz", "--guided", target.name, "--minutes", str(minutes)]
+    """Run the guided fuzzer over one parser; whether it found anything, which it leaves in `.fuzz/`."""
+    command = [sys.executable, "-m", "tests.fuzz.guided", target.name, str(max(1, round(minutes * 60)))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = done.stderr.splitlines()
     done_line = next((it for it in reversed(lines) if it.startswith("Done")), "")
@@ -112,26 +107,6 @@ def _guide(target: Target, minutes: float) -> bool:
     if done.returncode:
         print("\n".join(lines[-40:]))
     return done.returncode != 0
-
-
-def _guided(target: Target, minutes: float) -> int:
-    atheris = importlib.import_module("atheris")  # optional
-
-    atheris.instrument_all()
-
-    def one(data: bytes) -> None:
-        if _harms(target, data):
-            raise RuntimeError("see above")
-
-    directory = ROOT / ".fuzz" / target.name
-    directory.mkdir(parents=True, exist_ok=True)
-    for number, it in enumerate((*target.seeds, *target.corpus)):
-        (directory / f"seed-{number}").write_bytes(it)
-    limits = [f"-max_total_time={max(1, round(minutes * 60))}", f"-max_len={LARGEST}", "-rss_limit_mb=2048"]
-    os.chdir(directory)
-    atheris.Setup([sys.argv[0], *limits, "-print_final_stats=0", str(directory)], one)
-    atheris.Fuzz()
-    return 0
 
 
 if __name__ == "__main__":
