@@ -1,7 +1,12 @@
 """The demo, whole: every scene passes, and no setting's value is in anything that the product wrote or said."""
 
 import asyncio
+import itertools
 import logging
+import signal
+import subprocess
+import sys
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +16,7 @@ import pytest
 from simulator.demo.__main__ import play_all
 from simulator.demo.scenes import SCENES
 from simulator.demo.telling import Teller
-from simulator.demo.theatre import Theatre, theatre
+from simulator.demo.theatre import ROOT, Theatre, theatre
 from tests.browser import Seen, browser, installed
 
 
@@ -121,6 +126,25 @@ def test_the_search_would_find_a_value(played: Played) -> None:
     assert '"problem' in played.texts["HTTP answers"] or "urn:counterpart" in played.texts["HTTP answers"]
     assert "Scene 1" in played.texts["what the demo told"]
     assert "AdaptiveCard" in played.texts["what was told to people and programs"]
+
+
+def test_the_world_that_stays() -> None:
+    """`make run` prints where everything is, shows the cards to a browser, and ends when it is told to."""
+    command = [sys.executable, "-m", "simulator.demo", "--stay"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        lines = list(itertools.takewhile(lambda line: "Ctrl-C" not in line, program.stdout))
+        try:
+            url = next(word for line in lines for word in line.split() if word.endswith("/_world/cards"))
+            straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with straight.open(url, timeout=10) as page:
+                assert "Teams: " in page.read().decode()
+        finally:
+            program.send_signal(signal.SIGTERM)
+            program.communicate(timeout=30)
+    assert program.returncode == 0
+    printed = "".join(lines)
+    assert all(f"counterpart {it} --env-file" in printed for it in ("status", "incidents list"))
 
 
 @pytest.mark.usefixtures("scep_package")
