@@ -177,7 +177,7 @@ class Text(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.links += [value for name, value in attrs if name == "href"]
+        self.links += [value for name, value in attrs if name == "href" and tag == "a"]
 
     def handle_data(self, data: str) -> None:
         self.words += [data.strip()] if data.strip() else []
