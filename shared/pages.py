@@ -50,7 +50,8 @@ dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .2rem 1rem
 dt { color: #555 } dd { margin: 0 }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #ddd }
-th, td:not(:last-child) { overflow-wrap: normal }
+th { overflow-wrap: normal }
+@media (min-width: 40rem) { td:not(:last-child) { overflow-wrap: normal } }
 @media (prefers-color-scheme: dark) {
   body { background: #1b1b1b; color: #eee } dt { color: #aaa } th, td { border-color: #444 } a { color: #6cb8ff }
 }
