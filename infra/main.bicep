@@ -53,7 +53,7 @@ param signInIdentities array = []
 param stateSku string = 'Standard_GRS'
 
 @description('A second deployment keeps its state and secrets where the first one does: its name, resource group, token. Empty for the first one.')
-param first object = {}
+param firstDeployment object = {}
 
 @description('Instances that are kept warm for the timer; 0 lets the platform start one every minute.')
 @minValue(0)
@@ -69,8 +69,8 @@ var tags = union(extraTags, {
   application: 'counterpart'
   'azd-env-name': environmentName
 })
-var isFirst = empty(first)
-var home = isFirst ? { resourceGroup: resourceGroupName, token: token } : first
+var isFirst = empty(firstDeployment)
+var home = isFirst ? { resourceGroup: resourceGroupName, token: token } : firstDeployment
 var appName = 'func-counterpart-${token}'
 // The subscriptions in which anything is watched: custom roles are made for them.
 var subscriptions = union(map(concat(profiles, sites), id => split(id, '/')[2]), [])

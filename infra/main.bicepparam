@@ -4,8 +4,8 @@ using 'main.bicep'
 
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'counterpart')
 param location = readEnvironmentVariable('AZURE_LOCATION', 'swedencentral')
-param profiles = split(readEnvironmentVariable('WATCHED_PROFILES', ''), ',')
-param sites = split(readEnvironmentVariable('WATCHED_SITES', ''), ',')
+param profiles = split(readEnvironmentVariable('WATCHED_PROFILES'), ',')
+param sites = split(readEnvironmentVariable('WATCHED_SITES'), ',')
 param mode = readEnvironmentVariable('DEPLOY_MODE', 'sync')
 param operators = filter(split(readEnvironmentVariable('DEPLOY_OPERATORS', ''), ','), it => !empty(it))
 param signInClientId = readEnvironmentVariable('DEPLOY_SIGN_IN_CLIENT_ID', '')

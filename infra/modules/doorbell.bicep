@@ -28,7 +28,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
 }
 
 module deadLetters 'dead-letters.bicep' = {
-  name: '${subscriptionName}-${siteName}'
+  name: take('${subscriptionName}-${siteName}', 64)
   scope: resourceGroup(storageSubscription, storageGroup)
   params: {
     storageName: storageName
@@ -36,7 +36,7 @@ module deadLetters 'dead-letters.bicep' = {
   }
 }
 
-resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
+resource bell 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: subscriptionName
   dependsOn: [

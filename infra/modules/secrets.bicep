@@ -35,7 +35,7 @@ resource teams 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(teams
   }
 }
 
-resource json 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(webhook)) {
+resource hook 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(webhook)) {
   parent: vault
   name: 'webhook'
   tags: tags

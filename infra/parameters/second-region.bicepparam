@@ -3,7 +3,7 @@ using '../main.bicep'
 
 param environmentName = 'prod-second'
 param location = 'norwayeast'
-param first = {
+param firstDeployment = {
   resourceGroup: 'rg-counterpart-prod'
   token: 'abcdefghij' // DEPLOY_TOKEN of the first deployment
 }

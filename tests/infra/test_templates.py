@@ -38,6 +38,15 @@ GEO = INFRA / "scepman-geo" / "main.bicep"
 AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_SUBSCRIPTION_ID"}  # what azd itself keeps
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 KNOWN = {it.name for it in FIELDS}
+FUNCTIONS = frozenset(
+    re.findall(
+        r"\w+",
+        """any array base64 bool concat contains deployment empty endsWith environment filter first flatten format guid
+        int intersection items join json last length loadJsonContent map max min object range reduce reference replace
+        resourceGroup resourceId skip sort split startsWith string subscription substring sys tenant toLower toObject
+        toUpper take trim union uniqueString uri utcNow""",
+    )
+)
 # Platform settings that would break a Flex Consumption app, or hold a secret.
 NEVER = {
     "WEBSITE_RUN_FROM_PACKAGE",
@@ -123,6 +132,14 @@ def test_nothing_is_declared_in_vain(path: Path) -> None:
     """Every parameter and variable is used."""
     template = read(path)
     assert (template.parameters.keys() | template.variables.keys()) - template.identifiers == set()
+
+
+@every_template
+def test_no_name_hides_a_function(path: Path) -> None:
+    """A symbol with a function's name would make that function unreachable, or not compile."""
+    template = read(path)
+    symbols = template.parameters.keys() | template.variables.keys() | template.resources.keys()
+    assert not (symbols | template.modules.keys() | template.outputs.keys()) & FUNCTIONS
 
 
 @pytest.mark.parametrize("path", [MAIN, GEO], ids=named)

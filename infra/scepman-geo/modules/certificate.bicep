@@ -9,7 +9,7 @@ resource site 'Microsoft.Web/sites@2024-04-01' existing = {
 }
 
 module issued 'managed-certificate.bicep' = {
-  name: '${siteName}-certificate'
+  name: take('${siteName}-certificate', 64)
   params: {
     name: '${domain}-${siteName}'
     location: site.location
