@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shared.adapters.key_vault import KeyVaultCopies
     from shared.adapters.pace import Pace
     from shared.adapters.packages import HttpPackages
+    from shared.adapters.probe import HttpProbes
     from shared.adapters.storage_queue import StorageQueueErrands
     from shared.adapters.traffic_manager import TrafficManagerProfiles
 
@@ -58,7 +59,6 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
     from shared.adapters.dns import DnsNames
     from shared.adapters.home_page import HttpHomePages
     from shared.adapters.http import open_session
-    from shared.adapters.probe import HttpProbes
 
     # The SDKs log every request at INFO; a timer that looks every minute would bury what matters.
     logging.getLogger("azure").setLevel(logging.WARNING)
@@ -72,6 +72,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         "profiles": _Late(lambda: _profiles(settings, session, credential.made(), pace.made())),
         "copies": _Late(lambda: _copies(settings, session, credential.made())),
         "packages": _Late(lambda: _packages(settings, clock)),
+        "probes": _Late(lambda: _probes(session, clock)),
         "topic": _Late(lambda: _topic(settings, session, credential.made())),
         "errands": _Late(lambda: _errands(settings, session, credential)),
     }
@@ -87,7 +88,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         store=cast("Store", late["store"]),
         profiles=cast("TrafficManagerProfiles", late["profiles"]),
         sites=app_service,
-        probes=HttpProbes(session, clock),
+        probes=cast("HttpProbes", late["probes"]),
         settings_reads=app_service,
         settings_writes=barred or app_service,
         copies=cast("KeyVaultCopies", late["copies"]),
@@ -162,6 +163,12 @@ def _packages(settings: Settings, clock: SystemClock) -> "HttpPackages":
         trust=trust(settings.ca_bundle or None),
         networks=settings.package_networks,
     )
+
+
+def _probes(session: "aiohttp.ClientSession", clock: SystemClock) -> "HttpProbes":
+    from shared.adapters.probe import HttpProbes  # with a library that reads certificates
+
+    return HttpProbes(session, clock)
 
 
 def _channels(

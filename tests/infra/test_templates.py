@@ -41,10 +41,10 @@ KNOWN = {it.name for it in FIELDS}
 FUNCTIONS = frozenset(
     re.findall(
         r"\w+",
-        """any array base64 bool concat contains deployment empty endsWith environment filter first flatten format guid
-        int intersection items join json last length loadJsonContent map max min object range reduce reference replace
-        resourceGroup resourceId skip sort split startsWith string subscription substring sys tenant toLower toObject
-        toUpper take trim union uniqueString uri utcNow""",
+        """any array base64 bool concat contains deployment empty endsWith environment filter first flatten format
+        guid int intersection items join json last length loadJsonContent map max min object range reduce reference
+        replace resourceGroup resourceId skip sort split startsWith string subscription substring sys tenant toLower
+        toObject toUpper take trim union uniqueString uri utcNow""",
     )
 )
 # Platform settings that would break a Flex Consumption app, or hold a secret.
