@@ -123,7 +123,8 @@ by hand has ended the hold. Counterpart's identity needs
 They are faster than the timer by up to a minute and a second witness beside it. Make a metric alert on the
 profile: metric `ProbeAgentCurrentEndpointStateByProfileResourceId`, Average below 0.5, split by `EndpointName`,
 every minute; with an action group whose webhook is `POST /api/alerts/traffic-manager` with a function key and
-the **common alert schema** turned on. A rule that is not split by endpoint only wakes Counterpart up.
+the **common alert schema** turned on; [the templates](deploy.md) do so. A rule that is not split by endpoint only
+wakes Counterpart up.
 
 The answer is 2xx only when the alert is safely in the store; 503 when it is not, which the action group tries
 again. An alert resolves minutes after the region is well; if Counterpart saw it well before, the alert's end is

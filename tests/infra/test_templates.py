@@ -16,6 +16,7 @@ from infra.package import PYTHON, ROOT, name
 from shared.adapters.tables import TABLE
 from shared.events import app_service
 from shared.settings import FIELDS
+from simulator.alerts import METRIC
 from simulator.roles import DIRECTORY, definition
 from simulator.world import ProfileState
 from tests.infra.azure import BUILT_IN_ROLES, TYPES
@@ -328,7 +329,7 @@ def test_an_endpoint_is_lost_by_average() -> None:
     """Traffic Manager's metric, each minute, split by endpoint; the maximum would hide a mostly dead one."""
     alert = only(INFRA / "modules" / "alerts.bicep", "Microsoft.Insights/metricAlerts").body["properties"]
     (criterion,) = alert["criteria"]["allOf"]
-    assert criterion["metricName"] == "ProbeAgentCurrentEndpointStateByProfileResourceId"
+    assert criterion["metricName"] == METRIC  # of which the simulated Azure Monitor makes its alerts
     assert (criterion["timeAggregation"], criterion["operator"]) == ("Average", "LessThan")
     assert criterion["threshold"].text == "json('0.5')"
     assert criterion["dimensions"] == [{"name": "EndpointName", "operator": "Include", "values": ["*"]}]
