@@ -9,6 +9,11 @@ import azure.functions as func
 import handlers.app_service_changed
 import handlers.decision
 import handlers.decision_page
+import handlers.drill
+import handlers.drill_abort
+import handlers.drill_report
+import handlers.drill_status
+import handlers.drills
 import handlers.health
 import handlers.incident
 import handlers.reconcile
@@ -74,6 +79,36 @@ async def incident(req: func.HttpRequest) -> func.HttpResponse:
 async def decision_page(req: func.HttpRequest) -> func.HttpResponse:
     """Somebody opens a decision that waits."""
     return await answer(handlers.decision_page.handle, req, world, sign_in=SIGN_IN, reading=True)
+
+
+@app.route(route="drills", methods=["POST"])
+async def drill(req: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks for a drill."""
+    return await answer(handlers.drill.handle, req, world, sign_in=SIGN_IN)
+
+
+@app.route(route="drills", methods=["GET"], auth_level=READING)
+async def drills(req: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks which drills there are."""
+    return await answer(handlers.drills.handle, req, world, sign_in=SIGN_IN, reading=True)
+
+
+@app.route(route="drills/{id}", methods=["GET"], auth_level=READING)
+async def drill_status(req: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks how a drill goes."""
+    return await answer(handlers.drill_status.handle, req, world, sign_in=SIGN_IN, reading=True)
+
+
+@app.route(route="drills/{id}/abort", methods=["POST"])
+async def drill_abort(req: func.HttpRequest) -> func.HttpResponse:
+    """Somebody aborts a drill."""
+    return await answer(handlers.drill_abort.handle, req, world, sign_in=SIGN_IN)
+
+
+@app.route(route="drills/{id}/report", methods=["GET"], auth_level=READING)
+async def drill_report(req: func.HttpRequest) -> func.HttpResponse:
+    """Somebody asks what came of a drill."""
+    return await answer(handlers.drill_report.handle, req, world, sign_in=SIGN_IN, reading=True)
 
 
 @app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -13,9 +13,9 @@ from shared.groups.classify import AUTHORITY, TABLE, Explained
 from shared.incidents.card import runbook
 from shared.incidents.explain import OTHERS, cause_name
 from shared.incidents.hold import SHARES, HoldRules
-from shared.incidents.measures import spoken
 from shared.incidents.transitions import SEVERITIES, STAGES, Rules
 from shared.outbox import BURST, DIGEST_EVERY, GIVE_UP_AFTER
+from shared.words import spoken
 
 _PAGE: Final = """\
 # Incidents

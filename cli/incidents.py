@@ -15,9 +15,9 @@ from rich.text import Text
 from cli import show as showing
 from cli.running import AsJson, By, EnvFile, Exit, GroupName, Reason, find_profile, run
 from shared.errors import SettingsError
-from shared.incidents.card import moment, subject
+from shared.incidents.card import subject
 from shared.incidents.explain import cause_name
-from shared.incidents.measures import means, measure, spoken
+from shared.incidents.measures import means, measure
 from shared.incidents.model import Incident, Severity, Stage
 from shared.incidents.render import incident_facts, markdown, means_facts, measures_csv
 from shared.incidents.workflow import find, list_incidents
@@ -26,6 +26,7 @@ from shared.ports import Ports
 from shared.reconcile import incidents as reconcile
 from shared.reconcile import workflow
 from shared.settings import Settings
+from shared.words import moment, spoken
 
 app = typer.Typer(
     help="Incidents: what failed, since when, who was told, and what it took.",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import incidents, package, show
+from cli import drill, incidents, package, show
 from cli.running import (
     EXITS,
     AsJson,
@@ -44,6 +44,7 @@ app = typer.Typer(
 )
 app.add_typer(package.app, name="package")
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(drill.app, name="drill")
 
 Keys = Annotated[list[str] | None, typer.Option("--key", help="Only this key; may be repeated.")]
 Shown = Annotated[

@@ -5,7 +5,7 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _WHO = "x-ms-client-principal-id"
 _LOGIN = "/.auth/login/aad"
 
+JSON, HTML, MARKDOWN = "application/json", "text/html", "text/markdown"
 LONGEST = 64 * 1024  # bytes of a request's body; the largest real one is a list of key names
 
 type World = Callable[[], tuple[Ports, Settings]]
@@ -46,14 +47,18 @@ class Asked(msgspec.Struct, frozen=True):
     body: bytes
     person: str  # by the platform's sign-in; empty when it is off, or when a function key was enough
     params: Mapping[str, str] = {}  # of the route
+    query: Mapping[str, str] = {}
+    idempotency: str = ""  # the caller's Idempotency-Key
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An HTTP answer: a status and what is sent as JSON; or as a page, to who would rather read one."""
+    """An HTTP answer: a status and what is sent as JSON; or as a page or Markdown, to who would rather read that."""
 
     status: int
     body: Any
     page: Page | None = None
+    markdown: str = ""
+    headers: Mapping[str, str] = {}
 
 
 class Reaction(Protocol):
@@ -117,42 +122,43 @@ async def answer(
         answered = await handle(_asked(req, sign_in=sign_in), ports=ports, settings=settings)
     except AppError as error:
         return _problem(error)
-    if answered.page is not None and _reads_html(req.headers.get("Accept", "")):
-        return _shown(answered)
+    return _sent(answered, req.headers.get("Accept", ""))
+
+
+def _sent(answered: Answer, accept: str) -> func.HttpResponse:
+    """The answer in the form that the caller would rather read; JSON where it is all the same."""
+    offers = [JSON]
+    offers += [HTML] if answered.page is not None else []
+    offers += [MARKDOWN] if answered.markdown else []
+    kind = preferred(accept, offers)
+    headers = dict(answered.headers)
+    if len(offers) > 1:
+        headers |= {"Vary": "Accept", "Cache-Control": "no-store"}
+    if kind == HTML and answered.page is not None:
+        headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+        body = html(answered.page).encode()
+    elif kind == MARKDOWN:
+        body = answered.markdown.encode()
+    else:
+        body = msgspec.json.encode(answered.body)
     return func.HttpResponse(
-        msgspec.json.encode(answered.body), status_code=answered.status, mimetype="application/json"
+        body, status_code=answered.status, mimetype=kind, charset="utf-8", headers=headers
     )
 
 
-def _shown(answered: Answer) -> func.HttpResponse:
-    assert answered.page is not None  # noqa: S101 -- asked before
-    return func.HttpResponse(
-        html(answered.page),
-        status_code=answered.status,
-        mimetype="text/html",
-        charset="utf-8",
-        headers={
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-            "Cache-Control": "no-store",
-            "Vary": "Accept",
-        },
-    )
-
-
-def _reads_html(accept: str) -> bool:
-    """Whether the caller would rather have a page than JSON (RFC 9110, 12.5.1); JSON when both are alike."""
-    weights = {"text/html": 0.0, "application/json": 0.0, "*/*": 0.0}
+def preferred(accept: str, offers: Sequence[str]) -> str:
+    """The offer that the caller would rather have (RFC 9110, 12.5.1); the first when all are alike, or none fits."""
+    weights: dict[str, float] = {}
     for part in accept.split(",")[:32]:
         kind, *parameters = (it.strip().lower() for it in part.split(";"))
         weight = next((it[2:] for it in parameters if it.startswith("q=")), "1")
-        if kind in weights:
-            weights[kind] = float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0
-    return weights["text/html"] > max(weights["application/json"], 0.0)
+        weights[kind] = float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0
+    return max(offers, key=lambda it: weights.get(it, 0.0))
 
 
 def _sign_in_first(req: func.HttpRequest) -> func.HttpResponse:
     """A person is led to the platform's sign-in and back; a program is told."""
-    if _reads_html(req.headers.get("Accept", "")):
+    if preferred(req.headers.get("Accept", ""), (JSON, HTML)) == HTML:
         back = quote(urlsplit(req.url).path, safe="/")
         return func.HttpResponse(
             status_code=302,
@@ -175,6 +181,8 @@ def _asked(req: func.HttpRequest, *, sign_in: bool) -> Asked:
         body=body,
         person=req.headers.get("x-ms-client-principal-name", "") if sign_in else "",
         params={name: str(it) for name, it in req.route_params.items()},
+        query=dict(req.params),
+        idempotency=req.headers.get("Idempotency-Key", ""),
     )
 
 
@@ -193,6 +201,8 @@ def _problem(error: AppError) -> func.HttpResponse:
     }
     if isinstance(error, SettingsError):
         body["problems"] = error.problems
+    if isinstance(error, Refused):
+        body |= error.facts
     headers = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = f"{max(1, round(error.retry_after or 5))}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from shared.clock import RandomIds, SystemClock
 from shared.outbox import Channel
 from shared.ports import Ports
-from shared.settings import Settings
+from shared.settings import SYSTEM, Settings
 from shared.store import Store
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.adapters.pace import Pace
     from shared.adapters.packages import HttpPackages
     from shared.adapters.probe import HttpProbes
+    from shared.adapters.service import HttpService
     from shared.adapters.storage_queue import StorageQueueErrands
     from shared.adapters.traffic_manager import TrafficManagerProfiles
 
@@ -73,6 +74,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         "copies": _Late(lambda: _copies(settings, session, credential.made())),
         "packages": _Late(lambda: _packages(settings, clock)),
         "probes": _Late(lambda: _probes(session, clock)),
+        "service": _Late(lambda: _service(settings, session, clock)),
         "topic": _Late(lambda: _topic(settings, session, credential.made())),
         "errands": _Late(lambda: _errands(settings, session, credential)),
     }
@@ -97,6 +99,11 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         pages=HttpHomePages(session),
         endpoints=barred or cast("TrafficManagerProfiles", late["profiles"]),
         names=DnsNames(settings.dns_servers, clock),
+        resolvers={
+            name: DnsNames(settings.dns_servers if name == SYSTEM else (name,), clock)
+            for name in settings.drill_resolvers
+        },
+        service=cast("HttpService", late["service"]),
         channels=_channels(settings, session, cast("EventGridTopic", late["topic"])),
         errands=cast("StorageQueueErrands", late["errands"]) if settings.queue is not None else None,
     )
@@ -113,6 +120,13 @@ def _credential(settings: Settings, session: "aiohttp.ClientSession") -> "AsyncT
     from shared.adapters.credentials import open_credential
 
     return open_credential(session, arm_url=settings.arm_url)
+
+
+def _service(settings: Settings, session: "aiohttp.ClientSession", clock: SystemClock) -> "HttpService":
+    from shared.adapters.http import resolver
+    from shared.adapters.service import HttpService
+
+    return HttpService(session, resolver(settings.dns_servers), clock)
 
 
 def _pace() -> "Pace":

@@ -9,6 +9,9 @@
         Conflict  Throttled  Unavailable
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class AppError(Exception):
     """Something this product understands went wrong. The message says what, where and the next step."""
@@ -47,7 +50,11 @@ class NotFound(PermanentError):
 
 
 class Refused(PermanentError):
-    """A law or a rule forbids it; the message names it."""
+    """A law or a rule forbids it; the message names it. `facts` says the same to programs."""
+
+    def __init__(self, message: str, *, facts: Mapping[str, Any] | None = None) -> None:
+        self.facts = facts or {}
+        super().__init__(message)
 
 
 class Denied(PermanentError):

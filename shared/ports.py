@@ -7,6 +7,7 @@ from functools import cached_property
 from shared.artifact_hosts.ports import HomePages, PackageReads
 from shared.clock import Clock, Ids
 from shared.disruption.ports import AppControl, EndpointControl, SettingsWrites
+from shared.drills.ports import ServiceLooks
 from shared.fleet import Errands
 from shared.groups.ports import Names, Probes, Profiles, Sites
 from shared.groups.workflow import Directory
@@ -34,6 +35,8 @@ class Ports:
     pages: HomePages
     endpoints: EndpointControl
     names: Names
+    resolvers: Mapping[str, Names]  # those at which drills measure, by name
+    service: ServiceLooks
     channels: Mapping[str, Channel]  # where people and programs are told, by name
     errands: Errands | None = None  # None: there is no queue, so the timer looks at every group itself
 

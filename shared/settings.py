@@ -14,6 +14,9 @@ import msgspec
 
 from shared.artifact_hosts import catalogue
 from shared.artifact_hosts import model as artifact_hosts
+from shared.drills import model as drills
+from shared.drills import schedule
+from shared.drills.preflight import Declared
 from shared.errors import SettingsError
 from shared.groups.discover import Scope
 from shared.groups.model import Value
@@ -38,6 +41,8 @@ _UNRESOLVED = (
     "the secret was laid in"
 )
 _KEY_LENGTH = 32  # characters
+SYSTEM = "system"  # the resolver that everything else uses
+_MOST_RESOLVERS = 8  # a sample has a place for each
 type _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LONGEST_PROBE = (
     60.0  # seconds; a permit takes no older evidence, so probing more rarely would stop all writes
@@ -64,6 +69,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hold: HoldRules
     audit_only: bool
     instance: str  # empty: no lease
+    drills: drills.Rules
+    drill_calendar: schedule.Calendar
+    drill_declared: Declared
+    drill_resolvers: tuple[str, ...]  # addresses, and SYSTEM
+    drill_observe: int  # seconds, where nobody says
+    drill_target: int
+    service_hosts: Mapping[str, str]  # group, lower case: the host name that devices use
     base_url: str  # empty: cards have no links
     teams_webhook: Value | None
     webhook: Value | None
@@ -186,6 +198,25 @@ def _compose(found: Mapping[str, Any]) -> Settings:
         ),
         audit_only=found["COUNTERPART_AUDIT_ONLY"],
         instance=found["COUNTERPART_INSTANCE"],
+        drills=drills.Rules(
+            sample_every=found["COUNTERPART_DRILL_SAMPLE_EVERY"],
+            look_every=5 * found["COUNTERPART_DRILL_SAMPLE_EVERY"],
+            retention=found["COUNTERPART_INCIDENT_RETENTION"],
+        ),
+        drill_calendar=schedule.Calendar(
+            schedules=found["COUNTERPART_DRILL_SCHEDULE"],
+            allowed=found["COUNTERPART_DRILL_WINDOWS"],
+            blocked=found["COUNTERPART_DRILL_BLOCKED_WINDOWS"],
+            blocked_dates=found["COUNTERPART_DRILL_BLOCKED_DATES"],
+            every=found["COUNTERPART_DRILL_EVERY"],
+        ),
+        drill_declared=Declared(
+            load=found["COUNTERPART_DRILL_LOAD"], capacity=found["COUNTERPART_DRILL_CAPACITY"]
+        ),
+        drill_resolvers=found["COUNTERPART_DRILL_RESOLVERS"],
+        drill_observe=round(found["COUNTERPART_DRILL_OBSERVE"]),
+        drill_target=round(found["COUNTERPART_DRILL_TARGET"]),
+        service_hosts=found["COUNTERPART_SERVICE_HOSTS"],
         base_url=found["COUNTERPART_BASE_URL"],
         teams_webhook=found["COUNTERPART_TEAMS_WEBHOOK"],
         webhook=found["COUNTERPART_WEBHOOK"],
@@ -299,6 +330,48 @@ def _servers(text: str) -> tuple[str, ...]:
     return _list(
         re.compile(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\])(:\d{1,5})?"), "IP address with optional port"
     )(text)
+
+
+def _resolvers(text: str) -> tuple[str, ...]:
+    items = [it for it in re.split(r"[,\s]+", text) if it]
+    found = tuple(dict.fromkeys(it if it == SYSTEM else _servers(it)[0] for it in items))
+    if not 1 <= len(found) <= _MOST_RESOLVERS:
+        raise ValueError(f"{len(found)} resolvers; one at least, {_MOST_RESOLVERS} at most")
+    return found
+
+
+def _named[T](convert: Callable[[str], T]) -> Callable[[str], tuple[tuple[str, T], ...]]:
+    """`name=value` and so on, each name once."""
+
+    def read(text: str) -> tuple[tuple[str, T], ...]:
+        found: dict[str, T] = {}
+        for item in (it for it in re.split(r"[,\s]+", text) if it):
+            name, equals, value = item.partition("=")
+            if not equals or not name or name.lower() in found:
+                raise ValueError(f"{item!r} is no name=value, or its name stands there twice")
+            found[name.lower()] = convert(value)
+        return tuple(found.items())
+
+    return read
+
+
+def _amount(text: str) -> float:
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,3})?", text) or float(text) <= 0:
+        raise ValueError(f"{text!r} is no number above zero")
+    return float(text)
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(
+        r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+",
+        text,
+    ):
+        raise ValueError(f"{text!r} is no host name")
+    return text.lower()
+
+
+def _hosts(text: str) -> Mapping[str, str]:
+    return dict(_named(_host)(text))
 
 
 def _file(text: str) -> str:
@@ -567,6 +640,96 @@ FIELDS: tuple[Field, ...] = (
         ),
         example="prod-second",
         convert=_instance,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_SERVICE_HOSTS",
+        help=(
+            "group=host: the host name under which devices know a group's service (the custom domain on all its "
+            "apps); without one its profile's DNS name"
+        ),
+        example="scepman=scep.contoso.com",
+        convert=_hosts,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_RESOLVERS",
+        help="the DNS resolvers at which drills measure: addresses, and system for the one that is used otherwise",
+        example="system,10.0.0.4,9.9.9.9",
+        convert=_resolvers,
+        default=SYSTEM,
+    ),
+    Field(
+        name="COUNTERPART_DRILL_SAMPLE_EVERY",
+        help="how often a drill looks at DNS and SCEP",
+        example="2s",
+        convert=_duration(least=0.1, most=10.0),
+        default="2s",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_OBSERVE",
+        help="how long a drilled region stays out of DNS, where nobody says otherwise",
+        example="5m",
+        convert=_duration(least=drills.SHORTEST, most=drills.LONGEST),
+        default="5m",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_TARGET",
+        help="how soon devices must be led to the other regions, where nobody says otherwise",
+        example="2m",
+        convert=_duration(least=drills.SHORTEST, most=drills.LONGEST),
+        default="2m",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_LOAD",
+        help="group=number: the SCEP requests a minute that a group has at its busiest",
+        example="scepman=1500",
+        convert=_named(_amount),
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_CAPACITY",
+        help="region=number, or group/region=number: the compute units (ACU) of a region, all its instances together",
+        example="weu=195,neu=195",
+        convert=_named(_amount),
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_SCHEDULE",
+        help=(
+            "practice runs: group=cron in five fields, UTC; a semicolon, and the next one; * is every group that has "
+            "none of its own. Empty: there are none"
+        ),
+        example="scepman=30 20 * * MON",
+        convert=schedule.schedules,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_EVERY",
+        help="the least time between two practice runs of a group",
+        example="7d",
+        convert=_duration(least=3600.0, most=366 * 86_400.0),
+        default="7d",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_WINDOWS",
+        help="when drills are allowed, UTC; empty: always",
+        example="MON-20:30-21:30,WED-20:30-21:30",
+        convert=schedule.windows,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_BLOCKED_WINDOWS",
+        help="when no drill may be, UTC",
+        example="FRI-12:00-23:59",
+        convert=schedule.windows,
+        default="",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_BLOCKED_DATES",
+        help="days on which no drill may be",
+        example="2026-12-24,2026-12-27..2027-01-02",
+        convert=schedule.dates,
         default="",
     ),
     Field(

@@ -44,9 +44,10 @@ from tests.fakes.app_service import FakeAppService
 from tests.fakes.channels import FakeChannel
 from tests.fakes.clock import START, FakeClock, FakeIds
 from tests.fakes.key_vault import FakeCopies
-from tests.fakes.names import FakeNames
+from tests.fakes.names import FakeNames, address_of
 from tests.fakes.packages import FakeHomePages, FakePackages
 from tests.fakes.probe import FakeProbes
+from tests.fakes.service import FakeService
 from tests.fakes.store import FakeStore
 from tests.fakes.traffic_manager import FakeProfiles
 
@@ -254,6 +255,33 @@ class Guard:
         assert now - well >= soak, "from a region that was sick within the soak"
 
 
+class Endpoints:
+    """The port EndpointControl, watching that every endpoint that is disabled leaves another one that serves."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    async def disable_endpoint(self, profile_id: str, endpoint: str, *, permit: Permit) -> None:
+        """Check law 1, by what is stored and by what really is, then disable."""
+        world = self._world
+        await world.effects.pause("PATCH")
+        held = msgspec.json.decode(world.body(permit_key(row_name(profile_id))), type=Held).permit
+        assert held == permit
+        assert permit.region == endpoint
+        (profile,) = [it for it in world.profiles.profiles if it.id == profile_id]
+        others = [it for it in profile.endpoints if it.name != endpoint and it.enabled]
+        answered = {MonitorStatus.ONLINE, MonitorStatus.UNMONITORED}
+        assert any(it.status in answered for it in others), "the last endpoint that is answered"
+        async with world.effects.one(f"PATCH disable {endpoint}"):
+            await world.profiles.disable_endpoint(profile_id, endpoint, permit=permit)
+
+    async def enable_endpoint(self, profile_id: str, endpoint: str, *, weight: int | None = None) -> None:
+        """Enable."""
+        await self._world.effects.pause("PATCH")
+        async with self._world.effects.one(f"PATCH enable {endpoint}"):
+            await self._world.profiles.enable_endpoint(profile_id, endpoint, weight=weight)
+
+
 def _fold(name: str) -> str:
     return canonical(name).lower()
 
@@ -292,6 +320,7 @@ class World:
         self.packages = FakePackages(self.clock)
         self.pages = FakeHomePages()
         self.names = FakeNames(clock=self.clock, lead=self._led)
+        self.service = FakeService(self._served, clock=self.clock)
         self.teams = FakeChannel()
         self.channels: dict[str, Channel] = {"teams": self.teams}
         self.settings = settings(rules=rules, policy=policy)
@@ -365,26 +394,45 @@ class World:
             control=self.app,
             packages=self.packages,
             pages=self.pages,
-            endpoints=self.profiles,
+            endpoints=Endpoints(self),
             names=self.names,
+            resolvers={"system": self.names},
+            service=self.service,
             channels=self.channels,
         )
 
-    def _led(self, _: str) -> tuple[str, ...]:
-        """What the profile's name leads to: an endpoint that is answered, else all that are degraded."""
+    def _led(self, name: str) -> tuple[str, ...]:
+        """What a name leads to: a region's own to itself, the profile's to an endpoint that is answered.
+
+        When none is, to one that is degraded.
+        """
+        if name in {host(it) for it in self.regions}:
+            return (name,)
         (profile,) = [it for it in self.profiles.profiles if it.name == GROUP]
         well = {MonitorStatus.ONLINE, MonitorStatus.CHECKING, MonitorStatus.UNMONITORED}
         found = [it for it in profile.endpoints if it.status in well]
         found = found or [it for it in profile.endpoints if it.status is MonitorStatus.DEGRADED]
         return tuple(it.target for it in found[:1])
 
-    async def tick(self, *, seconds: float = 60.0, doorbell: bool = False) -> reconcile.Round:
-        """Time passes, then one round; its error is raised."""
+    def _served(self) -> tuple[str, str]:
+        """What a device gets that asks through the profile's name: an address, and a problem."""
+        led = self._led("")
+        if not led:
+            return "", "the name does not resolve"
+        (region,) = [it for it in self.regions if host(it) == led[0]]
+        return address_of(led[0]), "" if self.answers(region) else "GetCACaps answered 503"
+
+    async def tick(
+        self, *, seconds: float = 60.0, doorbell: bool = False, patient: bool = False
+    ) -> reconcile.Round:
+        """Time passes, then one round; its error is raised. `patient`: a drill may take its time in it."""
         self.clock.advance(seconds)
         profiles = await discover(self.settings.scope, self.profiles)
         (profile,) = [it for it in profiles if it.name == GROUP]
         try:
-            round_ = await reconcile.run(profile, self.ports, self.settings, doorbell=doorbell)
+            round_ = await reconcile.run(
+                profile, self.ports, self.settings, doorbell=doorbell, patient=patient
+            )
         except BaseException as error:
             self.shown.append(error)
             raise

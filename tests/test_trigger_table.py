@@ -21,13 +21,17 @@ ROWS = {
     "reconcile_group": "queueTrigger",
     "decision": "httpTrigger",
     "decision_page": "httpTrigger",
+    "drill": "httpTrigger",
+    "drill_abort": "httpTrigger",
+    "drill_report": "httpTrigger",
+    "drill_status": "httpTrigger",
+    "drills": "httpTrigger",
     "health": "httpTrigger",
     "incident": "httpTrigger",
     "traffic_manager_alert": "httpTrigger",
 }
 # Rows that may be there already: later parts of the product bring them.
 LATER = {
-    "drill": "httpTrigger",
     "status": "httpTrigger",
     "dashboard": "httpTrigger",
 }

@@ -18,6 +18,7 @@ MESSAGE = "ca"  # what is sent as `message`: a CA's name, which a server with on
 
 _OK = 200
 _UNAVAILABLE = 503
+_HTTPS = 443
 _REDIRECTS = range(300, 400)
 _NO_PACKAGE = (b"cannot download zip", b"failed to initialize run from package")  # App Service's own page
 
@@ -55,6 +56,22 @@ class HttpProbes:
         return ProbeResult(
             at=ended, status=status, problem=problem, fault=fault, millis=_millis(began, ended)
         )
+
+    async def ask_at(self, address: str, host: str, *, port: int, path: str, scep: bool) -> str:
+        """What a device meets that was given this address for the host, by a connection of its own.
+
+        GetCACaps and GetCACert, or one GET of a path that is to answer 200. Returns why it would not be served;
+        empty: it would.
+        """
+        try:
+            if scep:
+                parse_capabilities(await self._operation("GetCACaps", host, port, path, address=address))
+                parse_ca_certificates(await self._operation("GetCACert", host, port, path, address=address))
+                return ""
+            status, _ = await self._get(host, port, path, limit=PROBE_BODY, address=address)
+        except (_NoAnswer, UnreadableAnswer) as why:
+            return str(why)
+        return "" if status == _OK else f"answered {status}"
 
     async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
         """GetCACaps, then GetCACert, as devices ask them; what follows is spared when the first fails.
@@ -96,12 +113,12 @@ class HttpProbes:
         return tuple(remarks)
 
     async def _operation(
-        self, operation: str, host: str, port: int, path: str, *, message: str = ""
+        self, operation: str, host: str, port: int, path: str, *, message: str = "", address: str = ""
     ) -> bytes:
         """The body of a SCEP operation's 200."""
         try:
             status, body = await self._get(
-                host, port, path, operation=operation, message=message, limit=SCEP_BODY
+                host, port, path, operation=operation, message=message, limit=SCEP_BODY, address=address
             )
         except _NoAnswer as why:
             raise _NoAnswer(f"{operation}: {why}") from why
@@ -112,17 +129,32 @@ class HttpProbes:
         return body
 
     async def _get(
-        self, host: str, port: int, path: str, *, limit: int, operation: str = "", message: str = ""
+        self,
+        host: str,
+        port: int,
+        path: str,
+        *,
+        limit: int,
+        operation: str = "",
+        message: str = "",
+        address: str = "",
     ) -> tuple[int, bytes]:
-        """The status and the body's first bytes, one more than `limit` at most. Raises _NoAnswer only."""
+        """The status and the body's first bytes, one more than `limit` at most. Raises _NoAnswer only.
+
+        With an address, that is connected to, whatever DNS says, and the connection is not kept.
+        """
+        headers = {"Accept-Encoding": "identity"}  # a limit on bytes means bytes
+        if address:
+            headers |= {"Host": host if port == _HTTPS else f"{host}:{port}", "Connection": "close"}
         query = {name: it for name, it in (("operation", operation), ("message", message)) if it}
         try:
-            url = URL.build(scheme="https", host=host, port=port, path=path)
+            url = URL.build(scheme="https", host=address or host, port=port, path=path)
             async with self._session.get(
                 url.with_query(query) if query else url,
                 allow_redirects=False,
                 timeout=self._timeout,
-                headers={"Accept-Encoding": "identity"},  # a limit on bytes means bytes
+                headers=headers,
+                server_hostname=host if address else None,
             ) as response:
                 _refuse_redirect(response)
                 return response.status, await _read(response.content, limit + 1)

@@ -1,13 +1,13 @@
 """How people are told of an incident: one card per state, facts and plain words first. Pure."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Final
 
 from shared.cards import Card, Link, Tone
 from shared.incidents.explain import cause_name, explained
-from shared.incidents.measures import measure, spoken
+from shared.incidents.measures import measure
 from shared.incidents.model import Incident, Severity, Stage, Telling, Topic
+from shared.words import moment, spoken
 
 _TONES: Final = {
     Telling.OPENED: Tone.ATTENTION,
@@ -103,11 +103,6 @@ def _facts(incident: Incident) -> Iterable[tuple[str, str]]:
 def came_back(incident: Incident) -> str:
     """How often, in words."""
     return f"{incident.flaps} times" if incident.flaps > 1 else "once"
-
-
-def moment(at: datetime) -> str:
-    """A time as people read it."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _lines(incident: Incident, telling: Telling, siblings: Sequence[str]) -> Iterable[str]:

@@ -53,20 +53,6 @@ def means(incidents: Iterable[Incident]) -> Means:
     )
 
 
-def spoken(seconds: float | None) -> str:
-    """A duration in words people say: `45 s`, `3 min 20 s`, `2 h 5 min`; a dash for none."""
-    if seconds is None:
-        return "-"
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, left = divmod(rest, 60)
-    if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    if minutes:
-        return f"{minutes} min {left} s" if left else f"{minutes} min"
-    return f"{whole} s"
-
-
 def _between(begin: datetime, end: datetime | None) -> float | None:
     return None if end is None else (end - begin).total_seconds()
 

@@ -5,12 +5,13 @@ import io
 from collections.abc import Iterable
 from typing import Any, Final
 
-from shared.incidents.card import came_back, moment, runbook, subject
+from shared.incidents.card import came_back, runbook, subject
 from shared.incidents.explain import cause_name, explained
-from shared.incidents.measures import Means, means, measure, spoken
+from shared.incidents.measures import Means, means, measure
 from shared.incidents.model import Incident
 from shared.incidents.transitions import SEVERITIES, STAGES
 from shared.pages import Page, Table
+from shared.words import cell, moment, spoken
 
 COLUMNS: Final = (
     "id", "group", "topic", "region", "cause", "severity", "stage", "flaps",
@@ -102,9 +103,9 @@ def markdown(incident: Incident) -> str:
     meaning, we, you = explained(incident.cause)
     return "\n".join(
         (
-            f"# Incident {incident.id}: {_cell(subject(incident))}",
+            f"# Incident {incident.id}: {cell(subject(incident))}",
             "",
-            *(f"- **{name}**: {_cell(text)}" for name, text in _summary(incident)),
+            *(f"- **{name}**: {cell(text)}" for name, text in _summary(incident)),
             "",
             f"What it means: {meaning}. Counterpart {we}. Left to people: {you}.",
             "",
@@ -113,13 +114,13 @@ def markdown(incident: Incident) -> str:
             "| when (UTC) | who or what | what |",
             "|---|---|---|",
             *(
-                f"| {it.at:%Y-%m-%d %H:%M:%S} | {_cell(it.who)} | {_cell(it.text)} |"
+                f"| {it.at:%Y-%m-%d %H:%M:%S} | {cell(it.who)} | {cell(it.text)} |"
                 for it in incident.timeline
             ),
             "",
             "## Evidence",
             "",
-            *(f"- {_cell(it)}" for it in incident.evidence or ("none",)),
+            *(f"- {cell(it)}" for it in incident.evidence or ("none",)),
             "",
             "## For people to fill in",
             "",
@@ -129,11 +130,6 @@ def markdown(incident: Incident) -> str:
             "",
         )
     )
-
-
-def _cell(text: str) -> str:
-    """Text that breaks neither a table nor a list."""
-    return " ".join(text.replace("|", "\\|").split())
 
 
 def page(incident: Incident) -> Page:

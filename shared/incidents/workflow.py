@@ -437,6 +437,12 @@ async def find(id: str, store: Store, rules: Rules) -> Incident:  # noqa: A002 -
     return row.incident
 
 
+async def recent(group_id: str, store: Store, rules: Rules) -> tuple[Incident, ...]:
+    """A group's incidents that are open, or were lately."""
+    ledger, _ = await read(store, ledger_key(group_id), Ledger)
+    return incidents(ledger, rules) if ledger else ()
+
+
 async def list_incidents(store: Store, rules: Rules) -> tuple[Incident, ...]:
     """Every incident there is, the newest first."""
     found: dict[str, Incident] = {}

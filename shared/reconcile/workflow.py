@@ -21,7 +21,7 @@ from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
 from shared.groups.workflow import assemble, discover, forget_sites, observe, watched_key
 from shared.ports import Ports
-from shared.reconcile import incidents
+from shared.reconcile import drills, incidents
 from shared.reconcile.hindrance import no_package
 from shared.settings import Settings
 from shared.settings_sync import ask, workflow
@@ -152,12 +152,15 @@ async def run(
     doorbell: bool,
     restarted: str = "",
     read_at: datetime | None = None,
+    patient: bool = False,
 ) -> Round:
     """One round. `doorbell` says that somebody rang, so the settings are read whatever the row says.
 
     `restarted` is the ARM id of a site that is said to have just restarted, `read_at` is when Traffic Manager said
-    what the profile holds, just now if it is not given: a permit takes no old evidence.
+    what the profile holds, just now if it is not given: a permit takes no old evidence. `patient`: a drill that is
+    under way may take most of a minute; it comes first, for nothing may hold up the giving back of its region.
     """
+    await drills.tend(profile, ports, settings, patient=patient)
     ports = _recalling(profile, ports)
     group = await _assemble(profile, ports, settings, read_at or ports.clock.now())
     eyes = _eyes(group, ports, settings)
@@ -254,6 +257,7 @@ async def watch_packages(ports: Ports, settings: Settings) -> None:
 
 async def run_all(ports: Ports, settings: Settings) -> tuple[Round | Failure | HandedOut, ...]:
     """One round for every group, here, or handed out when there are many. One group's trouble is not another's."""
+    await drills.rescue(ports, settings)
     read_at = ports.clock.now()
     begin_until = asyncio.get_running_loop().time() + BEGIN_WITHIN
     profiles = shuffled(await discover(settings.scope, ports.profiles), read_at)
@@ -348,7 +352,7 @@ async def _timely(profile: Profile, read_at: datetime, ports: Ports, settings: S
     """One round within its deadline. Cut off anywhere, the next one goes on from what it finds (law 3)."""
     try:
         async with asyncio.timeout(ROUND) as deadline:
-            return await run(profile, ports, settings, doorbell=False, read_at=read_at)
+            return await run(profile, ports, settings, doorbell=False, read_at=read_at, patient=True)
     except AppError as error:
         log.warning("%s: this round failed: %s", profile.name, error)
         return Failure(profile.name, error)

@@ -11,7 +11,7 @@ type Led = tuple[str, ...]
 class FakeNames:
     """What each name leads to, as aliases; a name without an entry has no address. `asked` lists the questions.
 
-    `lead` may be set to compute the aliases of any name instead.
+    `lead` may be set to compute the aliases of any name instead. The last alias has the address.
     """
 
     def __init__(self, *, clock: Clock, lead: Callable[[str], Led] | None = None) -> None:
@@ -27,4 +27,9 @@ class FakeNames:
         now = self._clock.now()
         if not led:
             return NameAnswer(at=now, problem=f"resolve {name}: NXDOMAIN: there is no such name")
-        return NameAnswer(at=now, names=led, addresses=("192.0.2.1",))
+        return NameAnswer(at=now, names=led, addresses=(address_of(led[-1]),))
+
+
+def address_of(name: str) -> str:
+    """The address that stands for a name: the same for the same name."""
+    return f"192.0.2.{sum(name.encode()) % 250 + 1}"

@@ -11,11 +11,12 @@ from cli.samples import outage
 from shared.groups.model import Cause
 from shared.incidents.card import runbook
 from shared.incidents.explain import cause_name, explained
-from shared.incidents.measures import means, measure, spoken
+from shared.incidents.measures import means, measure
 from shared.incidents.model import EXHAUSTED, HELD, Entry
 from shared.incidents.render import COLUMNS, incident_facts, markdown, measures_csv, page
 from shared.incidents.transitions import Rules, advance, incidents
 from shared.pages import html
+from shared.words import spoken
 from tests.incidents.facts import a_ledger, at, bad
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,48 @@
+"""Asks the service as a device does: the port `ServiceLooks`. Never raises.
+
+The name is resolved as devices resolve it: an answer is kept for its time to live (`http.ServerResolver`; the
+system keeps its own). Every look opens a connection of its own, or one that was kept would go on leading to a
+region that DNS has left.
+"""
+
+import socket
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from shared.adapters.probe import HttpProbes
+from shared.clock import Clock
+from shared.drills.model import ServiceAnswer
+
+TIMEOUT = 5.0  # seconds for one request: a device would wait longer, and a drill must not
+
+
+class HttpService:
+    """Looks over a lent session, by a resolver that is this look's own."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        resolver: AbstractResolver,
+        clock: Clock,
+        *,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._probes = HttpProbes(session, clock, timeout=timeout)
+        self._resolver = resolver
+        self._clock = clock
+
+    async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
+        """By the first address that the name has."""
+        at = self._clock.now()
+        try:
+            found = await self._resolver.resolve(host, port, socket.AF_INET)
+        except OSError as error:
+            return ServiceAnswer(at=at, problem=f"{host} does not resolve: {error.strerror or error}")
+        address = found[0]["host"]
+        problem = await self._probes.ask_at(address, host, port=port, path=path, scep=scep)
+        return ServiceAnswer(at=at, address=address, problem=problem)
+
+    async def aclose(self) -> None:
+        """Forget what was kept; the lent session stays open."""
+        await self._resolver.close()

@@ -1,0 +1,231 @@
+"""Nouns of drills: what is asked, how far one has come, what was sampled, and the row. No decisions, no effects."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from shared.groups.model import Group, Health
+
+SHORTEST, LONGEST = 1, 4 * 3600  # seconds of an observation, and of a target
+PRACTICE = "the schedule"  # who asks for a practice run
+
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"  # a region's place in `Drill.regions`, as one character
+NOBODY = "-"  # no region, or no answer
+
+
+class State(StrEnum):
+    """How far a drill has come. What each means stands in `transitions.STATES`."""
+
+    ACCEPTED = "accepted"
+    DRAINING = "draining"
+    OBSERVING = "observing"
+    RESTORING = "restoring"
+    VERIFYING = "verifying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    INTERRUPTED = "interrupted"
+
+
+ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.ABORTED, State.INTERRUPTED})
+
+
+class Verdict(StrEnum):
+    """What a preflight rule says."""
+
+    PASSED = "passed"
+    WARNED = "warned"  # said, and no hindrance
+    REFUSED = "refused"
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One preflight rule's answer, with its reason."""
+
+    rule: str
+    verdict: Verdict
+    reason: str
+
+
+class Predicted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long devices should be led to a lost region. Seconds; for resolvers that honour the time to live."""
+
+    orderly: float  # the endpoint is disabled: a drill, or a person's deed
+    sudden: float  # the region dies and Traffic Manager has to notice
+    detection: float  # of the sudden loss: until Traffic Manager has noticed
+    ttl: float
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked for."""
+
+    group: str  # the group's ARM id
+    region: str
+    observe_seconds: int
+    target_rto_seconds: int
+    reason: str = ""
+    by: str = ""
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """One look, kept small: a drill of four hours has thousands.
+
+    `dns` and `by` hold one character for each resolver and for the SCEP look: the place of the region that answered
+    in `Drill.regions`, or NOBODY. `problem` is the place of what went wrong in `Drill.problems`, from 1; 0: nothing.
+    """
+
+    at: float  # seconds since the drain; below zero: before it
+    dns: str
+    by: str
+    problem: int = 0
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of a drill's timeline."""
+
+    at: datetime
+    who: str
+    text: str
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a drill ends, decided before its region is given back."""
+
+    state: State
+    reason: str
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a drill found. Seconds since the drain; None: it did not happen while it was watched."""
+
+    dns: tuple[tuple[str, float | None], ...] = ()  # per resolver: when it last stopped answering the region
+    scep: float | None = (
+        None  # when a device that keeps answers for their time to live was served by another region
+    )
+    recovery: float | None = None  # all of them
+    probes: int = 0  # SCEP looks from the drain on
+    failures: int = 0
+    longest_gap: float = 0.0  # between two looks that succeeded, where one failed in between
+    back_in_dns: float | None = None  # seconds from the restoring until DNS answered the region again
+    restored_after: float | None = None  # seconds from the restoring until Traffic Manager called it online
+
+    @property
+    def availability(self) -> float | None:
+        """The share of the SCEP looks that succeeded."""
+        return (self.probes - self.failures) / self.probes if self.probes else None
+
+
+class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One drill, from the moment it was allowed."""
+
+    id: str
+    group_id: str
+    group: str
+    region: str
+    regions: tuple[str, ...]  # all of the group's, in the order that samples count them
+    resolvers: tuple[str, ...]
+    service: str  # the host name that devices know
+    observe_seconds: int
+    target_rto_seconds: int
+    predicted: Predicted
+    preflight: tuple[Answer, ...]
+    state: State
+    reason: str  # why it is in this state
+    since: datetime
+    accepted_at: datetime
+    deadline: datetime  # whoever wakes up after that gives the region back
+    asked_by: str = ""
+    why: str = ""  # the reason that was given
+    practice: bool = False
+    idempotency: str = ""  # a digest of the caller's key
+    worker: str = ""  # who is at it; empty: nobody, the next wake-up goes on
+    worker_until: datetime | None = None
+    drained_at: datetime | None = None
+    was_out: bool = False  # the endpoint was seen disabled since the drain
+    restoring_at: datetime | None = None
+    restored_at: datetime | None = None  # Azure took the change
+    was_back: bool = False  # the endpoint was seen enabled since
+    online_at: datetime | None = None
+    ended_at: datetime | None = None
+    ending: Ending | None = None
+    looked_at: datetime | None = None  # when the surviving regions were last looked at
+    samples: tuple[Sample, ...] = ()
+    problems: tuple[str, ...] = ()  # what samples point to
+    timeline: tuple[Entry, ...] = ()
+    owed: tuple[str, ...] = ()  # cards decided and not yet in the outbox
+    told: tuple[str, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ENDED
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request that was made under an Idempotency-Key, and the drill it began."""
+
+    key: str  # a digest of the key
+    body: str  # a digest of what was asked
+    drill: str
+    at: datetime
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The row of a group: its running drill, and what is remembered between drills."""
+
+    group_id: str
+    group: str
+    next: int = 1
+    drill: Drill | None = None
+    known: tuple[Known, ...] = ()
+    considered: datetime | None = None  # the last time of the schedule that was acted on or skipped
+    practised: datetime | None = None  # the last time of the schedule at which a practice run began
+    history: tuple[Entry, ...] = ()  # practice runs that were skipped, and why
+
+
+class Archived(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The row of a drill that is over: it stays until the retention ends."""
+
+    drill: Drill
+    archived: datetime
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look at the group says: the profile read anew, health, and what other parts of the product know."""
+
+    group: Group
+    health: Mapping[str, Health]
+    incidents: tuple[str, ...]  # open ones, in words
+    unsettled: str  # why the regions' settings are not in agreement; empty: they are
+    at: datetime
+
+
+class ServiceAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device got that asked through the service name. Never raised: a failure is an answer too."""
+
+    at: datetime
+    address: str = ""  # whom it asked; empty: the name led nowhere
+    problem: str = ""  # why it would not have enrolled; empty: it would
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was served."""
+        return not self.problem
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How drills run. Durations in seconds."""
+
+    sample_every: float = 2.0
+    wake: float = 45.0  # of one wake-up; the timer comes every minute and never overlaps
+    lease: float = 45.0  # without a sign of life of its worker, a drill is given up and its region given back
+    look_every: float = 10.0  # at the profile and the surviving regions, while observing
+    blind: float = (
+        60.0  # without a look at the survivors for so long it ends; permits take no older evidence either
+    )
+    start_within: float = 150.0  # from accepting to draining; two turns of the timer
+    restore_within: float = 90.0  # from the end of the observation to the deadline
+    verify_within: float = 600.0
+    baseline: int = 2  # samples before the drain
+    retention: float = 365 * 86_400.0  # of the archive

@@ -1,0 +1,24 @@
+"""What drills need from outside, beside what they share with others (`EndpointControl`, `Names`)."""
+
+from typing import Protocol
+
+from shared.drills.model import Seen, ServiceAnswer
+
+
+class ServiceLooks(Protocol):
+    """Asking the service as a device does: by its name, and whoever that leads to. Never raises."""
+
+    async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
+        """GetCACaps and GetCACert at the path, or one GET when it is no SCEP server."""
+        ...
+
+
+class Look(Protocol):
+    """Looking at the group anew; what other parts of the product know comes with it.
+
+    May raise Unavailable, Throttled, Denied or NotFound.
+    """
+
+    async def __call__(self, *, prove: bool) -> Seen:
+        """`prove` asks for a SCEP proof of every region that is as young as a permit needs."""
+        ...

@@ -1,0 +1,499 @@
+"""A drill's states, and the next step from one row and one look. Pure.
+
+`turn` decides; the workflow saves the row before it does what the step says, so that whoever wakes up after a crash
+finds out from the endpoint itself how far the last one came. Every way out of DRAINING and OBSERVING leads through
+RESTORING, and enabling twice is harmless: a doubt is settled by enabling.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared.drills.measure import TOLERATED, failed_in_a_row, judged
+from shared.drills.model import (
+    ALPHABET,
+    ENDED,
+    NOBODY,
+    Answer,
+    Drill,
+    Ending,
+    Entry,
+    Predicted,
+    Request,
+    Rules,
+    Sample,
+    Seen,
+    State,
+)
+from shared.drills.preflight import SERVED_BY, Preflight, spared
+from shared.errors import IllegalTransition
+from shared.groups.classify import TROUBLED, standings
+from shared.groups.model import Endpoint, Group, NameAnswer
+from shared.groups.model import State as HealthState
+from shared.words import spoken
+
+STATES: Mapping[State, str] = {
+    State.ACCEPTED: "Allowed and noted. The next wake-up looks again, and only then drains the region.",
+    State.DRAINING: "The endpoint is about to be disabled; whether it was shows at the endpoint itself.",
+    State.OBSERVING: "The region is out of DNS by our doing; DNS and SCEP are sampled until the time is over.",
+    State.RESTORING: "The endpoint is being enabled, again and again until Azure has taken it. Needs no permit.",
+    State.VERIFYING: "Enabled; until Traffic Manager calls it online and DNS answers it again.",
+    State.SUCCEEDED: "Devices were led to the other regions within the target, and the service was there.",
+    State.FAILED: "The target was missed, or the service was not available.",
+    State.ABORTED: "Stopped by a person, or by what was seen: an incident, a failing region, a law.",
+    State.INTERRUPTED: "Its process died, or somebody else changed the endpoint: what was measured says nothing.",
+}
+
+CARDS = ("started", "stuck", "finished")  # in the order in which they are sent
+
+MOST_LINES = 60  # of a timeline
+MOST_SAMPLES = 9000  # four hours and what follows them, at two seconds
+MOST_PROBLEMS = 35
+LONGEST_PROBLEM = 160  # characters
+SETTLING = 30.0  # seconds after the drain in which a read of the profile may be older than the drain
+BACK_IN_DNS = 2.0  # times the time to live, after it is online, that a region's return into DNS is waited for
+OURSELVES = "Counterpart"
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known at one moment."""
+
+    now: datetime
+    worker: str
+    seen: Seen | None = None  # None: not looked at now, or the look failed
+    preflight: Preflight | None = None  # asked when a drill is to begin
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """Nothing to do now."""
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """Take the endpoint out, under a permit."""
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """Take a sample."""
+
+
+class Enable(msgspec.Struct, frozen=True):
+    """Put the endpoint back, now."""
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """Give the permit back, tell people, move the drill into the archive."""
+
+
+type Step = Rest | Drain | Watch | Enable | Finish
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """The drill as it is to be, and the step to take."""
+
+    drill: Drill
+    step: Step
+
+
+def accepted(
+    asked: Request,
+    group: Group,
+    *,
+    number: int,
+    name: str,
+    service: str,
+    resolvers: Sequence[str],
+    predicted: Predicted,
+    preflight: Sequence[Answer],
+    practice: bool,
+    idempotency: str,
+    now: datetime,
+    rules: Rules,
+) -> Drill:
+    """A drill that was just allowed. `name` stands for the group in keys."""
+    region = group.region(asked.region)
+    assert region is not None, "the preflight refuses regions that there are not"  # noqa: S101 -- a rule of its own
+    line = f"a drill of {region.name} was asked for{f': {asked.reason}' if asked.reason else ''}"
+    return Drill(
+        id=f"{name}-drill-{number}",
+        group_id=group.id,
+        group=group.name,
+        region=region.name,
+        regions=tuple(it.name for it in group.regions)[: len(ALPHABET)],
+        resolvers=tuple(resolvers),
+        service=service,
+        observe_seconds=asked.observe_seconds,
+        target_rto_seconds=asked.target_rto_seconds,
+        predicted=predicted,
+        preflight=tuple(preflight),
+        state=State.ACCEPTED,
+        reason="every rule of the preflight allows it",
+        since=now,
+        accepted_at=now,
+        deadline=now + timedelta(seconds=rules.start_within),
+        asked_by=asked.by,
+        why=asked.reason,
+        practice=practice,
+        idempotency=idempotency,
+        timeline=(Entry(at=now, who=asked.by or OURSELVES, text=line),),
+        owed=("started",),
+    )
+
+
+def turn(drill: Drill, view: View, rules: Rules) -> Turn:
+    """The next step."""
+    match drill.state:
+        case State.ACCEPTED:
+            return _begin(drill, view, rules)
+        case State.DRAINING:
+            return _draining(drill, view)
+        case State.OBSERVING:
+            return _observing(drill, view, rules)
+        case State.RESTORING:
+            return Turn(drill, Enable())
+        case State.VERIFYING:
+            return _verifying(drill, view, rules)
+        case _:
+            return Turn(drill, Finish())
+
+
+def is_urgent(drill: Drill, now: datetime, rules: Rules) -> bool:
+    """Whether any wake-up is to act on it, even one that has no time: the region is to be back by now."""
+    match drill.state:
+        case State.DRAINING:
+            return not _is_claimed(drill, "", now)
+        case State.OBSERVING:
+            return now >= drill.deadline or _is_abandoned(drill, "", now)
+        case State.ACCEPTED:
+            return now >= drill.deadline
+        case State.VERIFYING:
+            return now - drill.since > timedelta(seconds=rules.verify_within)
+        case _:
+            return True
+
+
+def _begin(drill: Drill, view: View, rules: Rules) -> Turn:
+    if view.now >= drill.deadline:
+        waited = spoken((view.now - drill.accepted_at).total_seconds())
+        return _over(drill, State.INTERRUPTED, f"no wake-up came to begin it within {waited}", view.now)
+    if view.preflight is None or view.seen is None:
+        return Turn(drill, Rest())
+    if not view.preflight.allowed:
+        why = spared(view.preflight.answers)
+        return _over(drill, State.ABORTED, f"when it was to begin, the preflight refused: {why}", view.now)
+    mine = _claimed(drill, view, rules)
+    mine = msgspec.structs.replace(mine, preflight=view.preflight.answers, looked_at=view.seen.at)
+    return Turn(_moved(mine, State.DRAINING, f"{drill.region} is about to be drained", view.now), Drain())
+
+
+def _draining(drill: Drill, view: View) -> Turn:
+    """Whoever was draining has not said how it ended."""
+    if _is_claimed(drill, view.worker, view.now):
+        return Turn(drill, Rest())
+    ending = drill.ending or Ending(state=State.INTERRUPTED, reason="the process that was draining is gone")
+    return restoring(drill, ending, view.now)
+
+
+def _observing(drill: Drill, view: View, rules: Rules) -> Turn:
+    if (lost := _lost(drill, view)) is not None:
+        return restoring(drill, lost, view.now)
+    if _is_claimed(drill, view.worker, view.now):
+        return Turn(drill, Rest())
+    mine = _claimed(drill, view, rules)
+    if view.seen is not None:
+        endpoint = endpoint_of(view.seen.group, drill.region)
+        if endpoint is None:
+            return _over(mine, State.INTERRUPTED, f"{drill.region} is no endpoint any more", view.now)
+        was_out = mine.was_out or not endpoint.enabled
+        mine = msgspec.structs.replace(mine, looked_at=view.seen.at, was_out=was_out)
+    ending = _must_stop(mine, view, rules) or _is_time(mine, view.now)
+    return Turn(mine, Watch()) if ending is None else restoring(mine, ending, view.now)
+
+
+def _lost(drill: Drill, view: View) -> Ending | None:
+    """Whether nobody saw to it, so that whoever comes now gives the region back."""
+    if view.now >= drill.deadline:
+        reason = "its time was over before anybody brought it to its end"
+    elif _is_abandoned(drill, view.worker, view.now):
+        reason = "the process that was observing is gone"
+    else:
+        return None
+    return Ending(state=State.INTERRUPTED, reason=reason)
+
+
+def _is_time(drill: Drill, now: datetime) -> Ending | None:
+    """How it ends when its observation is over."""
+    if seconds_since_drain(drill, now) < drill.observe_seconds:
+        return None
+    return judged(msgspec.structs.replace(drill, restoring_at=now))
+
+
+def _must_stop(drill: Drill, view: View, rules: Rules) -> Ending | None:
+    """Why the region must be given back before its time."""
+    if failed_in_a_row(drill.samples) > TOLERATED:
+        why = drill.problems[drill.samples[-1].problem - 1]
+        return Ending(state=State.FAILED, reason=f"the service was not available: {why}")
+    if view.seen is not None:
+        endpoint = endpoint_of(view.seen.group, drill.region)
+        settled = drill.was_out or seconds_since_drain(drill, view.now) > SETTLING
+        if endpoint is not None and endpoint.enabled and settled:
+            return Ending(state=State.INTERRUPTED, reason=f"somebody else enabled {drill.region}")
+        if why := trouble(view.seen, drill.region):
+            return Ending(state=State.ABORTED, reason=why)
+    if view.now - (drill.looked_at or drill.since) > timedelta(seconds=rules.blind):
+        reason = f"the other regions could not be looked at for {spoken(rules.blind)}"
+        return Ending(state=State.ABORTED, reason=reason)
+    return None
+
+
+def trouble(seen: Seen, region: str) -> str:
+    """What of the other regions, or of the group, forbids that the region stays out; empty: nothing."""
+    if seen.incidents:
+        return f"an incident is open: {'; '.join(seen.incidents)}"
+    others = [it for it in seen.group.profile.endpoints if it.name != region and it.enabled]
+    if not any(it.status in SERVED_BY for it in others):
+        return "no other endpoint is enabled and online (law 1)"
+    stand = standings(seen.group, seen.health)
+    for it in others:
+        health = seen.health.get(it.name)
+        if stand.get(it.name) in TROUBLED or (health is not None and health.state is HealthState.DOWN):
+            said = health.reason if health else f"Traffic Manager says {it.status}"
+            return f"{it.name}, which is to serve meanwhile, fails: {said}"
+        if it.status not in SERVED_BY:
+            return f"{it.name}, which is to serve meanwhile: Traffic Manager says {it.status}"
+    return ""
+
+
+def restoring(drill: Drill, ending: Ending, now: datetime) -> Turn:
+    """Give the region back, whatever else is so."""
+    gone = msgspec.structs.replace(
+        drill, ending=ending, restoring_at=drill.restoring_at or now, worker="", worker_until=None
+    )
+    moved = _moved(gone, State.RESTORING, f"{drill.region} is being given back: {ending.reason}", now)
+    return Turn(moved, Enable())
+
+
+def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
+    if _is_claimed(drill, view.worker, view.now):
+        return Turn(drill, Rest())
+    mine = _claimed(drill, view, rules)
+    ending = drill.ending or Ending(state=State.INTERRUPTED, reason="how it was to end is not known")
+    endpoint = endpoint_of(view.seen.group, drill.region) if view.seen is not None else None
+    if endpoint is not None and not endpoint.enabled and not mine.was_back:
+        return restoring(mine, ending, view.now)
+    if endpoint is not None and endpoint.enabled:
+        mine = _back(mine, endpoint, view.now)
+    waited = (view.now - (drill.restored_at or drill.since)).total_seconds()
+    if view.seen is not None and endpoint is None:
+        ending = Ending(state=State.INTERRUPTED, reason=f"{drill.region} is no endpoint any more")
+    elif endpoint is not None and not endpoint.enabled:
+        ending = _spoilt(ending, State.INTERRUPTED, f"since then somebody else disabled {drill.region}")
+    elif waited > rules.verify_within and mine.online_at is None:
+        ending = _spoilt(ending, State.FAILED, f"{drill.region} was not online again after {spoken(waited)}")
+    elif mine.online_at is None or not _is_back_in_dns(mine, view.now):
+        return Turn(mine, Watch())
+    return _over(mine, ending.state, ending.reason, view.now)
+
+
+def _spoilt(ending: Ending, state: State, why: str) -> Ending:
+    """A success that ended badly is none; what failed already stays what it was."""
+    worse = state if ending.state is State.SUCCEEDED else ending.state
+    return Ending(state=worse, reason=f"{ending.reason}; {why}")
+
+
+def _back(drill: Drill, endpoint: Endpoint, now: datetime) -> Drill:
+    """Seen enabled, and perhaps online."""
+    seen = msgspec.structs.replace(drill, was_back=True)
+    if endpoint.status not in SERVED_BY or seen.online_at is not None:
+        return seen
+    online = msgspec.structs.replace(seen, online_at=now)
+    return _noted(online, now, f"Traffic Manager calls {drill.region} {endpoint.status}")
+
+
+def _is_back_in_dns(drill: Drill, now: datetime) -> bool:
+    """Whether DNS answers it again, or it is time not to wait any longer: from here it may never be answered."""
+    assert drill.online_at is not None  # noqa: S101 -- asked before
+    gone = ALPHABET[drill.regions.index(drill.region)]
+    was_answered = any(gone in it.dns for it in drill.samples if it.at < 0)
+    begin = seconds_since_drain(drill, drill.restored_at or now)
+    if not was_answered or any(gone in it.dns for it in drill.samples if it.at >= begin):
+        return True
+    return now - drill.online_at >= timedelta(seconds=BACK_IN_DNS * drill.predicted.ttl)
+
+
+def seconds_since_drain(drill: Drill, at: datetime) -> float:
+    """A moment in the samples' time; a drill that was not drained counts from its beginning."""
+    return round((at - (drill.drained_at or drill.accepted_at)).total_seconds(), 1)
+
+
+# -- what the workflow reports back -----------------------------------------------------------------------------
+
+
+def drained(drill: Drill, worker: str, at: datetime, before: Sequence[Sample], rules: Rules) -> Drill | None:
+    """Azure took the change. None: the drill is not ours any more, so what we did must be undone at once."""
+    if drill.state is not State.DRAINING or drill.worker != worker:
+        return None
+    until = timedelta(seconds=drill.observe_seconds + rules.restore_within)
+    out = msgspec.structs.replace(drill, drained_at=at, samples=tuple(before), deadline=at + until)
+    if drill.ending is not None:  # somebody wanted it to end meanwhile
+        return restoring(out, drill.ending, at).drill
+    return _moved(out, State.OBSERVING, f"{drill.region} is out of DNS", at)
+
+
+def not_drained(drill: Drill, worker: str, reason: str, now: datetime) -> Drill | None:
+    """The endpoint was surely not touched."""
+    if drill.state is not State.DRAINING or drill.worker != worker:
+        return None
+    return _over(drill, State.ABORTED, reason, now).drill
+
+
+def perhaps_drained(drill: Drill, reason: str, now: datetime) -> Drill | None:
+    """Whether the endpoint was touched is not known."""
+    if drill.state is not State.DRAINING:
+        return None
+    out = msgspec.structs.replace(drill, drained_at=now)
+    return restoring(out, drill.ending or Ending(state=State.ABORTED, reason=reason), now).drill
+
+
+def enabled(drill: Drill, now: datetime) -> Drill | None:
+    """Azure took the change."""
+    if drill.state is not State.RESTORING:
+        return None
+    back = msgspec.structs.replace(drill, restored_at=now, was_back=False)
+    return _moved(back, State.VERIFYING, f"{drill.region} is enabled again", now)
+
+
+def not_enabled(drill: Drill, reason: str, now: datetime, *, gone: bool) -> Drill | None:
+    """Azure refused, or did not answer; `gone`: there is no such endpoint."""
+    if drill.state is not State.RESTORING:
+        return None
+    if gone:
+        return _over(drill, State.INTERRUPTED, f"{drill.region} is no endpoint any more", now).drill
+    text = f"{drill.region} could not be enabled and is tried again at every wake-up: {reason}"
+    owed = drill.owed if "stuck" in (*drill.owed, *drill.told) else (*drill.owed, "stuck")
+    return _noted(msgspec.structs.replace(drill, reason=text, owed=owed), now, text)
+
+
+def aborted(drill: Drill, by: str, why: str, now: datetime) -> Drill:
+    """A person wants it to end now. What is being given back already stays as it is.
+
+    Raises:
+        IllegalTransition: it is over.
+    """
+    said = f"{by} aborted it{f': {why}' if why else ''}"
+    ending = Ending(state=State.ABORTED, reason=said)
+    match drill.state:
+        case State.ACCEPTED:
+            return _over(drill, State.ABORTED, said, now).drill
+        case State.DRAINING if _is_claimed(drill, "", now):  # whoever is at it gives it back
+            return _noted(msgspec.structs.replace(drill, ending=ending), now, said, who=by)
+        case State.DRAINING | State.OBSERVING:
+            return restoring(_noted(drill, now, said, who=by), ending, now).drill
+        case State.RESTORING | State.VERIFYING:
+            return drill
+        case _:
+            raise IllegalTransition(f"drill {drill.id} is over: {drill.state}, {drill.reason}")
+
+
+def sampled(
+    drill: Drill, worker: str, new: Sequence[Sample], problems: Sequence[str], now: datetime, rules: Rules
+) -> Drill | None:
+    """Take samples in, and a sign of life. None: the drill is not ours any more."""
+    if drill.worker != worker or drill.ended:
+        return None
+    room = max(0, MOST_SAMPLES - len(drill.samples))
+    return msgspec.structs.replace(
+        drill,
+        samples=(*drill.samples, *new[:room]),
+        problems=tuple(problems),
+        worker_until=now + timedelta(seconds=rules.lease),
+    )
+
+
+def left(drill: Drill, worker: str) -> Drill | None:
+    """A wake-up's time is over; the next one goes on."""
+    if drill.worker != worker or drill.ended:
+        return None
+    return msgspec.structs.replace(drill, worker="", worker_until=None)
+
+
+def paid(drill: Drill, card: str) -> Drill:
+    """A card lies in the outbox."""
+    owed = tuple(it for it in drill.owed if it != card)
+    return msgspec.structs.replace(
+        drill, owed=owed, told=(*drill.told, card) if card in drill.owed else drill.told
+    )
+
+
+# -- samples ----------------------------------------------------------------------------------------------------
+
+
+def who_answered(answer: NameAnswer, group: Group, addresses: Mapping[str, str]) -> str:
+    """The region that a DNS answer leads to: by the aliases, or else by the address. Empty: none, or not told."""
+    for region in group.regions:
+        if answer.leads_to(region.host):
+            return region.name
+    return next((addresses[it] for it in answer.addresses if it in addresses), "")
+
+
+def coded(region: str, regions: Sequence[str]) -> str:
+    """A region as one character of a sample."""
+    return ALPHABET[regions.index(region)] if region in regions else NOBODY
+
+
+def numbered(problem: str, problems: list[str]) -> int:
+    """The place of a problem among those that are known, which it joins."""
+    if not problem:
+        return 0
+    short = problem if len(problem) <= LONGEST_PROBLEM else f"{problem[: LONGEST_PROBLEM - 3]}..."
+    if short not in problems:
+        if len(problems) >= MOST_PROBLEMS:
+            return len(problems)
+        problems.append(short)
+    return problems.index(short) + 1
+
+
+# -- helpers of the table ---------------------------------------------------------------------------------------
+
+
+def endpoint_of(group: Group, name: str) -> Endpoint | None:
+    """The endpoint of that name."""
+    return next((it for it in group.profile.endpoints if it.name == name), None)
+
+
+def _is_claimed(drill: Drill, worker: str, now: datetime) -> bool:
+    """Whether somebody else is at it, by a sign of life that still counts."""
+    other = drill.worker not in {"", worker}
+    return other and drill.worker_until is not None and now < drill.worker_until
+
+
+def _is_abandoned(drill: Drill, worker: str, now: datetime) -> bool:
+    """Whether somebody was at it who neither left nor shows any life."""
+    return drill.worker not in {"", worker} and not _is_claimed(drill, worker, now)
+
+
+def _claimed(drill: Drill, view: View, rules: Rules) -> Drill:
+    until = view.now + timedelta(seconds=rules.lease)
+    return msgspec.structs.replace(drill, worker=view.worker, worker_until=until)
+
+
+def _moved(drill: Drill, state: State, reason: str, now: datetime) -> Drill:
+    changed = msgspec.structs.replace(drill, state=state, reason=reason, since=now)
+    return _noted(changed, now, reason)
+
+
+def _over(drill: Drill, state: State, reason: str, now: datetime) -> Turn:
+    assert state in ENDED  # noqa: S101 -- only those end it
+    done = msgspec.structs.replace(
+        drill, ended_at=now, worker="", worker_until=None, owed=(*drill.owed, "finished")
+    )
+    return Turn(_moved(done, state, reason, now), Finish())
+
+
+def _noted(drill: Drill, at: datetime, text: str, *, who: str = OURSELVES) -> Drill:
+    if text in {it.text for it in drill.timeline[-3:]}:  # what is tried every minute and refused is one line
+        return drill
+    line = Entry(at=at, who=who, text=text)
+    head = drill.timeline[: MOST_LINES // 2]
+    tail = (*drill.timeline[MOST_LINES // 2 :], line)[-MOST_LINES // 2 :]
+    return msgspec.structs.replace(drill, timeline=(*head, *tail))
