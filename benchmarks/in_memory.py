@@ -8,6 +8,7 @@ from itertools import count
 from shared.artifact_hosts.model import Check
 from shared.clock import Clock
 from shared.errors import Conflict
+from shared.drills.model import ServiceAnswer
 from shared.groups.model import (
     AppSettings,
     Endpoint,
@@ -150,6 +151,10 @@ class Azure:
         """No DNS."""
         return NameAnswer(at=self._clock.now(), problem="not asked")
 
+    async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
+        """No device."""
+        return ServiceAnswer(at=self._clock.now(), problem="not asked")
+
 
 class Changes:
     """Whatever changes something: a converged group needs none of it, so it is counted and done by nobody."""
@@ -182,6 +187,8 @@ def ports_of(azure: Azure, store: Rows, hands: Hands, changes: Changes | None = 
         pages=azure,
         endpoints=nobody,  # type: ignore[arg-type]
         names=azure,
+        resolvers={},
+        service=azure,
         channels={},
     )
 

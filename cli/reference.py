@@ -21,6 +21,8 @@ from cli.deployment_pages import deployment_pages
 from cli.incident_pages import card_pages, incidents_page
 from cli.main import app
 from handlers._edge import STATUSES
+from shared.drills.preflight import RULES as DRILL_RULES
+from shared.drills.transitions import STATES as DRILL_STATES
 from shared.settings import FIELDS, Field
 from shared.settings_sync.policy import EVERYTHING_ELSE, SHIPPED, KeyClass, Rule, parse
 from shared.settings_sync.transitions import MOVES, SENTENCES
@@ -310,6 +312,18 @@ def states_part() -> str:
     return "\n".join(("| state | what it means | may lead to |", "|---|---|---|", *rows))
 
 
+def drill_states_part() -> str:
+    """Drills: each state with its sentence."""
+    rows = (f"| {it} | {sentence} |" for it, sentence in DRILL_STATES.items())
+    return "\n".join(("| state | what it means |", "|---|---|", *rows))
+
+
+def drill_rules_part() -> str:
+    """Drills: each preflight rule with its sentence."""
+    rows = (f"| `{name}` | {sentence} |" for name, (_, sentence) in DRILL_RULES.items())
+    return "\n".join(("| rule | it passes when |", "|---|---|", *rows))
+
+
 def statuses_part() -> str:
     """Operating: the status that each error becomes."""
     rows = (f"| {status} | `{error.__name__}` | {title} |" for error, status, title in STATUSES)
@@ -342,6 +356,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 
 PARTS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
     "README.md": {"demo": demo_part, "commands": commands_part},
+    "docs/drills.md": {"states": drill_states_part, "rules": drill_rules_part},
     "docs/operating.md": {"states": states_part, "statuses": statuses_part},
     "docs/proof.md": {"benchmarks": benchmarks_part},
 }

@@ -16,6 +16,7 @@ from proof.weather import FINE, Error, Fate, Weather
 from proof.world import INTERVAL, TIMEOUT, TOLERATED, Call, Clash, World
 from shared.artifact_hosts.model import Check, Package
 from shared.disruption.model import Permit
+from shared.drills.model import ServiceAnswer
 from shared.errors import Conflict, Throttled, Unavailable
 from shared.groups.model import (
     AppSettings,
@@ -434,6 +435,13 @@ class Probes:
         led = await self._line.read("dns.resolve", self._led, name)
         return NameAnswer(at=self._now(), names=(led,), addresses=("192.0.2.1",))
 
+    async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
+        """What a device gets through the profile's name."""
+        del scep
+        answer = await self.resolve(host)
+        said = await self.get_probe(answer.names[0], port=port, path=path)
+        return ServiceAnswer(at=self._now(), address=answer.addresses[0], problem=said.problem)
+
     def _led(self) -> str:
         ranks = {"Online": 0, "CheckingEndpoint": 1, "Degraded": 2, "Disabled": 3}
         return host_of(min(self._world.sites.values(), key=lambda it: (ranks[it.status], it.name)).name)
@@ -528,6 +536,8 @@ def ports(line: Line) -> Ports:
         pages=packages,
         endpoints=azure,
         names=probes,
+        resolvers={"system": probes},
+        service=probes,
         channels={"teams": Channel(line, world)},
     )
 
