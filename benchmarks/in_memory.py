@@ -7,8 +7,8 @@ from itertools import count
 
 from shared.artifact_hosts.model import Check
 from shared.clock import Clock
-from shared.errors import Conflict
 from shared.drills.model import ServiceAnswer
+from shared.errors import Conflict
 from shared.groups.model import (
     AppSettings,
     Endpoint,
