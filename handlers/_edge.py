@@ -36,7 +36,7 @@ _WHO = "x-ms-client-principal-id"
 _LOGIN = "/.auth/login/aad"
 
 JSON, HTML, MARKDOWN = "application/json", "text/html", "text/markdown"
-LONGEST = 64 * 1024  # bytes of a request's body; the largest real one is a list of key names
+LONGEST = 256 * 1024  # bytes of a request's body: as much as an alert may have
 
 type World = Callable[[], tuple[Ports, Settings]]
 

@@ -94,7 +94,7 @@ def _stands_beside(earlier: Verdict, new: Verdict) -> bool:
 
 
 def _chosen(request: Request, rollout: Rollout, plan: Plan) -> tuple[Decision, ...]:
-    candidates = {_fold(it.key): it for it in _open(request.ask, rollout, plan)}
+    candidates = {_fold(it.key): it for it in askable(request.ask, rollout)}
     if not candidates:
         hint = "".join(f"; {it.rule}: {it.way_out}" for it in plan.refusals)
         raise IllegalTransition(
@@ -112,9 +112,10 @@ def _fold(key: str) -> str:
     return canonical(key).lower()
 
 
-def _open(ask: Ask, rollout: Rollout, plan: Plan) -> tuple[Decision, ...]:
+def askable(ask: Ask, rollout: Rollout) -> tuple[Decision, ...]:
     """What a question of this kind can be about now. A write that is under way is first seen through."""
-    if rollout.flight is not None:
+    plan = rollout.plan
+    if rollout.flight is not None or plan is None:
         return ()
     match ask:
         case Ask.APPROVE:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from shared.groups.model import Group
 from shared.pages import Page, Table
+from shared.settings_sync.ask import Ask, askable
 from shared.settings_sync.model import Plan, Rollout, State
 from shared.settings_sync.transitions import SENTENCES
 
@@ -29,11 +30,11 @@ def decision_page(group: Group, rollout: Rollout, asked_for: str) -> Page:
         tone="warning" if waits else "good",
         facts=facts,
         lines=tuple(lines),
-        tables=tuple(_tables(group, plan, waits=waits)) if plan else (),
+        tables=tuple(_tables(group, rollout, plan)) if plan else (),
     )
 
 
-def _tables(group: Group, plan: Plan, *, waits: bool) -> Iterable[Table]:
+def _tables(group: Group, rollout: Rollout, plan: Plan) -> Iterable[Table]:
     if plan.decisions:
         yield Table(
             title="What would become of each key",
@@ -49,15 +50,24 @@ def _tables(group: Group, plan: Plan, *, waits: bool) -> Iterable[Table]:
             columns=("rule", "why", "way out"),
             rows=tuple((it.rule, it.text, it.way_out) for it in plan.refusals),
         )
-    if waits:
-        yield Table(title="How to decide", columns=("to", "command"), rows=tuple(_commands(group, plan)))
+    if rollout.state in _WAITING:
+        commands = tuple(_commands(group, rollout, plan.fingerprint))
+        yield Table(title="How to decide", columns=("to", "command"), rows=commands)
 
 
-def _commands(group: Group, plan: Plan) -> Iterable[tuple[str, str]]:
-    at = f"--group {group.name}"
+def _commands(group: Group, rollout: Rollout, fingerprint: str) -> Iterable[tuple[str, str]]:
+    """What can be asked now; a conflict, say, cannot be let travel: a side must be taken."""
+    at, this = f"--group {group.name}", f"--fingerprint {fingerprint}"
     yield "look again", f"counterpart plan {at}"
-    yield "let it travel", f"counterpart apply {at} --fingerprint {plan.fingerprint} --reason TEXT"
-    for region in group.regions:
-        said = f"counterpart resolve {at} --take {region.name} --all --fingerprint {plan.fingerprint}"
-        yield f"take {region.name}'s values", said
-    yield "put the change back", f"counterpart revert {at} --fingerprint {plan.fingerprint} --reason TEXT"
+    if askable(Ask.APPROVE, rollout):
+        yield "let it travel", f"counterpart apply {at} {this} --reason TEXT"
+    if rollout.state is State.CONTAINED and askable(Ask.FORCE, rollout):
+        yield "let it travel all the same", f"counterpart apply {at} {this} --force --reason TEXT"
+    if askable(Ask.TAKE, rollout):
+        for region in group.regions:
+            yield (
+                f"take {region.name}'s values",
+                f"counterpart resolve {at} --take {region.name} --all {this}",
+            )
+    if askable(Ask.REVERT, rollout):
+        yield "put the change back", f"counterpart revert {at} {this} --reason TEXT"

@@ -124,6 +124,30 @@ async def test_a_decision() -> None:
     assert SECRET not in repr(facts)
 
 
+async def test_a_decision_offers_only_what_can_be_asked() -> None:
+    """A conflict is not let travel, a side is taken; a contained change may be put back, or forced."""
+    conflict = await offered(await troubled())
+    assert "counterpart resolve" in conflict
+    assert "counterpart apply" not in conflict
+    bad = Watched({"K00": val("old")})
+    await bad.minute(2)
+    bad.edit("west", K00=val("bad"))
+    bad.sick("west")
+    await bad.tick(doorbell=True)
+    await bad.minute(20)
+    contained = await offered(bad)
+    assert "--force --reason TEXT" in contained
+    assert "counterpart revert" in contained
+
+
+async def offered(world: Watched) -> str:
+    rollout = await world.rollout()
+    assert rollout.plan is not None
+    id_ = f"{row_name(world.profile_id)}.{rollout.plan.fingerprint}"
+    page = read((await get(decision_page.handle, world, id_, {"Accept": BROWSER})).get_body())
+    return page.text.partition("How to decide")[2]
+
+
 async def test_a_decision_that_is_another_one_by_now() -> None:
     """It is said, and the present plan is shown."""
     world = await troubled()
