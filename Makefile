@@ -54,7 +54,7 @@ package: $(READY) ## Build the deployment package, dist/counterpart-<version>.zi
 	@$(PY) -m infra.package
 
 audit: $(READY) ## Ask a vulnerability service about the pinned dependencies (needs the internet)
-	@$(VENV)/bin/uv tool run --quiet pip-audit@2.10.1 --disable-pip --require-hashes -r requirements.txt
+	@$(VENV)/bin/uv tool run --quiet pip-audit@2.10.1 --strict --disable-pip --require-hashes -r requirements.txt
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
