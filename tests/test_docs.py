@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from cli.main import Exit, app
 from cli.reference import PAGES, PARTS, ROOT, filled, trigger_table
+from cli.samples import cards
 from shared.settings import FIELDS
 from shared.settings_sync.ask import Ask
 from shared.settings_sync.model import State
@@ -84,6 +85,14 @@ def test_a_part_without_its_place_is_an_error() -> None:
     """A part whose comments somebody removed is missed, not left out."""
     with pytest.raises(ValueError, match="begin states"):
         filled("no such place", {"states": str})
+
+
+@pytest.mark.parametrize("name", list(cards()))
+def test_a_card_leads_to_its_runbook(name: str) -> None:
+    """Whatever asks something of a person names a runbook that is there; an end and a digest ask nothing."""
+    named_there = re.findall(r"docs/runbooks/[\w-]+\.md", repr(cards()[name]))
+    assert all((ROOT / it).is_file() for it in named_there)
+    assert bool(named_there) == (name not in {"resolved", "digest"})
 
 
 # -- links and names --------------------------------------------------------------------------------------------
