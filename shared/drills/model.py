@@ -142,6 +142,9 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     worker: str = ""  # who is at it; empty: nobody, the next wake-up goes on
     worker_until: datetime | None = None
     drained_at: datetime | None = None
+    doubtful: bool = (
+        False  # how the disabling ended is not known: it may still take effect, after the restoring
+    )
     was_out: bool = False  # the endpoint was seen disabled since the drain
     restoring_at: datetime | None = None
     restored_at: datetime | None = None  # Azure took the change
@@ -227,5 +230,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     start_within: float = 150.0  # from accepting to draining; two turns of the timer
     restore_within: float = 90.0  # from the end of the observation to the deadline
     verify_within: float = 600.0
+    late: float = (
+        120.0  # a disabling whose end is not known may take effect so long after; longer than its deadline
+    )
     baseline: int = 2  # samples before the drain
     retention: float = 365 * 86_400.0  # of the archive

@@ -191,7 +191,7 @@ def _draining(drill: Drill, view: View) -> Turn:
     if _is_claimed(drill, view.worker, view.now):
         return Turn(drill, Rest())
     ending = drill.ending or Ending(state=State.INTERRUPTED, reason="the process that was draining is gone")
-    return restoring(drill, ending, view.now)
+    return restoring(msgspec.structs.replace(drill, doubtful=True), ending, view.now)
 
 
 def _observing(drill: Drill, view: View, rules: Rules) -> Turn:
@@ -279,8 +279,8 @@ def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
     mine = _claimed(drill, view, rules)
     ending = drill.ending or Ending(state=State.INTERRUPTED, reason="how it was to end is not known")
     endpoint = endpoint_of(view.seen.group, drill.region) if view.seen is not None else None
-    if endpoint is not None and not endpoint.enabled and not mine.was_back:
-        return restoring(mine, ending, view.now)
+    if endpoint is not None and not endpoint.enabled and (mine.doubtful or not mine.was_back):
+        return restoring(mine, ending, view.now)  # in doubt it was ours, come late
     if endpoint is not None and endpoint.enabled:
         mine = _back(mine, endpoint, view.now)
     waited = (view.now - (drill.restored_at or drill.since)).total_seconds()
@@ -290,7 +290,11 @@ def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
         ending = _spoilt(ending, State.INTERRUPTED, f"since then somebody else disabled {drill.region}")
     elif waited > rules.verify_within and mine.online_at is None:
         ending = _spoilt(ending, State.FAILED, f"{drill.region} was not online again after {spoken(waited)}")
-    elif mine.online_at is None or not _is_back_in_dns(mine, view.now):
+    elif (
+        mine.online_at is None
+        or not _is_back_in_dns(mine, view.now)
+        or (mine.doubtful and waited < rules.late)
+    ):
         return Turn(mine, Watch())
     return _over(mine, ending.state, ending.reason, view.now)
 
@@ -351,7 +355,7 @@ def perhaps_drained(drill: Drill, reason: str, now: datetime) -> Drill | None:
     """Whether the endpoint was touched is not known."""
     if drill.state is not State.DRAINING:
         return None
-    out = msgspec.structs.replace(drill, drained_at=now)
+    out = msgspec.structs.replace(drill, drained_at=now, doubtful=True)
     return restoring(out, drill.ending or Ending(state=State.ABORTED, reason=reason), now).drill
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -566,6 +567,29 @@ async def test_the_endpoint_is_gone() -> None:
     await world.minute(3)
     told = await world.told(id_)
     assert told["state"] == State.INTERRUPTED
+
+
+@pytest.mark.parametrize("dies", [True, False])
+async def test_a_disabling_that_takes_effect_after_all(dies: bool) -> None:
+    """Sent by a process that died, or never answered, and given back: when it comes through later it is undone too."""
+    world = await a_world()
+    id_ = await world.begun()
+    sent = iter([Killed("sent") if dies else Unavailable("no answer in time")])
+
+    def never_answered() -> None:
+        if (error := next(sent, None)) is not None:
+            raise error
+
+    world.profiles.before_patch = never_answered
+    with suppress(Killed):
+        await world.minute()
+    await world.minute()
+    assert (await world.told(id_))["state"] == State.VERIFYING
+    world.profiles.set_endpoint("west", enabled=False, status=MonitorStatus.DISABLED)
+    await world.minute(5)
+    assert world.all_enabled()
+    assert (await world.told(id_))["state"] in {State.INTERRUPTED, State.ABORTED}
+    assert "somebody else" not in (await world.told(id_))["reason"]
 
 
 async def test_nobody_comes_to_begin_it() -> None:
