@@ -201,6 +201,7 @@ def _compose(found: Mapping[str, Any]) -> Settings:
         drills=drills.Rules(
             sample_every=found["COUNTERPART_DRILL_SAMPLE_EVERY"],
             look_every=5 * found["COUNTERPART_DRILL_SAMPLE_EVERY"],
+            lease=found["COUNTERPART_DRILL_GIVE_UP_AFTER"],
             retention=found["COUNTERPART_INCIDENT_RETENTION"],
         ),
         drill_calendar=schedule.Calendar(
@@ -665,6 +666,16 @@ FIELDS: tuple[Field, ...] = (
         example="2s",
         convert=_duration(least=0.1, most=10.0),
         default="2s",
+    ),
+    Field(
+        name="COUNTERPART_DRILL_GIVE_UP_AFTER",
+        help=(
+            "after how long without a sign of life of the process that runs it a drill is given up, and its region "
+            "given back; longer than a look at DNS, SCEP and the profile takes"
+        ),
+        example="30s",
+        convert=_duration(least=2.0, most=45.0),
+        default="25s",
     ),
     Field(
         name="COUNTERPART_DRILL_OBSERVE",

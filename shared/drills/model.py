@@ -194,12 +194,19 @@ class Archived(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     archived: datetime
 
 
+class Open(msgspec.Struct, frozen=True):
+    """An incident that is open."""
+
+    region: str  # empty: the whole group's
+    text: str
+
+
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What a look at the group says: the profile read anew, health, and what other parts of the product know."""
 
     group: Group
     health: Mapping[str, Health]
-    incidents: tuple[str, ...]  # open ones, in words
+    incidents: tuple[Open, ...]
     unsettled: str  # why the regions' settings are not in agreement; empty: they are
     at: datetime
 
@@ -222,7 +229,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     sample_every: float = 2.0
     wake: float = 45.0  # of one wake-up; the timer comes every minute and never overlaps
-    lease: float = 45.0  # without a sign of life of its worker, a drill is given up and its region given back
+    lease: float = 25.0  # without a sign of life of its worker, a drill is given up and its region given back
     look_every: float = 10.0  # at the profile and the surviving regions, while observing
     blind: float = (
         60.0  # without a look at the survivors for so long it ends; permits take no older evidence either

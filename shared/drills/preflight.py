@@ -171,7 +171,7 @@ def _permit(at: Circumstances) -> _Says:
 
 def _incidents(at: Circumstances) -> _Says:
     if at.seen.incidents:
-        return _refused("; ".join(at.seen.incidents))
+        return _refused("; ".join(it.text for it in at.seen.incidents))
     return _passed("none is open")
 
 

@@ -161,7 +161,7 @@ def is_urgent(drill: Drill, now: datetime, rules: Rules) -> bool:
     """Whether any wake-up is to act on it, even one that has no time: the region is to be back by now."""
     match drill.state:
         case State.DRAINING:
-            return not _is_claimed(drill, "", now)
+            return not is_claimed(drill, "", now)
         case State.OBSERVING:
             return now >= drill.deadline or _is_abandoned(drill, "", now)
         case State.ACCEPTED:
@@ -188,7 +188,7 @@ def _begin(drill: Drill, view: View, rules: Rules) -> Turn:
 
 def _draining(drill: Drill, view: View) -> Turn:
     """Whoever was draining has not said how it ended."""
-    if _is_claimed(drill, view.worker, view.now):
+    if is_claimed(drill, view.worker, view.now):
         return Turn(drill, Rest())
     ending = drill.ending or Ending(state=State.INTERRUPTED, reason="the process that was draining is gone")
     return restoring(msgspec.structs.replace(drill, doubtful=True), ending, view.now)
@@ -197,7 +197,7 @@ def _draining(drill: Drill, view: View) -> Turn:
 def _observing(drill: Drill, view: View, rules: Rules) -> Turn:
     if (lost := _lost(drill, view)) is not None:
         return restoring(drill, lost, view.now)
-    if _is_claimed(drill, view.worker, view.now):
+    if is_claimed(drill, view.worker, view.now):
         return Turn(drill, Rest())
     mine = _claimed(drill, view, rules)
     if view.seen is not None:
@@ -247,9 +247,13 @@ def _must_stop(drill: Drill, view: View, rules: Rules) -> Ending | None:
 
 
 def trouble(seen: Seen, region: str) -> str:
-    """What of the other regions, or of the group, forbids that the region stays out; empty: nothing."""
-    if seen.incidents:
-        return f"an incident is open: {'; '.join(seen.incidents)}"
+    """What of the other regions, or of the group, forbids that the region stays out; empty: nothing.
+
+    An incident of the region itself does not: an alert may take our own doing for a failure.
+    """
+    incidents = [it.text for it in seen.incidents if it.region != region]
+    if incidents:
+        return f"an incident is open: {'; '.join(incidents)}"
     others = [it for it in seen.group.profile.endpoints if it.name != region and it.enabled]
     if not any(it.status in SERVED_BY for it in others):
         return "no other endpoint is enabled and online (law 1)"
@@ -274,7 +278,7 @@ def restoring(drill: Drill, ending: Ending, now: datetime) -> Turn:
 
 
 def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
-    if _is_claimed(drill, view.worker, view.now):
+    if is_claimed(drill, view.worker, view.now):
         return Turn(drill, Rest())
     mine = _claimed(drill, view, rules)
     ending = drill.ending or Ending(state=State.INTERRUPTED, reason="how it was to end is not known")
@@ -389,7 +393,7 @@ def aborted(drill: Drill, by: str, why: str, now: datetime) -> Drill:
     match drill.state:
         case State.ACCEPTED:
             return _over(drill, State.ABORTED, said, now).drill
-        case State.DRAINING if _is_claimed(drill, "", now):  # whoever is at it gives it back
+        case State.DRAINING if is_claimed(drill, "", now):  # whoever is at it gives it back
             return _noted(msgspec.structs.replace(drill, ending=ending), now, said, who=by)
         case State.DRAINING | State.OBSERVING:
             return restoring(_noted(drill, now, said, who=by), ending, now).drill
@@ -465,7 +469,7 @@ def endpoint_of(group: Group, name: str) -> Endpoint | None:
     return next((it for it in group.profile.endpoints if it.name == name), None)
 
 
-def _is_claimed(drill: Drill, worker: str, now: datetime) -> bool:
+def is_claimed(drill: Drill, worker: str, now: datetime) -> bool:
     """Whether somebody else is at it, by a sign of life that still counts."""
     other = drill.worker not in {"", worker}
     return other and drill.worker_until is not None and now < drill.worker_until
@@ -473,7 +477,7 @@ def _is_claimed(drill: Drill, worker: str, now: datetime) -> bool:
 
 def _is_abandoned(drill: Drill, worker: str, now: datetime) -> bool:
     """Whether somebody was at it who neither left nor shows any life."""
-    return drill.worker not in {"", worker} and not _is_claimed(drill, worker, now)
+    return drill.worker not in {"", worker} and not is_claimed(drill, worker, now)
 
 
 def _claimed(drill: Drill, view: View, rules: Rules) -> Drill:

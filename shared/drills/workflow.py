@@ -55,6 +55,7 @@ from shared.drills.transitions import (
     coded,
     drained,
     enabled,
+    is_claimed,
     is_urgent,
     left,
     not_drained,
@@ -80,8 +81,11 @@ SLOTS, ARCHIVE, KEYS = "drill-slots", "drills", "drill-keys"
 KEYS_KEPT = timedelta(days=2)
 MANY_KNOWN = 20  # requests of a group whose keys are remembered
 HISTORY = 30  # skipped practice runs
-LOOK_WITHIN = 20.0  # seconds; a look that takes longer is none
-OFTEN = 600  # samples up to which the row is saved with each of them; after that with every fifth
+LOOK_WITHIN = 10.0  # seconds; a look that takes longer is none
+OFTEN, SELDOM = (
+    600,
+    8.0,
+)  # samples up to which the row is saved with each of them; seconds between saves after that
 _HTTPS = 443
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,150}-drill-\d{1,9}")
 
@@ -343,6 +347,8 @@ async def tend(group_id: str, look: Look, tools: Tools, *, worker: str, patient:
     while (drill := await running(group_id, tools.store)) is not None:
         if not patient and not is_urgent(drill, tools.clock.now(), tools.rules):
             return drill
+        if patient and is_claimed(drill, worker, tools.clock.now()) and await wake.is_alive(drill):
+            return drill
         done = await wake.step(drill)
         if done is None or done.ended:
             return done or await running(group_id, tools.store)
@@ -395,6 +401,19 @@ class _Wake:
             case Finish():
                 await _finish(after, self._tools)
                 return after
+
+    async def is_alive(self, drill: Drill) -> bool:
+        """Whether whoever is at it shows a sign of life before its claim is over: if not, this wake-up takes over.
+
+        So a killed process costs no further wake-up: its region is given back by the next one.
+        """
+        clock, until = self._tools.clock, drill.worker_until
+        while until is not None and clock.now() < until:
+            await clock.sleep(min(self._tools.rules.sample_every, (until - clock.now()).total_seconds()))
+            now = await running(self._group_id, self._tools.store)
+            if now is None or now.id != drill.id or now.worker_until != until:
+                return True
+        return False
 
     # -- looking
 
@@ -519,7 +538,11 @@ class _Wake:
     async def _watch(self, drill: Drill) -> Drill | None:
         """One sample while the row is small, a few when it is large; then they are saved."""
         tools = self._tools
-        taken = [await self._take(drill) for _ in range(1 if len(drill.samples) < OFTEN else 5)]
+        began = tools.clock.now()
+        taken = [await self._take(drill)]
+        if len(drill.samples) >= OFTEN:
+            while tools.clock.now() - began < timedelta(seconds=SELDOM):
+                taken.append(await self._take(drill))
         new, problems = _coded(taken, drill, drill.drained_at or drill.accepted_at)
         now = tools.clock.now()
         return await _change(

@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 
 from shared.drills import workflow
-from shared.drills.model import PRACTICE, Drill, Entry, Request, Seen
+from shared.drills.model import PRACTICE, Drill, Entry, Open, Request, Seen
 from shared.drills.ports import Look
 from shared.drills.schedule import due
 from shared.drills.workflow import Checked, Started
@@ -135,7 +135,9 @@ async def _seen(group: Group, health: Mapping[str, Health], recent: Iterable[Inc
     return Seen(
         group=group,
         health=health,
-        incidents=tuple(f"{subject(it)}: {cause_name(it.cause)} ({it.id})" for it in recent if it.open),
+        incidents=tuple(
+            Open(it.region, f"{subject(it)}: {cause_name(it.cause)} ({it.id})") for it in recent if it.open
+        ),
         unsettled=await _unsettled(group, ports.store),
         at=ports.clock.now(),
     )

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from pathlib import Path
 
 from shared.settings_sync.model import State
 from simulator.demo.scenes import SCENES, Scene
@@ -12,9 +13,10 @@ from simulator.demo.telling import Teller
 from simulator.demo.theatre import SceneFailed, Theatre, operator_env, theatre
 
 
-async def play(teller: Teller, scenes: tuple[Scene, ...]) -> int:
-    """Play the scenes in a world of their own; the number that passed."""
+async def play(teller: Teller, scenes: tuple[Scene, ...], *, keep: Path | None = None) -> int:
+    """Play the scenes in a world of their own; the number that passed. `keep`: where a report is kept."""
     async with theatre(teller) as on:
+        on.keep = keep
         return await play_all(on, scenes)
 
 
@@ -73,6 +75,7 @@ def main() -> int:
     parser.add_argument(
         "--scene", type=int, action="append", help="play only this scene (by number; repeatable)"
     )
+    parser.add_argument("--keep", type=Path, help="a directory for the drill's report, as in docs/")
     asked = parser.parse_args()
     teller = Teller()
     if asked.stay:
@@ -83,7 +86,7 @@ def main() -> int:
     if wrong:
         parser.error(f"there is no scene {wrong[0]}: 1 to {len(SCENES)}")
     chosen = tuple(SCENES[number - 1] for number in asked.scene) if asked.scene else SCENES
-    passed = asyncio.run(play(teller, chosen))
+    passed = asyncio.run(play(teller, chosen, keep=asked.keep))
     teller.last(f"demo: {passed} of {len(chosen)} scenes passed", ok=passed == len(chosen))
     return 0 if passed == len(chosen) else 1
 

@@ -1,13 +1,15 @@
 """The scenes. Each one begins and ends with a converged pair, and checks what the world says, not the product."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from shared.drills.report import markdown, page
+from shared.pages import html
 from shared.settings_sync.model import State
 from simulator.artifact_hosts import GITHUB_HOST, VENDOR_HOST, start_from
 from simulator.demo.theatre import PRODUCT, SOAK, Theatre
-from simulator.device import Device
+from simulator.device import Device, Enrolment
 from simulator.world import PACKAGE, Site
 
 VALIDITY = "AppConfig:ValidityPeriodDays"
@@ -282,6 +284,57 @@ def _check_what_devices_met(on: Theatre, device: Device, moved: int, second: Sit
     on.teller.say(f"until then it had failed in {len(device.failures)} of {moved} looks")
 
 
+DRILL_TTL = 2  # seconds: of the profile in the drill, for the product's own waiting knows no faster world
+
+
+async def a_drill(on: Theatre) -> None:
+    """A region is taken out of DNS on purpose, devices keep enrolling, it comes back, and the report is kept."""
+    first, second = on.sites
+    (profile,) = on.world.profiles.values()
+    (endpoint,) = [it for it in profile.endpoints if it.target_site == first.name]
+    ttl, profile.ttl = profile.ttl, DRILL_TTL
+    try:
+        mark = len(on.world.journal)
+        ran = await on.shell("drill", "start", "--region", endpoint.name, "--dry-run")
+        on.check(ran.code == 0 and "predicted recovery" in ran.out, "the preflight allows it, and predicts")
+        on.check(endpoint.enabled, "asking has touched nothing")
+        device = on.device()
+        async with device.watch():
+            await on.shell(
+                *("drill", "start", "--region", endpoint.name, "--observe", "6", "--target", "4"),
+                *("--reason", "before the audit", "--by", "an administrator"),
+            )
+            await on.until(lambda: not endpoint.enabled, f"{endpoint.name} is drained")
+            on.teller.say(f"{endpoint.name} is out of DNS; {first.name} itself goes on running")
+            enrolments = [await device.enrol(f"device-of-scene-8-{number}") for number in range(2)]
+            out = not endpoint.enabled
+            drill = await on.until_drilled()
+        on.check(endpoint.enabled, f"{endpoint.name} is back")
+        ran = await on.shell("drill", "report", drill.id, show=26)
+        on.check(
+            ran.code == 0 and "| recovery, orderly drain | 2 s |" in ran.out, "predicted beside measured"
+        )
+        on.check(drill.state == "succeeded", f"the drill succeeded: {drill.reason}")
+        on.check(not device.failures, f"a device saw the service up in all {len(device.attempts)} looks")
+        on.check(on.world.count("restart", first.name, since=mark) == 0, "nothing restarted")
+        _check_enrolments(on, enrolments, second, out=out)
+        if on.keep is not None:
+            (on.keep / "drill-report.md").write_text(markdown(drill), "utf-8")
+            (on.keep / "drill-report.html").write_text(html(page(drill)), "utf-8")
+    finally:
+        profile.ttl = ttl
+
+
+def _check_enrolments(on: Theatre, enrolments: Sequence[Enrolment], second: Site, *, out: bool) -> None:
+    if not enrolments[-1].installed:
+        on.teller.say(f"no real enrolment: {enrolments[-1].reason}")
+        return
+    on.check(out, "the region was out for all that time")
+    served = f"scepclient enrolled {len(enrolments)} times through {on.domain} meanwhile"
+    on.check(all(it.ok for it in enrolments), served)
+    on.check(enrolments[-1].site == second.name, f"the last time served by {second.name}")
+
+
 SCENES = (
     Scene("a change travels", "An edit in one region reaches the other, safely.", a_change_travels),
     Scene("a bad change is contained", "What breaks one region stays there.", a_bad_change_is_contained),
@@ -294,4 +347,5 @@ SCENES = (
         "Known, classified, told, measured; devices are served by the other one.",
         a_region_dies,
     ),
+    Scene("a drill", "A region is taken out on purpose, measured, and put back.", a_drill),
 )

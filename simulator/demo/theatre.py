@@ -17,6 +17,8 @@ from shared.adapters.sqlite import SqliteStore
 from shared.artifact_hosts.model import HostState, Packages
 from shared.artifact_hosts.model import State as PackageState
 from shared.artifact_hosts.workflow import read_packages, watches
+from shared.drills.model import Drill
+from shared.drills.workflow import list_drills
 from shared.incidents.model import Incident
 from shared.incidents.workflow import list_incidents
 from shared.settings import Settings
@@ -48,6 +50,8 @@ TIMES = {
     "COUNTERPART_PACKAGE_CHECK_EVERY": "300ms",
     "COUNTERPART_CONFIRM_AFTER": "1s",
     "COUNTERPART_FLAP_WINDOW": "2s",
+    "COUNTERPART_DRILL_SAMPLE_EVERY": "200ms",
+    "COUNTERPART_SERVICE_HOSTS": "scepman=scep.contoso.test",
 }
 
 
@@ -78,6 +82,7 @@ class Theatre:
     settings: Settings
     cli_output: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    keep: Path | None = None  # where a drill's report is kept, for the documents
 
     @property
     def world(self) -> World:
@@ -188,6 +193,20 @@ class Theatre:
                     await asyncio.sleep(0.1)
         except TimeoutError as error:
             raise SceneFailed(f"waited {within:g} s in vain until an incident {what}") from error
+
+    async def until_drilled(self, *, within: float = 40.0) -> Drill:
+        """Wait until the newest drill is over; returns it."""
+        found: tuple[Drill, ...] = ()
+        try:
+            async with asyncio.timeout(within):
+                while not found or not found[0].ended:
+                    await asyncio.sleep(0.1)
+                    found = await list_drills(self.store)
+        except TimeoutError as error:
+            last = f"{found[0].state}: {found[0].reason}" if found else "none"
+            raise SceneFailed(f"waited {within:g} s in vain for a drill to be over; it is {last}") from error
+        self.teller.say(f"counterpart: drill {found[0].state}: {found[0].reason}")
+        return found[0]
 
     def told(self, kind: str, since: float) -> list[Any]:
         """What a receiver got after a moment of the world's clock: the bodies, oldest first."""

@@ -1,0 +1,356 @@
+"""The pure parts: predictions, measures, schedules, and that no order of looks leaves a region out."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.drills.measure import SLOWER, compared, failed_in_a_row, judged, measure
+from shared.drills.model import (
+    ENDED,
+    Drill,
+    Predicted,
+    Rules,
+    Sample,
+    Seen,
+    State,
+)
+from shared.drills.predict import predict
+from shared.drills.report import drill_facts, markdown, page, schedule_facts
+from shared.drills.schedule import Calendar, Dates, cron, dates, due, schedules, why_not, windows
+from shared.drills.transitions import MOST_SAMPLES, Enable, Finish, Rest, View, Watch, turn
+from shared.groups.model import Monitor, MonitorStatus
+from shared.pages import html
+from shared.store import MAX_BODY
+from tests.builders import a_group, a_health, a_profile
+from tests.fakes.clock import START
+
+RULES = Rules()
+
+
+def a_drill(state: State = State.OBSERVING, **changes: object) -> Drill:
+    """A drill of west that was drained at START."""
+    plain = Drill(
+        id="scepman-0-drill-1",
+        group_id=a_profile().id,
+        group="scepman",
+        region="west",
+        regions=("west", "east"),
+        resolvers=("system", "10.0.0.4"),
+        service="scep.contoso.com",
+        observe_seconds=300,
+        target_rto_seconds=120,
+        predicted=Predicted(orderly=60, sudden=190, detection=130, ttl=60),
+        preflight=(),
+        state=state,
+        reason="a test",
+        since=START,
+        accepted_at=START - timedelta(minutes=1),
+        deadline=START + timedelta(seconds=390),
+        drained_at=START,
+        looked_at=START,
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def samples(*rows: tuple[float, str, str, int]) -> tuple[Sample, ...]:
+    """Samples from their fields."""
+    return tuple(Sample(*row) for row in rows)
+
+
+def at(seconds: float) -> datetime:
+    """A moment after the drain."""
+    return START + timedelta(seconds=seconds)
+
+
+# -- predict and measure ----------------------------------------------------------------------------------------
+
+
+def test_the_vendors_own_figures() -> None:
+    """Probe every 10 s, 3 tolerated, 5 s timeout, 30 s to live: 75 s for a sudden loss; Azure's defaults: 190 s."""
+    fast = Monitor(protocol="HTTPS", port=443, path="/probe", interval=10, timeout=5, tolerated_failures=3)
+    assert predict(a_profile(ttl=30, monitor=fast)) == Predicted(orderly=30, sudden=75, detection=45, ttl=30)
+    assert predict(a_profile(ttl=60)).sudden == 190
+
+
+def test_recovery_is_the_last_resolver_and_the_devices() -> None:
+    """Each for itself; the whole is recovered when all are. An answer that failed says nothing."""
+    drill = a_drill(
+        samples=samples(
+            (-2, "00", "0", 0),
+            (0, "00", "0", 0),
+            (2, "10", "0", 0),
+            (4, "1-", "0", 0),
+            (6, "10", "1", 0),
+            (8, "11", "1", 0),
+        )
+    )
+    found = measure(drill)
+    assert dict(found.dns) == {"system": 2, "10.0.0.4": 8}
+    assert [found.scep, found.recovery] == [6, 8]
+    assert [found.probes, found.failures, found.availability] == [5, 0, 1.0]
+
+
+def test_a_resolver_that_goes_back_has_not_recovered() -> None:
+    """What counts is when the answers were another region's for good."""
+    drill = a_drill(
+        resolvers=("system",), samples=samples((0, "0", "1", 0), (2, "1", "1", 0), (4, "0", "1", 0))
+    )
+    assert measure(drill).recovery is None
+    ending = judged(msgspec.structs.replace(drill, restoring_at=at(300)))
+    assert ending.state is State.FAILED
+    assert "system" in ending.reason
+
+
+def test_the_longest_gap() -> None:
+    """From the last look that succeeded to the next one, where one failed between; also when none succeeds after."""
+    rows = [
+        (0.0, "1", "1", 0),
+        (2.0, "1", "1", 1),
+        (4.0, "1", "1", 1),
+        (6.0, "1", "1", 0),
+        (20.0, "1", "1", 0),
+    ]
+    assert measure(a_drill(resolvers=("system",), samples=samples(*rows))).longest_gap == 6.0
+    assert measure(a_drill(resolvers=("system",), samples=samples(*rows[:3]))).longest_gap == 4.0
+
+
+def test_failed_in_a_row() -> None:
+    """Only the last ones count."""
+    rows = samples((0, "1", "1", 1), (2, "1", "1", 0), (4, "1", "1", 1), (6, "1", "1", 2))
+    assert [failed_in_a_row(rows[:end]) for end in range(5)] == [0, 1, 0, 1, 2]
+
+
+def test_many_single_failures_are_no_success() -> None:
+    """Never two in a row, and yet one look in five failed."""
+    rows = [(2.0 * n, "1", "1", int(n % 5 == 4)) for n in range(100)]
+    ending = judged(a_drill(resolvers=("system",), samples=samples(*rows), restoring_at=at(300)))
+    assert ending.state is State.FAILED
+    assert "20 of 100 SCEP looks failed" in ending.reason
+
+
+def test_slower_than_before() -> None:
+    """Slower than the median by half is said; a little slower is only compared."""
+    assert compared(None, [30.0]) == ""
+    assert compared(30.0, []) == ""
+    assert "slower than before by more than half" in compared(61.0, [40.0, 30.0, 50.0])
+    assert compared(60.0, [40.0, 30.0, 50.0]) == "1 min; the median of the last 3 is 40 s"
+    assert "the median of the last 10" in compared(5.0, [4.0] * 12)
+    assert SLOWER == 1.5
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("01-"), st.sampled_from("01-"), st.sampled_from("01-"), st.integers(0, 2)),
+        max_size=30,
+    )
+)
+def test_any_samples_can_be_measured_and_shown(rows: list[tuple[str, str, str, int]]) -> None:
+    """Shares lie between nothing and all, times within the drill; JSON, Markdown and the page never fail."""
+    drill = a_drill(
+        State.SUCCEEDED,
+        samples=samples(*((2.0 * n - 4, a + b, by, problem) for n, (a, b, by, problem) in enumerate(rows))),
+        problems=("no answer within 5 s", "GetCACert answered <500>"),
+        restoring_at=at(40),
+        restored_at=at(41),
+    )
+    found = measure(drill)
+    assert found.availability is None or 0 <= found.availability <= 1
+    assert found.recovery is None or 0 <= found.recovery < 40
+    assert 0 <= found.longest_gap <= 60
+    drill_facts(drill, (30.0,), samples=True)
+    assert "<500>" not in html(page(drill, (30.0,)))
+    markdown(drill, (30.0,))
+
+
+def test_the_longest_drill_fits_into_its_row() -> None:
+    """Four hours at two seconds with eight resolvers, one look in two failed, and what follows."""
+    rows = ((2.0 * n + 0.1, "01234567", "1", n % 2) for n in range(MOST_SAMPLES))
+    drill = a_drill(
+        resolvers=tuple(f"10.0.0.{n}" for n in range(8)),
+        samples=tuple(Sample(*row) for row in rows),
+        problems=("x" * 160,) * 35,
+    )
+    assert len(msgspec.json.encode(drill)) < MAX_BODY
+
+
+# -- the table --------------------------------------------------------------------------------------------------
+
+STATUSES = st.sampled_from([MonitorStatus.ONLINE, MonitorStatus.DEGRADED, MonitorStatus.CHECKING])
+
+
+@st.composite
+def views(draw: st.DrawFn) -> View:
+    """Whatever may be seen, by whoever, at any time."""
+    group = a_group()
+    endpoints = tuple(
+        msgspec.structs.replace(it, enabled=draw(st.booleans()), status=draw(STATUSES))
+        for it in group.profile.endpoints
+    )
+    if draw(st.integers(0, 9)) == 0:
+        endpoints = endpoints[1:]
+    now = at(draw(st.floats(-100, 2000)))
+    profile = msgspec.structs.replace(group.profile, endpoints=endpoints)
+    seen = Seen(
+        group=msgspec.structs.replace(group, profile=profile),
+        health={it: a_health(at=now) for it in ("west", "east")},
+        incidents=(),
+        unsettled="",
+        at=now,
+    )
+    return View(now=now, worker=draw(st.sampled_from("ab")), seen=seen if draw(st.booleans()) else None)
+
+
+@given(st.sampled_from(list(State)), st.sampled_from(["", "a", "b"]), st.floats(-50, 50), views())
+def test_no_turn_leaves_what_was_drained_without_restoring(
+    state: State, worker: str, claim: float, view: View
+) -> None:
+    """Law 6 in the table: from draining and observing every way but waiting leads to the step that enables."""
+    drill = a_drill(state, worker=worker, worker_until=at(claim) if worker else None)
+    turned = turn(drill, view, RULES)
+    if state in {State.DRAINING, State.OBSERVING}:
+        gone = view.seen is not None and len(view.seen.group.profile.endpoints) < 2
+        assert isinstance(turned.step, Enable | Rest | Watch) or gone
+        assert turned.drill.state in {state, State.RESTORING} or gone
+        overdue = view.now >= drill.deadline and state is State.OBSERVING
+        assert not overdue or isinstance(turned.step, Enable)
+    if state is State.RESTORING:
+        assert isinstance(turned.step, Enable)
+    if state in ENDED:
+        assert isinstance(turned.step, Finish)
+    assert turned.drill.reason
+
+
+# -- schedule ---------------------------------------------------------------------------------------------------
+
+
+def moments(line: str, begin: datetime, count: int) -> list[str]:
+    """The next due minutes."""
+    found, now = [], begin
+    for _ in range(count):
+        following = cron(line).next_after(now)
+        assert following is not None
+        now = following
+        found.append(f"{now:%a %Y-%m-%d %H:%M}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("30 20 * * MON", ["Mon 2026-03-02 20:30", "Mon 2026-03-09 20:30"]),
+        ("0 4 1 * *", ["Wed 2026-04-01 04:00", "Fri 2026-05-01 04:00"]),
+        ("*/20 12 * * *", ["Mon 2026-03-02 12:20", "Mon 2026-03-02 12:40"]),
+        ("15 9 * JAN,jul SUN", ["Sun 2026-07-05 09:15", "Sun 2026-07-12 09:15"]),
+        ("0 0 29 2 *", ["Tue 2028-02-29 00:00", "Sun 2032-02-29 00:00"]),
+        ("0 6 13 * 5", ["Fri 2026-03-06 06:00", "Fri 2026-03-13 06:00"]),
+        ("0 22 * * FRI-SUN", ["Fri 2026-03-06 22:00", "Sat 2026-03-07 22:00"]),
+        ("5 0 * * 7", ["Sun 2026-03-08 00:05", "Sun 2026-03-15 00:05"]),
+    ],
+)
+def test_cron(line: str, expected: list[str]) -> None:
+    """As cron reads it, in UTC."""
+    assert moments(line, START, 2) == expected
+
+
+NO_CRON = (
+    *("", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 31 2 *", "x * * * *", "*/0 * * * *"),
+    *("5-1 * * * *", "* * * * MOO", "1,,2 * * * *", "* * * 13 *"),
+)
+
+
+@pytest.mark.parametrize("text", NO_CRON)
+def test_lines_that_are_no_cron(text: str) -> None:
+    """Each is refused; so is a day that never comes."""
+    with pytest.raises(ValueError, match=r"five fields|is no number|is not between|never comes"):
+        cron(text)
+
+
+@given(st.integers(0, 15 * 525_960), st.sampled_from(["7 3 * * *", "0 0 1 */3 *", "30 20 * * MON"]))
+def test_the_next_minute_is_due_and_none_before(minutes: int, line: str) -> None:
+    """What is next fits the line, and is found again as the last when it has come."""
+    moment = START + timedelta(minutes=minutes, seconds=minutes % 60)
+    read = cron(line)
+    following = read.next_after(moment)
+    assert following is not None
+    assert following > moment
+    assert read.fits(following)
+    assert read.last_before(following + timedelta(minutes=9)) == following
+
+
+def test_windows() -> None:
+    """A window of a day, one over midnight; what touches a blocked one, and what lies inside an allowed one."""
+    (monday,) = windows("MON-20:30-21:30")
+    (night,) = windows("sun-23:00-01:00")
+    assert (str(monday), str(night)) == ("MON-20:30-21:30", "SUN-23:00-01:00")
+    begin, end = datetime(2026, 3, 2, 20, 40, tzinfo=UTC), datetime(2026, 3, 2, 20, 50, tzinfo=UTC)
+    assert why_not(Calendar(allowed=(monday,)), begin, end) == ("", "")
+    assert why_not(Calendar(blocked=(monday,)), begin, end)[0] == "MON-20:30-21:30 UTC is blocked"
+    late = end + timedelta(hours=1)
+    assert "does not lie inside" in why_not(Calendar(allowed=(monday,)), begin, late)[1]
+    at_night = datetime(2026, 3, 2, 0, 30, tzinfo=UTC)
+    assert why_not(Calendar(allowed=(night,)), at_night, at_night + timedelta(minutes=20)) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["MON", "MON-2:30-3:30", "MOX-20:30-21:30", "MON-24:00-25:00", "MON-20:30-21:60"]
+)
+def test_texts_that_are_no_window(text: str) -> None:
+    """Each is refused."""
+    with pytest.raises(ValueError, match="is no"):
+        windows(text)
+
+
+def test_dates() -> None:
+    """Single days and spans of days, both ends included."""
+    found = dates("2026-12-24,2026-12-27..2027-01-02")
+    assert found == (
+        Dates(first=date(2026, 12, 24), last=date(2026, 12, 24)),
+        Dates(first=date(2026, 12, 27), last=date(2027, 1, 2)),
+    )
+    eve = datetime(2026, 12, 24, 23, 50, tzinfo=UTC)
+    assert why_not(Calendar(blocked_dates=found), eve, eve)[0] == "2026-12-24 is blocked"
+    before = datetime(2026, 12, 26, 23, 50, tzinfo=UTC)
+    assert why_not(Calendar(blocked_dates=found), before, before + timedelta(minutes=20))[0]
+    with pytest.raises(ValueError, match="ends before it begins"):
+        dates("2027-01-02..2026-12-27")
+
+
+def test_schedules_of_groups() -> None:
+    """A group's own lines, or everybody's."""
+    calendar = Calendar(schedules=schedules("scepman=30 20 * * MON; *=0 4 1 * *"))
+    assert [it.text for it in calendar.lines("SCEPman")] == ["30 20 * * MON"]
+    assert [it.text for it in calendar.lines("other")] == ["0 4 1 * *"]
+    with pytest.raises(ValueError, match="does not name its group"):
+        schedules("30 20 * * MON")
+
+
+def test_due_once_for_each_time() -> None:
+    """In the minutes after its time, unless it was considered; and not too soon after the one before."""
+    calendar = Calendar(schedules=schedules("scepman=30 20 * * *"))
+    time = datetime(2026, 3, 2, 20, 30, tzinfo=UTC)
+    now = time + timedelta(minutes=2)
+    found = due(calendar, "scepman", considered=None, practised=None, now=now)
+    assert found is not None
+    assert (found.at, found.skip) == (time, "")
+    assert due(calendar, "scepman", considered=time, practised=None, now=now) is None
+    assert due(calendar, "scepman", considered=None, practised=None, now=time + timedelta(hours=1)) is None
+    soon = due(calendar, "scepman", considered=None, practised=time - timedelta(days=6), now=now)
+    assert soon is not None
+    assert "at most one in 7 days" in soon.skip
+    week = due(calendar, "scepman", considered=None, practised=time - timedelta(days=7), now=now)
+    assert week is not None
+    assert not week.skip
+
+
+def test_what_a_schedule_means() -> None:
+    """The next runs, and what would hinder each."""
+    calendar = Calendar(
+        schedules=schedules("scepman=30 20 * * MON,THU"),
+        blocked_dates=dates("2026-03-09"),
+        every=86_400 * 4.0,
+    )
+    facts = schedule_facts(calendar, "scepman", None, START, 300)
+    assert [bool(it["hindered"]) for it in facts["next"]] == [False, True, True, False, False]
