@@ -89,7 +89,7 @@ async def test_a_long_wait_is_left_to_the_caller() -> None:
     async with app_service(azure) as adapter:
         with pytest.raises(Throttled) as caught:
             await adapter.list_references(SITE)
-    assert caught.value.retry_after == 3600
+    assert caught.value.retry_after == pytest.approx(3600, abs=60)  # less what has gone by since
     assert len(azure.seen) == 1
 
 
