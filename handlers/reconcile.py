@@ -1,6 +1,7 @@
 """When the timer fires, we run one round for every group, then send what is due to be told.
 
-With more groups than `COUNTERPART_INLINE_GROUPS` the rounds are handed out, one queue message for each group, and
+First of all, regions that a drill has out for too long are given back, whatever else is so. With more groups than
+`COUNTERPART_INLINE_GROUPS` the rounds are handed out, one queue message for each group, and
 `reconcile_group` runs them; what was set aside there is told to people here. Of two deployments over one store only
 the one that holds the lease does so. Never reads a converged group's settings
 unless its sweep is due. Safe to repeat because a round finds what is so and does what is missing; one group's trouble
@@ -11,7 +12,7 @@ import logging
 
 from shared.errors import Conflict
 from shared.ports import Ports
-from shared.reconcile import incidents, lease
+from shared.reconcile import drills, incidents, lease
 from shared.reconcile import workflow as reconcile
 from shared.settings import Settings
 
@@ -27,6 +28,7 @@ async def handle(timer: str, *, ports: Ports, settings: Settings) -> None:
     if settings.instance and rounds and all(isinstance(it, reconcile.Failure) for it in rounds):
         await lease.give_up(ports.store, settings.instance, ports.clock.now())
     await incidents.tell(ports, settings)
+    await drills.tidy(ports, settings)
     failed = [it.group for it in rounds if isinstance(it, reconcile.Failure)]
     handed_out = sum(isinstance(it, reconcile.HandedOut) for it in rounds)
     log.info(

@@ -305,7 +305,7 @@ def chart(drill: Drill) -> Chart | None:
     if drill.online_at is not None:
         marks.append((seconds_since_drain(drill, drill.online_at), "online"))
     return Chart(
-        title=f"Who answered, in seconds since {drill.region} was drained",
+        title=f"Who answered, by seconds since the drain: {drill.region} orange, others green, nobody red",
         begin=drill.samples[0].at,
         end=max(drill.samples[-1].at, drill.samples[0].at + 1),
         lanes=tuple(

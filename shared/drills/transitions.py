@@ -495,7 +495,9 @@ def _over(drill: Drill, state: State, reason: str, now: datetime) -> Turn:
     done = msgspec.structs.replace(
         drill, ended_at=now, worker="", worker_until=None, owed=(*drill.owed, "finished")
     )
-    return Turn(_moved(done, state, reason, now), Finish())
+    over = msgspec.structs.replace(done, state=state, reason=reason, since=now)
+    said = "" if drill.ending is not None and drill.ending.reason == reason else f": {reason}"
+    return Turn(_noted(over, now, f"the drill is over, {state}{said}"), Finish())
 
 
 def _noted(drill: Drill, at: datetime, text: str, *, who: str = OURSELVES) -> Drill:

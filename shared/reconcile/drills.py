@@ -302,6 +302,12 @@ async def turn_of(profile: Profile, ports: Ports, settings: Settings) -> dict[st
     return {"next_region": await workflow.next_region(profile, ports.store)}
 
 
-async def forget(ports: Ports, settings: Settings) -> None:
-    """Delete what is older than the retention."""
-    await workflow.forget(ports.store, ports.clock.now(), settings.drills)
+async def tidy(ports: Ports, settings: Settings) -> None:
+    """Once a night: delete what is older than the retention."""
+    now = ports.clock.now()
+    if (now.hour, now.minute) != incidents.NIGHTLY:
+        return
+    try:
+        await workflow.forget(ports.store, now, settings.drills)
+    except AppError as error:
+        log.warning("old drills were not deleted: %s", error)

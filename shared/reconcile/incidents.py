@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 _WAITING = frozenset({State.HELD, State.CONTAINED})
 _NO_HOST = "no-package-host"  # the finding of artifact_hosts
 _KEYS = 20  # that one line of a timeline names
-_NIGHTLY = (3, 0)  # hour and minute, UTC, when what is older than the retention is deleted
+NIGHTLY = (3, 0)  # hour and minute, UTC, when what is older than the retention is deleted
 
 
 def tools(ports: Ports, settings: Settings) -> workflow.Tools:
@@ -247,7 +247,7 @@ async def tell(ports: Ports, settings: Settings) -> None:
                 fact = detect.noted(now, now, "Counterpart", text)
                 await workflow.note((fact,), letter.subject, tools(ports, settings))
         now = ports.clock.now()
-        if (now.hour, now.minute) == _NIGHTLY:
+        if (now.hour, now.minute) == NIGHTLY:
             await workflow.forget(ports.store, now, settings.incidents)
     except AppError as error:
         log.warning("the outbox was not seen to: %s", error)

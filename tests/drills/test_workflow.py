@@ -11,6 +11,7 @@ import pytest
 
 from handlers import drill as handler
 from handlers._edge import Asked
+from shared.adapters.event_grid_topic import event_type
 from shared.drills.model import Drill, Slot, State
 from shared.drills.preflight import RULES
 from shared.drills.workflow import SLOTS
@@ -61,6 +62,11 @@ async def test_a_drill_from_the_request_to_the_record() -> None:
         "scepman / west: drill succeeded",
     ]
     assert world.teams.kinds == ["drill.started", "drill.finished"]
+    assert [event_type(it) for it in world.teams.kinds] == [
+        "Counterpart.Drill.Started",
+        "Counterpart.Drill.Finished",
+    ]
+    assert world.teams.letters[1].facts
     await world.clean()
 
 

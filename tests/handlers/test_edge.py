@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from handlers import health
-from handlers._edge import LONGEST, STATUSES, Answer, Asked, answer, settle
+from handlers._edge import HTML, JSON, LONGEST, MARKDOWN, STATUSES, Answer, Asked, answer, preferred, settle
 from shared import errors
 from shared.errors import AppError, BadEvent, Conflict, SettingsError, TransientError, Unavailable
 from shared.ports import Ports
@@ -126,3 +126,46 @@ async def test_an_unconfigured_app_gets_its_events_again() -> None:
 
     with pytest.raises(SettingsError):
         await settle(never, "{}", unconfigured)
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", JSON),
+        ("*/*", JSON),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", HTML),
+        ("text/markdown", MARKDOWN),
+        ("text/markdown;q=0.5, text/html;q=0.9", HTML),
+        ("text/html;q=0, text/markdown;q=0.1", MARKDOWN),
+        ("application/json, text/html", JSON),
+        ("image/png", JSON),
+        ("text/html;q=nonsense", JSON),
+        ("TEXT/MARKDOWN", MARKDOWN),
+        ("," * 5000, JSON),
+    ],
+)
+def test_the_form_that_the_caller_would_rather_read(accept: str, expected: str) -> None:
+    """By the weights that it gives; JSON where it is all the same, or nothing fits."""
+    assert preferred(accept, (JSON, HTML, MARKDOWN)) == expected
+
+
+async def test_a_refusal_says_the_same_to_programs() -> None:
+    """What a rule knows stands in the problem body, beside the sentence."""
+
+    async def refusing(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
+        raise errors.Refused("not now", facts={"running": "it", "preflight": []})
+
+    got = await answer(refusing, request(), world)
+    body = msgspec.json.decode(got.get_body())
+    assert (got.status_code, body["detail"], body["running"]) == (409, "not now", "it")
+
+
+async def test_what_a_handler_is_told_of_the_request() -> None:
+    """The key of a request that may be repeated, and the query; headers of the answer are the handler's."""
+
+    async def telling(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
+        return Answer(202, {"key": asked.idempotency}, headers={"Location": "/api/it"})
+
+    got = await answer(telling, request(headers={"idempotency-key": "k"}), world)
+    assert (got.status_code, got.headers["Location"]) == (202, "/api/it")
+    assert msgspec.json.decode(got.get_body()) == {"key": "k"}

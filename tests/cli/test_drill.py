@@ -1,0 +1,132 @@
+"""`counterpart drill`, in this process: on a store with drills in it, and alone against a simulated cloud."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.arm_calls import environment
+from cli.main import Exit, app
+from shared.adapters.sqlite import SqliteStore
+from shared.bootstrap import opened
+from shared.groups.workflow import discover
+from shared.reconcile import workflow as reconcile
+from shared.settings import Settings
+from shared.settings_sync.model import State
+from simulator.pair import a_pair
+from simulator.server import Cloud
+from tests.builders import FINGERPRINT_KEY, SUBSCRIPTION
+from tests.drills.drilling import a_world
+from tests.fakes.store import FakeStore
+
+TIMES = {
+    "COUNTERPART_SOAK": "0s",
+    "COUNTERPART_PROBE_EVERY": "0s",
+    "COUNTERPART_PROVE_EVERY": "0s",
+    "COUNTERPART_VERIFY_DEADLINE": "2s",
+    "COUNTERPART_SERVICE_HOSTS": "scepman=scep.contoso.test",
+    "COUNTERPART_DRILL_SAMPLE_EVERY": "100ms",
+    "COUNTERPART_DRILL_SCHEDULE": "scepman=30 20 * * MON",
+    "COUNTERPART_DRILL_BLOCKED_WINDOWS": "MON-20:00-21:00",
+}
+
+
+async def run(env: Mapping[str, str], *arguments: str, expect: Exit = Exit.DONE) -> str:
+    """Run a command of `drill`; assert its exit code; return what it printed."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, ("drill", *arguments), env=dict(env))
+    assert result.exit_code == expect, (result.output, result.exception)
+    return result.output
+
+
+@pytest.fixture
+async def played(tmp_path: Path) -> dict[str, str]:
+    """The environment of a store with a drill that succeeded and one that was aborted."""
+    path = tmp_path / "store.sqlite"
+    world = await a_world()
+    await world.begun(by="ada")
+    await world.minute(9)
+    await world.abort(await world.begun("east"))
+    store = SqliteStore(str(path))
+    assert isinstance(world.store, FakeStore)
+    for stored in world.store.rows.values():
+        await store.put(stored.row, if_version=None)
+    await store.aclose()
+    return {
+        "COUNTERPART_FINGERPRINT_KEY": FINGERPRINT_KEY,
+        "COUNTERPART_VAULT_URL": "https://kv-test.vault.azure.net",
+        "COUNTERPART_STORE": f"sqlite:{path}",
+        "COUNTERPART_SUBSCRIPTIONS": SUBSCRIPTION,
+    }
+
+
+async def test_list_and_report(played: dict[str, str], tmp_path: Path) -> None:
+    """The newest first; a report as Markdown, JSON, and a page in a file; a failed drill is exit code 1."""
+    lines = (await run(played, "list")).splitlines()
+    assert [line.split()[0] for line in lines] == ["aborted", "succeeded"]
+    aborted, succeeded = (line.split()[1] for line in lines)
+    facts = json.loads(await run(played, "list", "--json", "--group", "scepman"))
+    assert [it["id"] for it in facts["drills"]] == [aborted, succeeded]
+    assert await run(played, "list", "--group", "another") == "no drill yet\n"
+    assert (await run(played, "report", succeeded)).startswith(f"# Drill {succeeded}")
+    assert json.loads(await run(played, "report", succeeded, "--format", "json"))["samples"]
+    page = tmp_path / "report.html"
+    await run(played, "report", succeeded, "--format", "html", "--output", str(page))
+    assert "<svg" in page.read_text("utf-8")
+    assert "**State**: aborted: ada aborted it" in await run(played, "report", aborted, expect=Exit.FAILED)
+    missing = await run(played, "report", "scepman-0-drill-99", expect=Exit.USAGE)
+    assert "counterpart drill list" in missing
+    await run(played, "report", succeeded, "--output", str(tmp_path / "no" / "x"), expect=Exit.USAGE)
+
+
+@pytest.fixture
+async def alone() -> AsyncIterator[tuple[Cloud, dict[str, str]]]:
+    """A pair that agrees, in a cloud without a function app."""
+    world = a_pair()
+    world.speed = 50.0
+    world.profiles["scepman"].ttl = 1
+    async with Cloud(world) as cloud:
+        env = {**cloud.env(), **TIMES}
+        with environment(env):
+            settings = Settings.from_env(env)
+            async with opened(settings) as ports, asyncio.timeout(20):
+                while True:
+                    (profile,) = await discover(settings.scope, ports.profiles)
+                    done = await reconcile.run(profile, ports, settings, doorbell=True)
+                    if done.rollout is not None and done.rollout.state is State.CONVERGED:
+                        break
+            yield cloud, env
+
+
+async def test_from_the_command_line_alone(alone: tuple[Cloud, dict[str, str]]) -> None:
+    """Checked, refused, begun and watched to its end, begun and aborted; what the schedule means."""
+    cloud, env = alone
+    endpoint = cloud.world.profiles["scepman"].endpoints[0]
+    text = await run(env, "start", "--region", "weu", "--dry-run")
+    assert "predicted recovery, sudden loss: 46 s" in text
+    assert endpoint.enabled
+    begun = ("start", "--region", "weu", "--observe", "2", "--target", "3", "--by", "ada")
+    text = await run(env, *begun, "--watch")
+    assert "weu is out of DNS" in text
+    assert "succeeded: recovered after" in text
+    assert endpoint.enabled
+    text = await run(env, "start", "--region", "weu", "--observe", "600", expect=Exit.WAITING)
+    refused = await run(env, "start", "--region", "neu", expect=Exit.REFUSED)
+    assert "is not over" in refused
+    assert "refused  one-at-a-time" in refused
+    aborted = json.loads(await run(env, "abort", "--reason", "enough", "--json", expect=Exit.FAILED))
+    assert aborted["state"] == "aborted"
+    assert aborted["reason"].endswith("aborted it: enough")
+    assert endpoint.enabled
+    await run(env, "abort", "--group", "scepman", expect=Exit.REFUSED)
+    await run(env, "start", "--region", "mars", "--dry-run", expect=Exit.USAGE)
+    await run(env, "start", "--region", "weu", "--observe", "0", expect=Exit.USAGE)
+    text = await run(env, "schedule")
+    assert "30 20 * * MON (UTC), at most one in 7 days" in text
+    assert text.count("MON-20:00-21:00 UTC is blocked") == 5
+    assert "next in turn: neu" in text
+    (facts,) = msgspec.json.decode(await run(env, "schedule", "--json"))
+    assert len(facts["next"]) == 5

@@ -1,0 +1,123 @@
+"""Practice runs: due by the schedule, the regions in turn, skipped with a reason that is said once."""
+
+from datetime import timedelta
+
+import msgspec
+
+from shared.drills.model import State
+from shared.drills.preflight import Declared
+from shared.drills.schedule import Calendar, schedules, windows
+from tests.drills.drilling import Drilled, a_world
+
+DAILY = "scepman=10 12 * * *"  # the worlds begin at 12:00
+DECLARED = Declared(load=(("scepman", 1500.0),), capacity=(("west", 100.0), ("scepman/east", 100.0)))
+
+
+async def scheduled(
+    line: str = DAILY, *, declared: Declared = DECLARED, every: float = 7 * 86_400.0
+) -> Drilled:
+    """A pair whose group has a schedule."""
+    world = await a_world()
+    calendar = Calendar(schedules=schedules(line), every=every)
+    world.settings = msgspec.structs.replace(
+        world.settings, drill_calendar=calendar, drill_declared=declared, drill_observe=60
+    )
+    return world
+
+
+async def to_ten_past_twelve(world: Drilled) -> None:
+    """The next day's, or today's."""
+    while (world.clock.now().hour, world.clock.now().minute) != (12, 9):
+        world.clock.advance(60)
+    await world.minute(6)
+
+
+async def test_off_unless_asked_for() -> None:
+    """Without a schedule nothing is ever drilled."""
+    world = await a_world()
+    await world.minute(60)
+    assert (await world.listed()) == {"drills": [], "skipped": []}
+    assert world.profiles.patches == []
+
+
+async def test_due_and_run() -> None:
+    """At its time, by the schedule, once."""
+    world = await scheduled()
+    await to_ten_past_twelve(world)
+    (drill,) = (await world.listed())["drills"]
+    assert (drill["state"], drill["practice"], drill["asked_by"]) == (State.SUCCEEDED, True, "the schedule")
+    assert world.all_enabled()
+    assert world.teams.titles[0] == "scepman / east: a practice run begins"
+    await world.minute(30)
+    assert len((await world.listed())["drills"]) == 1
+
+
+async def test_at_most_one_a_week_and_that_is_said_once() -> None:
+    """The next day's is skipped; a week later it is the other region's turn."""
+    world = await scheduled()
+    await to_ten_past_twelve(world)
+    await to_ten_past_twelve(world)
+    found = await world.listed()
+    assert len(found["drills"]) == 1
+    (skipped,) = found["skipped"]
+    assert "at most one in 7 days" in skipped["why"]
+    world.clock.advance(timedelta(days=5, hours=23).total_seconds())
+    await world.minute(2)
+    await to_ten_past_twelve(world)
+    regions = [it["region"] for it in (await world.listed())["drills"]]
+    assert regions == ["west", "east"]
+
+
+async def test_skipped_when_the_preflight_refuses() -> None:
+    """With its reason, in the group's record and in the timeline, and not tried again that day."""
+    world = await scheduled()
+    world.sick("east")
+    await to_ten_past_twelve(world)
+    found = await world.listed()
+    assert found["drills"] == []
+    (skipped,) = found["skipped"]
+    assert "practice run skipped" in skipped["why"]
+    assert "survivors" in skipped["why"] or "region" in skipped["why"]
+    world.well("east")
+    await world.minute(5)
+    assert (await world.listed())["drills"] == []
+
+
+async def test_capacity_that_nobody_declared() -> None:
+    """A person is warned; a practice run does not begin, and one region that is too small forbids both."""
+    world = await scheduled(declared=Declared())
+    await to_ten_past_twelve(world)
+    (skipped,) = (await world.listed())["skipped"]
+    assert "not declared" in skipped["why"]
+    world.settings = msgspec.structs.replace(
+        world.settings,
+        drill_declared=Declared(load=(("scepman", 2001.0),), capacity=(("west", 100.0), ("east", 100.0))),
+    )
+    answer = await world.ask_for(dry_run=True)
+    (capacity,) = [it for it in answer.body["preflight"] if it["rule"] == "capacity"]
+    assert capacity["verdict"] == "refused"
+    assert "2001 requests a minute, and east can serve 2000: too few" in capacity["reason"]
+
+
+async def test_outside_its_window() -> None:
+    """Windows hold for practice runs as for drills by hand."""
+    world = await scheduled()
+    calendar = msgspec.structs.replace(world.settings.drill_calendar, allowed=windows("SUN-02:00-04:00"))
+    world.settings = msgspec.structs.replace(world.settings, drill_calendar=calendar)
+    await to_ten_past_twelve(world)
+    (skipped,) = (await world.listed())["skipped"]
+    assert "does not lie inside SUN-02:00-04:00" in skipped["why"]
+
+
+async def test_what_is_older_than_the_retention_goes() -> None:
+    """A year later, in the night."""
+    world = await a_world()
+    await world.ask_for(key="a-key")
+    await world.minute(9)
+    assert len((await world.listed())["drills"]) == 1
+    world.clock.advance(timedelta(days=366).total_seconds())
+    while (world.clock.now().hour, world.clock.now().minute) != (2, 59):
+        world.clock.advance(60)
+    await world.minute()
+    assert (await world.listed())["drills"] == []
+    assert not [it for it in world.store.rows if it.startswith(("drills/", "drill-keys/"))]
