@@ -25,7 +25,7 @@ import dns.rrset
 import msgspec
 
 from cli.reference import OWN_RULES
-from handlers import app_service_changed, decision, reconcile_group, traffic_manager_alert
+from handlers import app_service_changed, decision, drill, reconcile_group, traffic_manager_alert
 from handlers._edge import STATUSES, answer, settle
 from shared.adapters import failures
 from shared.adapters.dns import DnsNames
@@ -131,6 +131,10 @@ DECISIONS = tuple(
         {"group": "scepman", "decision": "reject", "fingerprint": "0", "reason": "x"},
     )
 )
+DRILLS = (
+    b'{"group":"scepman","region":"west","observe_seconds":60,"target_rto_seconds":120,"reason":"x","dry_run":true}',
+    b'{"group":"scepman","region":"east","reason":"a practice","by":"ada"}',
+)
 ERRANDS = ((written(Errand(profile=a_profile(), read_at=START)) or "").encode(),)
 
 
@@ -154,7 +158,7 @@ def _errand(data: bytes) -> None:
 
 def _posted(handle: Any) -> Callable[[bytes], None]:
     """A body through an HTTP handler and the edge: every answer is one that the edge knows."""
-    statuses = {200, *(status for _, status, _ in STATUSES)}
+    statuses = {200, 202, *(status for _, status, _ in STATUSES)}
 
     def run(data: bytes) -> None:
         world = _world()
@@ -326,6 +330,7 @@ TARGETS: tuple[Target, ...] = (
     Target("alert", azure_monitor.parse, (ALERT,), (BadEvent,)),
     Target("alert-handled", _posted(traffic_manager_alert.handle), (ALERT,), slow=True),
     Target("decision-handled", _posted(decision.handle), DECISIONS, slow=True),
+    Target("drill-handled", _posted(drill.handle), DRILLS, slow=True),
     Target("errand", lambda data: parse_errand(text(data)), ERRANDS, (BadEvent,)),
     Target("errand-handled", _errand, ERRANDS, slow=True),
     Target("zip-directory", _zip, _zips(), (NotAZip, MoreTail)),
