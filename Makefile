@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo run test check fmt lock package audit fuzz instances bench soak clean help
+.PHONY: demo run test check fmt lock package audit fuzz instances bench soak crashes mutants clean help
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -46,6 +46,13 @@ bench: $(READY) ## Measure the budgets, as counts and ratios
 
 soak: $(READY) instances ## Random seeds of the simulation for HOURS=0.05 on CORES=1, after two instances for MINUTES=10
 	@$(PY) -m proof soak --hours $(or $(HOURS),0.05) --cores $(or $(CORES),1)
+
+crashes: $(READY) ## Die before and after every effect of every story, and count them
+	@$(PY) -m proof crashes
+
+mutants: $(READY) ## Plant bugs that must be caught, then change every decision and see which tests notice
+	@$(PY) -m proof.planted
+	@$(PY) -m proof.mutation
 
 lock: $(READY) ## Pin the dependencies anew, with hashes
 	@$(PY) -m infra.requirements

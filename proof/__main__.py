@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from proof.crashes import ELSEWHERE, STORIES, Effects, deaths, written_down
 from proof.observer import LAWS
 from proof.play import DAY, MONTH, YEAR, Play, Report
 
@@ -51,6 +52,42 @@ def _seeds(first: int, until: float) -> Iterator[str]:
 def _played(asked: tuple[str, float]) -> Report:
     seed, days = asked
     return Play(seed, seconds=days * DAY).run()
+
+
+@app.command()
+def bite(seeds: int = 12, days: float = MONTH / DAY) -> None:
+    """Play seeds until one breaks a law: what planted bugs are caught by."""
+    for seed in range(1, seeds + 1):
+        report = Play(str(seed), seconds=days * DAY).run()
+        if report.breaches:
+            _tell(report, days)
+            raise typer.Exit(code=1)
+
+
+@app.command()
+def crashes(share: int = 1) -> None:
+    """Die before and after every effect of every story (or of so many effects, one), and count them."""
+    total, died, failed = 0, 0, 0
+    reached = set(ELSEWHERE)
+    for story in STORIES:
+        calm, *failures = deaths(story, share=share)
+        assert isinstance(calm, Effects)  # noqa: S101 -- the first one is the story without a death
+        reached |= calm.reached
+        count = len(calm.names)
+        total, died, failed = total + count, died + count // share, failed + len(failures)
+        print(
+            f"{count:5} effects  {count // share:5} died at, before and after  {len(failures)} differ  {story.name}"
+        )
+        for it in failures:
+            print(f"      {it}")
+    print(
+        f"{total:5} effects in {len(STORIES)} stories, {died} died at ({died / total:.0%}), {failed} differ"
+    )
+    sites = written_down()
+    print(f"{len(sites & reached)} of {len(sites)} functions that have an effect were reached; elsewhere:")
+    for site, why in ELSEWHERE.items():
+        print(f"      {site[0]} {site[1]}: {why}")
+    raise typer.Exit(code=bool(failed or sites - reached))
 
 
 class Total:

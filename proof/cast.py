@@ -16,7 +16,7 @@ from handlers import app_service_changed, decision, reconcile, traffic_manager_a
 from handlers._edge import Asked
 from proof.loop import Loop
 from proof.observer import Observer
-from proof.ports import PROFILE, Line, Process, moment, ports, site_id
+from proof.ports import PROFILE, READ, Line, Process, moment, ports, site_id
 from proof.story import Story
 from proof.weather import Weather
 from proof.world import Site, World
@@ -45,6 +45,7 @@ class Instance:
         self.line = Line(cast.world, self.process, cast.weather)
         self.line.before, self.line.after = cast.before, cast.after
         self.line.calm = cast.calm
+        self.line.on_effect = cast.met
         self.ports: Ports = ports(self.line)
 
     def set_skew(self, skew: float) -> None:
@@ -72,6 +73,7 @@ class Cast:
         self.armed: list[tuple[float, str, str, int, Callable[[str], None]]] = []
         self.apart: set[str] = set()  # keys that a person left different
         self.wakes = 0
+        self.on_effect: Callable[[Line, str], None] | None = None
         self.instances = [Instance(name, self) for name in ("a", "b")]
         world.on_settings, world.on_status = self._settings_changed, self._status_changed
         loop.on_task = self._adopt
@@ -99,6 +101,7 @@ class Cast:
         self.wakes += 1
         context = copy_context()
         context.run(PROCESS.set, instance.process)
+        context.run(READ.set, {})
         task = context.run(self.loop.create_task, work(instance.ports), context=context)
         task.add_done_callback(partial(self._ended, instance.process))
         return task
@@ -277,6 +280,11 @@ class Cast:
         return json.loads(found) if found else None
 
     # -- in the middle of ours
+
+    def met(self, line: Line, name: str) -> None:
+        """A process is about to do something."""
+        if self.on_effect is not None:
+            self.on_effect(line, name)
 
     def arm(self, when: str, name: str, count: int, act: Callable[[str], None], *, until: float) -> None:
         """Before or after the so-manieth call of this name takes effect, do this with its region."""

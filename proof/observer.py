@@ -9,9 +9,9 @@ Each rule says how much later than the truth the product may act: it looks once 
    than there is between two looks (`BLINK`), the last look's age left out. Not asked of what we put back, or of keys
    that a person forced.
 3. What we replaced was no person's change of which the regions have never agreed since and which nobody decided,
-   unless it was made after our last reading began: between that and the write no reader of Azure can see it. What we
-   put back is what we found. A message is delivered again only after a delivery that did not end well. In the end all
-   regions agree, and nothing is left lying about.
+   unless it was made after our last reading began, which was the last thing that we did before the write: in between
+   no reader of Azure can see it. What we put back is what we found. A message comes again only after a delivery
+   that did not end well. In the end all regions agree, and nothing is left lying about.
 4. No row, message or log line has a value in it.
 5. Every row that holds a decision holds a reason.
 6. In the end no endpoint is disabled by us.
@@ -225,7 +225,7 @@ class Observer:
         key = self._key(site.name, name)
         undone = key.ours == (new, old)
         if self._is_lost(site, name, call) and not undone:
-            read = call.read.get(site.name, -1e9)
+            read = call.read.get(site.name, 1e12)
             seen = key.edited < read
             self.check(
                 3, not seen, lambda: f"{call.name} overwrote what a person had set in {site.name}: {name}"
@@ -251,6 +251,8 @@ class Observer:
         edited = self._key(site.name, name).edited
         if edited <= max(self._agreed.get(name, -1e9), self._word.get(name, -1e9)):
             return False
+        if name == PACKAGE and edited < call.read.get(site.name, 1e12):
+            return False  # a region is moved away from a host on purpose, whoever sent it there
         reverted = self.revert is not None and call.began - edited >= self.revert
         return not (reverted and _was_ill(site, call.began))
 

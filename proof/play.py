@@ -56,12 +56,22 @@ class Report:
 class Play:
     """A run."""
 
-    def __init__(self, seed: str, *, seconds: float = MONTH, skip: bool = True) -> None:
-        self.seed, self.seconds, self.skip = seed, seconds, skip
+    def __init__(
+        self,
+        seed: str,
+        *,
+        seconds: float = MONTH,
+        skip: bool = True,
+        settings: Settings | None = None,
+        regions: tuple[str, ...] = (),
+        faults: bool = True,
+    ) -> None:
+        self.seed, self.seconds, self.skip, self.faults = seed, seconds, skip, faults
         self.loop = Loop()  # type: ignore[abstract]  # what no port needs of a loop is left out
         self.traits = dice(f"{seed}/traits")
-        self.settings = _settings(self.traits.random() < 0.5, self.traits.random() < 0.3)
-        names = ("east", "west") if self.traits.random() < 0.7 else ("east", "north", "west")
+        drawn = settings_of(hold=self.traits.random() < 0.5, revert=self.traits.random() < 0.3)
+        self.settings = settings or drawn
+        names = regions or (("east", "west") if self.traits.random() < 0.7 else ("east", "north", "west"))
         self.story = Story(lambda: moment(self.loop.time()))
         rules = self.settings.rules
         self.observer = Observer(
@@ -124,9 +134,11 @@ class Play:
     # -- time
 
     async def _all(self) -> None:
-        for heap in forecast(self.seed, self.seconds):
+        for heap in forecast(self.seed, self.seconds) if self.faults else ():
             self.happen.expect(heap)
         await self._until(self.seconds)
+        if not self.faults:
+            return
         if not self.observer.breaches:
             self.happen.peace()
             await self._until(self.loop.time() + PEACE)
@@ -194,7 +206,7 @@ class Play:
             and self.world.slow_boots == 0.0
             and quiet.known(
                 self.world.rows,
-                versions={_HOSTS[url]: it.version for url, it in self.world.hosts.items()},
+                versions={name: self.world.hosts[url].version for url, name in _HOSTS.items()},
                 runs={it.name: it.runs for it in sites},
                 changed=max(it.changed for it in sites),
             )
@@ -206,7 +218,8 @@ def _site(name: str, number: int) -> Site:
     return Site(name, {**values, PACKAGE: URLS[number % 2]}, {"db": (f"{SECRET}-db", "Custom")})
 
 
-def _settings(hold: bool, revert: bool) -> Settings:
+def settings_of(*, hold: bool, revert: bool) -> Settings:
+    """The defaults, with two traits of a run."""
     plain = Settings.from_env(
         {
             "COUNTERPART_FINGERPRINT_KEY": "a simulation's own secret, long enough to be one",

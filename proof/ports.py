@@ -8,16 +8,17 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from proof.loop import TICKS, Loop
 from proof.weather import FINE, Error, Fate, Weather
-from proof.world import INTERVAL, TIMEOUT, TOLERATED, Call, Clash, World
+from proof.world import INTERVAL, TIMEOUT, TOLERATED, Call, Clash, Gone, World
 from shared.artifact_hosts.model import Check, Package
 from shared.disruption.model import Permit
 from shared.drills.model import ServiceAnswer
-from shared.errors import Conflict, Throttled, Unavailable
+from shared.errors import AppError, Conflict, NotFound, Throttled, Unavailable
 from shared.groups.model import (
     AppSettings,
     ConnectionString,
@@ -67,6 +68,13 @@ def moment(at: float) -> datetime:
     return START + timedelta(seconds=at)
 
 
+READ: ContextVar[dict[str, float]] = ContextVar("READ")
+"""Of one wake-up: when it began to read each region's settings, if it has done nothing of weight since."""
+
+# After one of these, what was read before is not what was read last of all.
+_OF_WEIGHT: Final = ("store.put settings-sync", "store.put packages", "store.put permit", "vault.", "probe.")
+
+
 class Process:
     """One running instance: its life, its clock, its tasks."""
 
@@ -76,7 +84,6 @@ class Process:
         self.skew = 0.0
         self.fuse: int | None = None  # calls until it dies
         self.burns_late = False  # dies after the effect of that call, not before it
-        self.read: dict[str, float] = {}  # region: when its settings were last asked for
         self.on_death: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -119,6 +126,7 @@ class Line:
             None
         )  # (name, region): a call is about to take effect
         self.after: Callable[[str, str], None] = lambda *_: None
+        self.on_effect: Callable[[Line, str], None] = lambda *_: None  # before it is sent
 
     async def read[T](self, name: str, act: Callable[[], T], region: str = "") -> T:
         """Ask for something."""
@@ -126,7 +134,8 @@ class Line:
 
     async def do[T](self, name: str, act: Callable[[Call], T], region: str = "") -> T:
         """Have something done."""
-        call = Call(self.process.name, name, self.loop.time(), dict(self.process.read))
+        self.on_effect(self, name)
+        call = Call(self.process.name, name, self.loop.time(), dict(READ.get({})))
         return await self._call(name, lambda: act(call), region, effect=True)
 
     async def _call[T](self, name: str, act: Callable[[], T], region: str, *, effect: bool) -> T:
@@ -134,6 +143,8 @@ class Line:
         if not process.alive:
             await loop.create_future()
         self.counts[name] = self.counts.get(name, 0) + 1
+        if name.startswith(_OF_WEIGHT):
+            READ.get({}).clear()
         burnt = False
         if process.fuse is not None:
             process.fuse -= 1
@@ -168,6 +179,8 @@ class Line:
             result = act()
         except Clash as clash:
             raise Conflict(f"{clash}: not at the version that was read") from None
+        except Gone as gone:
+            raise NotFound(f"there is no site of {gone}") from None
         self.after(name, region)
         return result
 
@@ -187,8 +200,8 @@ class Line:
         if fate.effect:
             try:
                 result = self._done(name, act, region)
-            except Conflict as conflict:
-                error = conflict
+            except AppError as raised:
+                error = raised
         if burnt:
             self.process.die()
             return
@@ -336,17 +349,20 @@ class Azure:
     async def get_site(self, id_: str) -> Site:
         """A site's own facts."""
         region = region_of(id_)
-        site = Site(id=site_id(region), host=host_of(region), os=Os.WINDOWS, running=True, sku="PremiumV3")
-        return await self._line.read("arm.get_site", lambda: site, region)
+        return await self._line.read("arm.get_site", lambda: self._site(region), region)
+
+    def _site(self, region: str) -> Site:
+        self._world.site(region)
+        return Site(id=site_id(region), host=host_of(region), os=Os.WINDOWS, running=True, sku="PremiumV3")
 
     async def get_settings(self, id_: str) -> RegionSettings:
         """All settings."""
         region = region_of(id_)
-        self._line.process.read[region] = self._line.loop.time()
+        READ.get({})[region] = self._line.loop.time()
         return await self._line.read("arm.get_settings", lambda: self._settings(region), region)
 
     def _settings(self, region: str) -> RegionSettings:
-        site = self._world.sites[region]
+        site = self._world.site(region)
         return RegionSettings(
             app=AppSettings({name: Value(text) for name, text in site.app.items()}),
             connections={

@@ -67,7 +67,7 @@ def known(rows: Rows, *, versions: Mapping[str, int], runs: Mapping[str, int], c
         if key.startswith("artifact-hosts/"):
             row = _read(body)
             served = row["served"][-1]["package"]["digest"] if row["served"] else ""
-            if served != f"{versions[row['location']['host']]:064x}":
+            if served != f"{versions.get(row['location']['host'], 1):064x}":
                 return False
         elif key.startswith("settings-sync/"):
             if seconds(_read(body)["looked_at"]) < changed + SKEW:
@@ -109,8 +109,11 @@ def _ages(rows: Rows, now: float, settings: Settings) -> Iterator[float | None]:
 
 
 def _watch(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
-    del body, now, settings
-    yield seconds(row["wanted_at"]) + _WANTED
+    del body
+    wanted = seconds(row["wanted_at"])
+    # What was not wanted again by the next sweep is wanted no more, and stays until it is forgotten.
+    given_up = now > wanted + _WANTED + 2 * settings.package_rules.sweep
+    yield wanted + (history.FORGET.total_seconds() if given_up else _WANTED)
     if row["state"] != HostState.UP or row["bad"]:
         yield None
 

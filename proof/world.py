@@ -48,7 +48,7 @@ class Call:
     process: str
     name: str
     began: float  # when it was sent
-    read: Mapping[str, float]  # region: when this process last began to read its settings
+    read: Mapping[str, float]  # region: when its settings were read, if that was the last thing that was done
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,10 +151,19 @@ class World:
         self.rows: dict[str, tuple[bytes, int]] = {}
         self.vault: dict[str, str] = {}
         self.writes = 0
+        self.gone: set[str] = set()  # sites that were deleted; their endpoints may still be there
+        self.unfit: set[tuple[str, str]] = set()  # (region, URL): with that package the app does not come up
+        self.boots = (20, 50)  # seconds that a start takes at least, and how many more it may
         self.slow_boots = 0.0  # seconds that the next starts take longer
         self.witness: Witness
         self.on_settings: Callable[[Site], None] = lambda _: None
         self.on_status: Callable[[Site], None] = lambda _: None
+
+    def site(self, region: str) -> Site:
+        """A site that is there. Raises Gone."""
+        if region in self.gone:
+            raise Gone(region)
+        return self.sites[region]
 
     # -- people
 
@@ -251,7 +260,7 @@ class World:
         """The app starts anew, with the settings and the package that it finds at the end of its start."""
         site.boot += 1
         self.ill(site, "starting")
-        seconds = 20.0 + self.dice.randrange(64 * 50) / 64 + self.slow_boots
+        seconds = self.boots[0] + self.dice.randrange(64 * self.boots[1]) / 64 + self.slow_boots
         self.clock.call_later(seconds, self._started, site, site.boot)
 
     def _started(self, site: Site, boot: int) -> None:
@@ -261,6 +270,7 @@ class World:
         reasons = {
             "settings": any(fails(it, site.name) for it in site.app.values()),
             "package": host is None or not host.up,
+            "unfit": (site.name, site.app.get(PACKAGE, "")) in self.unfit,
         }
         for why, is_so in reasons.items():
             if is_so:

@@ -1,0 +1,470 @@
+"""Every effect of every story, with the process dead before it and after it: the laws hold, and all ends alike.
+
+An effect is one call of a port that changes something: a row, a site, an endpoint, the vault, a message. Stories have
+no other faults. `python -m proof crashes` plays them all and prints how many effects each has; the sites in the code
+from which effects were reached are compared with those that the code has (`reached`, `written_down`).
+"""
+
+import ast
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import msgspec
+
+from proof.play import DAY, URLS, Play, settings_of
+from proof.ports import Line
+from proof.weather import Error, Fate
+from proof.world import BAD, PACKAGE, SECRET, Host
+from shared.incidents.hold import HoldRules
+from shared.settings import Settings
+
+SHARED: Final = Path(__file__).resolve().parent.parent / "shared"
+MINUTE: Final = 60.0
+
+type Site = tuple[str, str]  # a file of shared/ and a function in it
+
+
+@dataclasses.dataclass
+class Effects:
+    """Counts the effects of a run from a time on, and kills the process before or after one of them."""
+
+    kill: int = 0
+    late: bool = False
+    names: list[str] = dataclasses.field(default_factory=list)
+    reached: set[Site] = dataclasses.field(default_factory=set)
+
+    def met(self, line: Line, name: str) -> None:
+        """A process is about to do something."""
+        self.names.append(name)
+        self.reached.add(_site())
+        if len(self.names) == self.kill:
+            line.process.fuse, line.process.burns_late = 0, self.late
+
+
+def _site() -> Site:
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 -- who asks is what is wanted
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(SHARED):
+            site = str(path.relative_to(SHARED)), frame.f_code.co_name
+            if site[0] != "store.py" and site not in _HANDED_ON:
+                return site
+        frame = frame.f_back
+    return "", ""
+
+
+# Who hands on what somebody else asks for.
+_HANDED_ON: Final = {
+    ("reconcile/workflow.py", "put"),
+    ("reconcile/workflow.py", "delete"),
+    ("outbox.py", "_quietly"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """What happens, from a quiet beginning, and for how long it is watched."""
+
+    name: str
+    happens: Callable[[Play], None]
+    minutes: float = 40.0
+    regions: tuple[str, ...] = ("east", "west")
+    settings: Callable[[Settings], Settings] = lambda it: it
+
+    def play(self, effects: Effects) -> Play:
+        """Play it once."""
+        play = Play(
+            f"crashes/{self.name}",
+            seconds=self.minutes * MINUTE,
+            settings=self.settings(settings_of(hold=False, revert=False)),
+            regions=self.regions,
+            faults=False,
+        )
+        play.cast.on_effect = effects.met
+        play.world.boots = (5, 1)  # over before a look could see it: what was seen must not differ
+        play.loop.call_at(150.0, self.happens, play)
+        play.run()
+        return play
+
+
+def outcome(play: Play) -> dict[str, Any]:
+    """Where everything is in the end, times and texts left out."""
+    world = play.world
+    rows = {
+        kind: play.cast.row(kind) or {} for kind in ("settings-sync", "packages", "failback-holds", "permit")
+    }
+    letters = {str(what).rpartition(".")[2] for _, kind, what, _ in play.observer.effects if kind == "tell"}
+    return {
+        "settings": {name: {**it.settings, PACKAGE: ""} for name, it in world.sites.items()},
+        "hosts": sorted(it.app[PACKAGE] for it in world.sites.values()),  # which region has which is all one
+        "endpoints": {name: (it.enabled, it.status, it.well) for name, it in world.sites.items()},
+        "vault": dict(world.vault),
+        "told": letters,
+        "settings-sync": (rows["settings-sync"].get("state"), rows["settings-sync"].get("baseline")),
+        "packages": (rows["packages"].get("state"), rows["packages"].get("order")),
+        "hold": rows["failback-holds"].get("hold"),
+        "permit": rows["permit"].get("permit"),
+        "waiting": sum(
+            b'"sent_at":null' in body for key, (body, _) in world.rows.items() if key.startswith("outbox/")
+        ),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A death that changed how a story ends."""
+
+    story: str
+    number: int
+    effect: str
+    late: bool
+    why: str
+
+    def __str__(self) -> str:
+        when = "after" if self.late else "before"
+        return f"{self.story}: killed {when} effect {self.number}, {self.effect}: {self.why}"
+
+
+def deaths(story: Story, *, share: int = 1) -> Iterator[Failure | Effects]:
+    """Die before and after every effect (of `share` parts, one); the story without a death comes first."""
+    calm = Effects()
+    told = story.play(calm)
+    yield calm
+    if told.observer.breaches:
+        yield Failure(story.name, 0, "none", late=False, why=told.observer.breaches[0].text)
+        return
+    expected = outcome(told)
+    for number in range(1, len(calm.names) + 1):
+        if number % share:
+            continue
+        for late in (False, True):
+            play = story.play(Effects(kill=number, late=late))
+            fail = partial(Failure, story.name, number, calm.names[number - 1], late)
+            if play.observer.breaches:
+                yield fail(play.observer.breaches[0].text)
+            elif (found := outcome(play)) != expected:
+                yield fail(
+                    "; ".join(
+                        f"{it}: {found[it]}, not {expected[it]}" for it in found if found[it] != expected[it]
+                    )
+                )
+
+
+# -- the stories --------------------------------------------------------------------------------------------------
+
+
+def _value(text: object) -> str:
+    return f"{SECRET}-{text}"
+
+
+def _edit(play: Play, region: str, **changes: object) -> None:
+    play.world.edit(region, {f"AppConfig:{name}": it for name, it in changes.items()})
+
+
+def _travels(play: Play) -> None:
+    play.world.edit(
+        "west",
+        {"AppConfig:K01": _value(1), "AppConfig:K02": None, "connectionStrings/db": (_value(2), "Custom")},
+    )
+
+
+def _two_sets(play: Play) -> None:
+    _edit(play, "west", K01=_value(1))
+    _edit(play, "north", K02=_value(2))
+
+
+def _put_back(play: Play) -> None:
+    _edit(play, "west", K01=_value(1), K02=_value(2) + BAD + "@east")
+
+
+def _bad(play: Play) -> None:
+    _edit(play, "west", K01=_value(1) + BAD)
+
+
+def _decided(body: dict[str, Any]) -> Callable[[Play], None]:
+    """People change one key in both regions; later one of them decides."""
+
+    def happens(play: Play) -> None:
+        _edit(play, "west", K01=_value(1))
+        _edit(play, "east", K01=_value(2))
+
+        def ask() -> None:
+            row = play.cast.row("settings-sync") or {}
+            if row.get("state") == "held":
+                keys = [it["key"] for it in row["plan"]["decisions"]]
+                play.cast.ask(
+                    {
+                        "group": "scepman",
+                        "fingerprint": row["plan"]["fingerprint"],
+                        "by": "ada",
+                        "reason": "x",
+                    }
+                    | body,
+                    keys,
+                )
+
+        for minutes in (5.2, 7.2, 9.2):
+            play.loop.call_later(minutes * MINUTE, ask)
+
+    return happens
+
+
+def _host(play: Play, minutes: float = 40.0) -> None:
+    play.world.host(URLS[0], up=False)
+    play.loop.call_later(minutes * MINUTE, partial(play.world.host, URLS[0], up=True))
+
+
+def _unfit(play: Play) -> None:
+    """The other host's package is one with which east does not come up."""
+    play.world.unfit.add(("east", URLS[1]))
+    _host(play, 18.0)
+
+
+OTHERWISE: Final = URLS[0].replace("https://", "HTTPS://")  # the same address, in other capitals
+OWN: Final = "https://packages.example.test/own.zip"
+
+
+def _kept_url(play: Play) -> None:
+    """The address that a region had is not the catalogue's to the letter, so undoing needs a copy of it."""
+    play.world.hosts[OTHERWISE] = play.world.hosts[URLS[0]]
+    play.world.edit("east", {PACKAGE: OTHERWISE})
+    play.loop.call_later(8 * MINUTE, _unfit, play)
+
+
+def _url_between(play: Play) -> None:
+    """A person sends a region elsewhere when its rotation is about to be made, and a copy lies in the vault."""
+    play.world.hosts[OTHERWISE] = play.world.hosts[URLS[0]]
+    play.world.edit("east", {PACKAGE: OTHERWISE})
+    play.loop.call_later(8 * MINUTE, _host, play, 30.0)
+
+    def send(_: str) -> None:
+        play.world.edit("east", {PACKAGE: URLS[1]})
+
+    play.cast.arm("after", "vault.keep", 1, send, until=DAY)
+
+
+def _own_url(play: Play) -> None:
+    """A region runs from an address that only its settings know, which cannot be read at times."""
+    play.world.hosts[OWN] = Host()
+    play.world.edit("east", {PACKAGE: OWN})
+    fails = Fate(Error.UNAVAILABLE, effect=False)
+    for minutes in (6, 12):
+        until = play.loop.time() + (minutes + 2) * MINUTE
+        play.loop.call_later(
+            minutes * MINUTE, partial(play.weather.spell, "arm.get_settings", fails, until=until)
+        )
+    play.loop.call_later(60 * MINUTE, partial(play.world.edit, "east", {PACKAGE: URLS[0]}))
+
+
+def _channel(play: Play) -> None:
+    """Both regions are sent to another channel, so that the old one's hosts are not wanted any more."""
+    for region, url in zip(("east", "west"), URLS, strict=True):
+        beta = url.replace("Artifacts.zip", "Artifacts-Beta.zip")
+        play.world.hosts[beta] = Host()
+        play.world.edit(region, {PACKAGE: beta})
+
+
+def _no_refuge(play: Play) -> None:
+    """A region should be moved to another host while the other region is ill: it waits."""
+    play.world.host(URLS[0], up=False)
+    play.loop.call_later(60 * MINUTE, partial(play.world.host, URLS[0], up=True))
+    play.loop.call_later(2 * MINUTE, _lost, play, 8.0)
+
+
+def _between(play: Play) -> None:
+    """A person edits the source when the write is about to be made."""
+    play.cast.arm("after", "vault.keep", 1, lambda _: _edit(play, "west", K01=_value(7)), until=DAY)
+    _edit(play, "west", K01=_value(1), K02=_value(2))
+
+
+def _slow(play: Play) -> None:
+    """A clock jumps while a write is made ready: its claim may be over."""
+
+    def jump(_: str) -> None:
+        for it in play.cast.instances:
+            it.set_skew(45.0)
+
+    play.cast.arm("after", "vault.keep", 1, jump, until=DAY)
+    _edit(play, "west", K01=_value(1))
+
+
+def _deleted(play: Play) -> None:
+    """A site is deleted; its endpoint is not."""
+    play.world.gone.add("north")
+    _edit(play, "west", K01=_value(1))
+
+
+def _on_duty(play: Play) -> None:
+    """One of two deployments; for a while Resource Manager answers it nothing."""
+    _edit(play, "west", K01=_value(1))
+    fails = Fate(Error.UNAVAILABLE, effect=False)
+    until = play.loop.time() + 260.0
+    play.loop.call_later(60.0, partial(play.weather.spell, "arm.get_settings", fails, until=until))
+
+
+def _restart(play: Play) -> None:
+    play.cast.order_restart()
+    for minutes in (2.2, 4.2):  # a person who saw no answer asks again
+        play.loop.call_later(minutes * MINUTE, partial(_again, play))
+
+
+def _again(play: Play) -> None:
+    row = play.cast.row("packages") or {}
+    if row.get("order") is None and row.get("outcome") is None:
+        play.cast.order_restart()
+
+
+def _lost(play: Play, minutes: float = 6.0) -> None:
+    site = play.world.sites["west"]
+    play.world.ill(site, "region")
+    play.loop.call_later(minutes * MINUTE, play.world.heal, site, "region")
+
+
+def _released(play: Play) -> None:
+    _lost(play)
+    for minutes in (8.2, 9.2, 10.2):
+        play.loop.call_later(minutes * MINUTE, partial(_let_go, play))
+
+
+def _let_go(play: Play) -> None:
+    if (play.cast.row("failback-holds") or {}).get("hold"):
+        play.cast.release()
+
+
+def _copy_lost(play: Play) -> None:
+    _put_back(play)
+    play.loop.call_later(8 * MINUTE, play.world.vault.clear)
+
+
+def _new_key(play: Play) -> None:
+    """The fingerprint key is replaced in the middle of a write."""
+    _put_back(play)
+
+    def replace() -> None:
+        env = {"secret": type(play.settings.secret)("another secret, just as long as the first")}
+        play.cast.settings = msgspec.structs.replace(play.cast.settings, **env)
+
+    play.loop.call_later(5 * MINUTE, replace)
+
+
+def _quick(settings: Settings) -> Settings:
+    """Less patience, so that a story is short."""
+    return msgspec.structs.replace(
+        settings,
+        rules=msgspec.structs.replace(settings.rules, soak=60.0, soak_deadline=300.0),
+        package_rules=msgspec.structs.replace(settings.package_rules, soak=60.0, check_every=60.0),
+        incidents=msgspec.structs.replace(settings.incidents, flap=120.0, keep=240.0),
+    )
+
+
+def _deployed_twice(settings: Settings) -> Settings:
+    return msgspec.structs.replace(_quick(settings), instance="one")
+
+
+def _holding(settings: Settings) -> Settings:
+    return msgspec.structs.replace(_quick(settings), hold=HoldRules(on=True, soak=120.0))
+
+
+def _reverting(settings: Settings) -> Settings:
+    quick = _quick(settings)
+    return msgspec.structs.replace(quick, rules=msgspec.structs.replace(quick.rules, revert_bad_changes=True))
+
+
+def _forgetful(settings: Settings) -> Settings:
+    quick = _quick(settings)
+    return msgspec.structs.replace(
+        quick, incidents=msgspec.structs.replace(quick.incidents, retention=3600.0)
+    )
+
+
+STORIES: Final = (
+    Story("a change travels", _travels, 20, settings=_quick),
+    Story("two sets among three regions", _two_sets, 30, regions=("east", "north", "west"), settings=_quick),
+    Story("a peer is put back", _put_back, 30, settings=_quick),
+    Story("a bad change is reverted by policy", _bad, 35, settings=_reverting),
+    Story("a side is taken", _decided({"decision": "take", "region": "west"}), 40, settings=_quick),
+    Story("left different", _decided({"decision": "reject"}), 40, settings=_quick),
+    Story("the copy of old values is gone", _copy_lost, 30, settings=_quick),
+    Story("the fingerprint key is replaced in flight", _new_key, 35, settings=_quick),
+    Story("a host is lost", _host, 100, settings=_quick),
+    Story("a rotation is undone", _unfit, 60, settings=_quick),
+    Story("an address in other capitals", _kept_url, 70, settings=_quick),
+    Story("an address changed in between", _url_between, 130, settings=_quick),
+    Story("an address of one's own", _own_url, 75, settings=_quick),
+    Story("a channel is left", _channel, 2.5 * DAY / MINUTE, settings=_quick),
+    Story("a rotation waits for a refuge", _no_refuge, 90, settings=_quick),
+    Story("an edit in between", _between, 25, settings=_quick),
+    Story("a claim that runs out", _slow, 25, settings=_quick),
+    Story("a site is deleted", _deleted, 20, regions=("east", "north", "west"), settings=_quick),
+    Story("one of two deployments", _on_duty, 25, settings=_deployed_twice),
+    Story("all regions are restarted", _restart, 20, settings=_quick),
+    Story("a region is lost", _lost, 40, settings=_quick),
+    Story("a region is lost and held", _lost, 50, settings=_holding),
+    Story("a held region is released", _released, 50, settings=_holding),
+    Story("a week later", _lost, 3 * DAY / MINUTE, settings=_forgetful),
+)
+
+
+# Reached by no story, and why.
+ELSEWHERE: Final[dict[Site, str]] = {
+    (
+        "reconcile/workflow.py",
+        "_tell_set_aside",
+    ): "errands of more than fifty groups; dying there is tested in tests/fleet",
+}
+
+# -- are these all? -----------------------------------------------------------------------------------------------
+
+# What changes something, as the code calls it: methods of ports, and the few functions of store and disruption.
+_METHODS: Final = frozenset(
+    {
+        "put_app_settings",
+        "put_connection_strings",
+        "restart",
+        "disable_endpoint",
+        "enable_endpoint",
+        "keep",
+        "forget",
+    }
+)
+_OF: Final = {"put": "store", "delete": "store", "send": "channel"}  # only of these objects
+_FUNCTIONS: Final = frozenset({"write", "revise"})
+
+
+def written_down() -> set[Site]:
+    """Every function of the workflows that has an effect in it, found in its text."""
+    found: set[Site] = set()
+    for path in sorted(SHARED.rglob("*.py")):
+        if path.name in {"store.py", "ports.py", "bootstrap.py"} or "adapters" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.AsyncFunctionDef) and any(map(_is_effect, _own(node))):
+                found.add((str(path.relative_to(SHARED)), node.name))
+    return found
+
+
+def _own(function: ast.AsyncFunctionDef) -> Iterator[ast.Call]:
+    """The calls of a function, without those of functions in it."""
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Call):
+            yield node
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def _is_effect(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Name(id=name):
+            return name in _FUNCTIONS
+        case ast.Attribute(attr=name, value=ast.Name(id=of) | ast.Attribute(attr=of)):
+            return _OF.get(name) == of if name in _OF else name in _METHODS and of not in {"workflow", "self"}
+        case _:
+            return False

@@ -1,0 +1,263 @@
+"""Planted bugs: each is a change of the source that somebody could make, and must be caught. Run by `make mutants`.
+
+A bug is put into a copy of the tree, by a replacement that must fit exactly once; then the narrow tests that should
+notice are run, or some seeds of the simulation. A bug that nobody catches, or that does not fit any more, fails.
+"""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from proof.mutation import ROOT, copy_tree
+
+
+@dataclasses.dataclass(frozen=True)
+class Bug:
+    """One change of the source."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = ()  # what should notice it; none: the simulation
+
+    def problem(self, root: Path = ROOT) -> str:
+        """Why it does not fit the source as it is, or nothing."""
+        count = (root / self.file).read_text().count(self.old)
+        return "" if count == 1 else f"{self.name}: {self.file} has its place {count} times, not once"
+
+    def plant(self, root: Path) -> None:
+        """Put it into a copy of the tree."""
+        path = root / self.file
+        path.write_text(path.read_text().replace(self.old, self.new))
+
+
+SYNC: Final = "shared/settings_sync/workflow.py"
+TURNS: Final = "shared/settings_sync/transitions.py"
+HOSTS: Final = "shared/artifact_hosts/workflow.py"
+HOLD: Final = "shared/incidents/hold.py"
+
+BUGS: Final = (
+    Bug(
+        "the re-read before the PUT is skipped",
+        SYNC,
+        "        seen = await _read_all(self.group, self.tools, claimed)\n        if why_not := stale(",
+        "        seen = self._seen\n        if why_not := stale(",
+    ),
+    Bug(
+        "what was read before the PUT is not compared with the plan",
+        SYNC,
+        "if why_not := stale(flight, seen.sides, resumed=step.resumed):",
+        "if why_not := '':",
+    ),
+    Bug(
+        "the permit is not asked for",
+        "shared/disruption/workflow.py",
+        "answer = permit(asked, seen, row.permit if row else None, now)",
+        "answer = Granted(Permit(id=asked.id, kind=asked.kind, region=asked.region, granted_at=now, "
+        'until=now + asked.at_most, reason="always"))',
+    ),
+    Bug(
+        "the permit is never given back",
+        "shared/disruption/workflow.py",
+        "return Held() if mine else None",
+        "return None",
+    ),
+    Bug(
+        "another piece of work's permit is overlooked",
+        "shared/disruption/permit.py",
+        "if held and now < held.until and held.id != asked.id:",
+        "if held and now < held.granted_at and held.id != asked.id:",
+        ("tests/disruption",),
+    ),
+    Bug(
+        "a stale health counts as fresh",
+        "shared/disruption/permit.py",
+        "FRESH = timedelta(seconds=60)",
+        "FRESH = timedelta(seconds=6000)",
+    ),
+    Bug(
+        "a refuge that is down is accepted",
+        "shared/disruption/permit.py",
+        "if it.state is State.HEALTHY and name != asked.region)",
+        "if it.state is not State.UNKNOWN and name != asked.region)",
+    ),
+    Bug(
+        "the region itself is its own refuge",
+        "shared/disruption/permit.py",
+        "if it.state is State.HEALTHY and name != asked.region)",
+        "if it.state is State.HEALTHY)",
+    ),
+    Bug(
+        "the soak is ignored",
+        TURNS,
+        "    return seen.at - max(changed_at, seen.since) >= soak or (not soak and now >= changed_at)",
+        "    return True",
+    ),
+    Bug(
+        "the soak counts from when the source was well, not from its last change",
+        TURNS,
+        "    return seen.at - max(changed_at, seen.since) >= soak or",
+        "    return seen.at - seen.since >= soak or",
+    ),
+    Bug(
+        "the deadline of the verification is forgotten",
+        TURNS,
+        '    if view.now < deadline:\n        reason = f"{flight.target} was written;',
+        '    if view.now < deadline or deadline:\n        reason = f"{flight.target} was written;',
+    ),
+    Bug(
+        "the written region is not verified",
+        TURNS,
+        "    return came_back(view.health.get(flight.target), flight.start, written_at, rules.soak)",
+        "    return True",
+    ),
+    Bug(
+        "what was undone is tried again at once",
+        TURNS,
+        "    states = set() if retry else {it.state for it in view.decisions if it.key in names}",
+        "    states = set[str]()",
+    ),
+    Bug(
+        "the copy of old values is not deleted",
+        SYNC,
+        "                await self.tools.copies.forget(flight.copy_name)\n"
+        "                await self._release(flight)\n                await self._save(turned.rollout)",
+        "                await self._release(flight)\n                await self._save(turned.rollout)",
+    ),
+    Bug(
+        "the row is saved after the write, not before it",
+        SYNC,
+        "                claimed = await self._save(turned.rollout)\n"
+        "                return await self._ours(flight, self._write(claimed, flight, turned.step))",
+        "                claimed = turned.rollout\n"
+        "                return await self._ours(flight, self._write(claimed, flight, turned.step))",
+    ),
+    Bug(
+        "a value is logged",
+        SYNC,
+        '            log.info("%s: %s: %s", self.group.name, rollout.state, rollout.reason)',
+        '            log.info("%s: %s", self.group.name, [it.reveal() for one in self._seen.settings.values() '
+        "for it in one.app.values()])",
+    ),
+    Bug(
+        "a value stands for itself, not its fingerprint",
+        "shared/settings_sync/fingerprint.py",
+        'return self._digest(b"app", key.encode(), value.reveal().encode())',
+        "return value.reveal()",
+    ),
+    Bug(
+        "the app settings are written without those that did not change",
+        "shared/settings_sync/patch.py",
+        "{**settings.app, **patch.app}.items()",
+        "patch.app.items()",
+    ),
+    Bug(
+        "an endpoint that was held is not given back",
+        HOLD,
+        "    if _sound_for(hold, rules.soak):",
+        "    if _sound_for(hold, 1e12):",
+    ),
+    Bug(
+        "a hold is ended by a profile that was read too early",
+        "shared/incidents/workflow.py",
+        "    if row.hold is not None and turned.row.hold is None:\n",
+        "    if row.hold is None and turned.row.hold is None:\n",
+    ),
+    Bug(
+        "the last endpoint may be disabled",
+        HOLD,
+        "        if it.name != region and it.enabled and it.status in _SERVED_BY",
+        "        if it.enabled",
+    ),
+    Bug(
+        "a card is told twice",
+        "shared/incidents/transitions.py",
+        "    due = tuple(it for it in _due(named, incident, now, rules) if it not in named.told)",
+        "    due = tuple(_due(named, incident, now, rules))",
+        ("tests/incidents/test_workflow.py",),
+    ),
+    Bug(
+        "a letter is sent without being claimed",
+        "shared/outbox.py",
+        "claimed = None if row[0].subject in stuck else await _claim(store, row, clock.now())",
+        "claimed = None if row[0].subject in stuck else row",
+    ),
+    Bug(
+        "an older package is taken",
+        "shared/artifact_hosts/choose.py",
+        "FIT = frozenset({Relation.EQUAL, Relation.NEWER})",
+        "FIT = frozenset({Relation.EQUAL, Relation.NEWER, Relation.OLDER})",
+    ),
+    Bug(
+        "the new host is not looked at just before the rotation",
+        HOSTS,
+        "        if why_not := await self._gone_bad(claimed, flight, url):",
+        '        if why_not := "":',
+        ("tests/artifact_hosts/test_workflow.py",),
+    ),
+    Bug(
+        "a rotation is made though the region was moved meanwhile",
+        HOSTS,
+        "        if why_not := self._moved(flight, settings.app) or self._late(flight):",
+        '        if why_not := "":',
+        ("tests/artifact_hosts/test_workflow.py",),
+    ),
+    Bug(
+        "a rotation is not undone",
+        "shared/artifact_hosts/transitions.py",
+        "    return _undoing(enter(row, State.UNDOING, failed, view.now), flight, view, rules)",
+        "    return _close(row, flight, view, failed)",
+        ("tests/artifact_hosts/test_workflow.py",),
+    ),
+    Bug(
+        "of two different changes one wins",
+        "shared/settings_sync/merge.py",
+        "    if len(set(moved.values())) > 1:",
+        "    if len(set(moved.values())) > 9:",
+    ),
+)
+
+
+def caught(bug: Bug, place: Path) -> str:
+    """What caught the bug, or nothing."""
+    copy_tree(place)
+    bug.plant(place)
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *bug.tests]
+    if not bug.tests:
+        command = [sys.executable, "-m", "proof", "bite"]
+    done = subprocess.run(
+        command,
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 0:
+        return ""
+    lines = [it for it in done.stdout.splitlines() if it.startswith(("FAILED", "seed "))]
+    return lines[0] if lines else done.stderr.strip().splitlines()[-1] if done.stderr else "an error"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m proof.planted [WORD]`: every bug, or those that have the word in their name."""
+    chosen = [it for it in BUGS if not arguments or any(word in it.name for word in arguments)]
+    problems = [problem for it in chosen if (problem := it.problem())]
+    for problem in problems:
+        print(problem)
+    missed = 0
+    for bug in () if problems else chosen:
+        by = caught(bug, ROOT / "build" / "planted")
+        missed += not by
+        print(f"{'caught' if by else 'NOT CAUGHT'}: {bug.name}{f' ({by[:110]})' if by else ''}", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} planted bugs were caught")
+    return 1 if problems or missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
