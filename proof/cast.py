@@ -12,7 +12,14 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, Final
 
-from handlers import app_service_changed, decision, reconcile, traffic_manager_alert
+from handlers import (
+    app_service_changed,
+    decision,
+    drill,
+    drill_abort,
+    reconcile,
+    traffic_manager_alert,
+)
 from handlers._edge import Asked
 from proof.loop import Loop
 from proof.observer import Observer
@@ -273,6 +280,27 @@ class Cast:
         """A person wants a held region back."""
         self.story.tell("a person ends the failback hold")
         self._decide({"group": "scepman", "decision": "release", "reason": "a person may", "by": "ada"})
+
+    def order_drill(self, region: str, *, key: str = "") -> None:
+        """A person asks for a drill."""
+        self.story.tell(f"a person orders a drill of {region}")
+        body = {
+            "group": "scepman",
+            "region": region,
+            "observe_seconds": 120,
+            "reason": "a person may",
+            "by": "ada",
+        }
+        asked = Asked(body=json.dumps(body).encode(), person="ada", idempotency=key)
+        self.person(lambda ports: drill.handle(asked, ports=ports, settings=self.settings))
+
+    def abort_drill(self) -> None:
+        """A person ends the drill that is under way, if one is."""
+        running = (self.row("drill-slots") or {}).get("drill")
+        if running:
+            self.story.tell("a person ends the drill")
+            asked = Asked(body=b"", person="ada", params={"id": running["id"]})
+            self.person(lambda ports: drill_abort.handle(asked, ports=ports, settings=self.settings))
 
     def row(self, kind: str) -> dict[str, Any] | None:
         """A row as anybody could read it."""

@@ -20,6 +20,7 @@ from proof.play import DAY, URLS, Play, settings_of
 from proof.ports import Line
 from proof.weather import Error, Fate
 from proof.world import BAD, PACKAGE, SECRET, Host
+from shared.drills.schedule import schedules
 from shared.incidents.hold import HoldRules
 from shared.settings import Settings
 
@@ -352,6 +353,43 @@ def _new_key(play: Play) -> None:
     play.loop.call_later(5 * MINUTE, replace)
 
 
+def _drill(play: Play, *, abort: float = 0.0) -> None:
+    for minutes in (0.0, 2.2, 4.2):  # a person who saw no answer asks again, under the same key
+        play.loop.call_later(minutes * MINUTE + 1, partial(_ask_for_drill, play))
+    if abort:
+        for minutes in (abort, abort + 1.0):
+            play.loop.call_later(minutes * MINUTE, play.cast.abort_drill)
+
+
+def _ask_for_drill(play: Play) -> None:
+    if not any(it.startswith(("drills/", "drill-slots/")) for it in play.world.rows):
+        play.cast.order_drill("west", key="one")
+
+
+def _slow_drain(play: Play) -> None:
+    """What takes the endpoint out comes through, and is not answered."""
+    heard_late = Fate(Error.TIMEOUT, effect=True, seconds=59.0)
+    play.weather.spell("arm.disable", heard_late, until=DAY, left=1)
+    _drill(play)
+
+
+def _late_drain(play: Play) -> None:
+    """What takes the endpoint out is answered when the drill was given up."""
+    play.weather.spell("arm.disable", Fate(effect=True, seconds=58.0), until=DAY, left=1)
+    _drill(play)
+
+
+def _practice(play: Play) -> None:
+    """A practice run is due while a region is ill."""
+    _lost(play, 12.0)
+
+
+def _practising(settings: Settings) -> Settings:
+    lines = schedules("*=8 0 * * *")
+    calendar = msgspec.structs.replace(settings.drill_calendar, schedules=lines)
+    return msgspec.structs.replace(_quick(settings), drill_calendar=calendar)
+
+
 def _quick(settings: Settings) -> Settings:
     """Less patience, so that a story is short."""
     return msgspec.structs.replace(
@@ -378,7 +416,9 @@ def _reverting(settings: Settings) -> Settings:
 def _forgetful(settings: Settings) -> Settings:
     quick = _quick(settings)
     return msgspec.structs.replace(
-        quick, incidents=msgspec.structs.replace(quick.incidents, retention=3600.0)
+        quick,
+        incidents=msgspec.structs.replace(quick.incidents, retention=3600.0),
+        drills=msgspec.structs.replace(quick.drills, retention=3600.0),
     )
 
 
@@ -406,12 +446,22 @@ STORIES: Final = (
     Story("a region is lost", _lost, 40, settings=_quick),
     Story("a region is lost and held", _lost, 50, settings=_holding),
     Story("a held region is released", _released, 50, settings=_holding),
-    Story("a week later", _lost, 3 * DAY / MINUTE, settings=_forgetful),
+    Story("a drill", _drill, 25, settings=_quick),
+    Story("a drill is ended early", partial(_drill, abort=3.5), 25, settings=_quick),
+    Story("a drain that is not answered", _slow_drain, 30, settings=_quick),
+    Story("a drain that is answered late", _late_drain, 30, settings=_quick),
+    Story("a practice run is passed over", _practice, 30, settings=_practising),
+    Story("a drill, and three days", _drill, 3 * DAY / MINUTE, settings=_forgetful),
+    Story("three days later", _lost, 3 * DAY / MINUTE, settings=_forgetful),
 )
 
 
 # Reached by no story, and why.
 ELSEWHERE: Final[dict[Site, str]] = {
+    (
+        "drills/workflow.py",
+        "_drained",
+    ): "a drill taken over in mid-drain; dying there is tested in tests/drills",
     (
         "reconcile/workflow.py",
         "_tell_set_aside",

@@ -258,6 +258,12 @@ class Happenings:
         else:
             self.cast.release()
 
+    def drill(self, dice: random.Random) -> None:
+        """A drill of some region, which a person may end early."""
+        self.cast.order_drill(self._region(dice).name, key=dice.choice(("", "one", "two")))
+        if dice.random() < 0.3:
+            self._later(dice.uniform(30, 300), self.cast.abort_drill)
+
     # -- messages
 
     def _events(self, how: str, dice: random.Random) -> None:

@@ -367,5 +367,6 @@ _LEFT: Final[dict[str, Callable[[_Row], str]]] = {
     "packages": lambda row: "a rotation" if row.get("flight") else "an order" if row.get("order") else "",
     "permit": lambda row: "a permit" if row.get("permit") else "",
     "failback-holds": lambda row: "a hold" if row.get("hold") else "",
+    "drill-slots": lambda row: "a drill" if row.get("drill") else "",
     "outbox": lambda row: "" if row.get("sent_at") or row.get("given_up_at") else "a message",
 }

@@ -79,6 +79,7 @@ BUGS: Final = (
         "shared/disruption/permit.py",
         "FRESH = timedelta(seconds=60)",
         "FRESH = timedelta(seconds=6000)",
+        ("tests/disruption",),
     ),
     Bug(
         "a refuge that is down is accepted",

@@ -205,16 +205,16 @@ class Line:
         if burnt:
             self.process.die()
             return
-        if fate is not FINE:
+        if fate is FINE and error is None and not effect:
+            _answer(answer, result)
+        elif fate.effect and fate.error is None and error is None:
+            self.loop.call_later(max(fate.seconds, self._latency()), _answer, answer, result)
+        elif fate.error is not None:
             if effect and (fate.effect or name.startswith(("store.put outbox", "channel."))):
                 self.world.witness.trouble()
             self.loop.call_later(max(fate.seconds, 1 / TICKS), _fail, answer, _error(fate, name))
         elif error is not None:
             _fail(answer, error)
-        elif effect:
-            self.loop.call_later(self._latency(), _answer, answer, result)
-        else:
-            _answer(answer, result)
 
 
 def _answer(answer: asyncio.Future[Any], result: object) -> None:

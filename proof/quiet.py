@@ -137,6 +137,12 @@ def _hold(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[flo
         yield None
 
 
+def _slot(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+    del body, now, settings
+    if row.get("drill"):
+        yield None
+
+
 def _letter(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
     del body, now, settings
     if row.get("sent_at"):
@@ -172,6 +178,7 @@ _AGES: Final[dict[str, Callable[[Any, bytes, float, Settings], Iterator[float | 
     "settings-sync": _work,
     "packages": _work,
     "failback-holds": _hold,
+    "drill-slots": _slot,
     "outbox": _letter,
     "incident-ledgers": _ledger,
 }

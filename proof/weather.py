@@ -51,6 +51,7 @@ class Fault(StrEnum):
     AUTHORITY = "a region proves another CA"
     SWITCHED = "a person takes an endpoint out for a while"
     RESTART = "a person orders a restart"
+    DRILL = "a person orders a drill"
     SKEW = "a clock goes wrong"
     RIVALS = "two instances do everything at once"
     DEATH = "a process dies"
@@ -92,6 +93,7 @@ WEIGHTS: Final = {
     Fault.AUTHORITY: 1,
     Fault.SWITCHED: 2,
     Fault.RESTART: 1,
+    Fault.DRILL: 3,
     Fault.SKEW: 3,
     Fault.RIVALS: 7,
     Fault.DEATH: 10,
@@ -101,7 +103,7 @@ WEIGHTS: Final = {
 STIRRING: Final = (
     Fault.EDIT, Fault.BAD_EDIT, Fault.BOTH_SIDES, Fault.SAME_EDIT, Fault.DELETE, Fault.STRING, Fault.IDENTITY,
     Fault.MASS_EDIT, Fault.REGION_LOST, Fault.FLAP, Fault.SHARED_LOST, Fault.HOST_LOST, Fault.RELEASE,
-    Fault.AUTHORITY, Fault.SWITCHED, Fault.RESTART,
+    Fault.AUTHORITY, Fault.SWITCHED, Fault.RESTART, Fault.DRILL,
 )  # fmt: skip
 
 
@@ -161,7 +163,7 @@ class Fate:
 
     error: Error | None = None
     effect: bool = True  # whether the other side did what was asked
-    seconds: float = 0.0  # until the error is heard
+    seconds: float = 0.0  # until the answer, or the error, is heard
 
 
 FINE: Final = Fate()
