@@ -110,6 +110,7 @@ BUGS: Final = (
         TURNS,
         '    if view.now < deadline:\n        reason = f"{flight.target} was written;',
         '    if view.now < deadline or deadline:\n        reason = f"{flight.target} was written;',
+        ("tests/settings_sync/test_workflow.py",),
     ),
     Bug(
         "the written region is not verified",
