@@ -123,6 +123,7 @@ BUGS: Final = (
         TURNS,
         "    states = set() if retry else {it.state for it in view.decisions if it.key in names}",
         "    states = set[str]()",
+        ("tests/settings_sync/test_workflow.py",),
     ),
     Bug(
         "the copy of old values is not deleted",
@@ -175,6 +176,7 @@ BUGS: Final = (
         HOLD,
         "        if it.name != region and it.enabled and it.status in _SERVED_BY",
         "        if it.enabled",
+        ("tests/incidents/test_hold.py",),
     ),
     Bug(
         "a card is told twice",
@@ -194,6 +196,7 @@ BUGS: Final = (
         "shared/artifact_hosts/choose.py",
         "FIT = frozenset({Relation.EQUAL, Relation.NEWER})",
         "FIT = frozenset({Relation.EQUAL, Relation.NEWER, Relation.OLDER})",
+        ("tests/artifact_hosts/test_choose.py",),
     ),
     Bug(
         "the new host is not looked at just before the rotation",
@@ -254,7 +257,7 @@ def main(arguments: Sequence[str]) -> int:
         print(problem)
     missed = 0
     for bug in () if problems else chosen:
-        by = caught(bug, ROOT / "build" / "planted")
+        by = caught(bug, ROOT / "build" / f"planted-{os.getpid()}")
         missed += not by
         print(f"{'caught' if by else 'NOT CAUGHT'}: {bug.name}{f' ({by[:110]})' if by else ''}", flush=True)
     print(f"{len(chosen) - missed} of {len(chosen)} planted bugs were caught")
