@@ -155,6 +155,9 @@ class Azure:
         """No device."""
         return ServiceAnswer(at=self._clock.now(), problem="not asked")
 
+    async def begin_at(self, host: str, addresses: object) -> None:
+        """No device."""
+
 
 class Changes:
     """Whatever changes something: a converged group needs none of it, so it is counted and done by nobody."""

@@ -7,7 +7,7 @@ to hear of it; the answer takes its time to come back. A process that is dead se
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -457,6 +457,9 @@ class Probes:
         answer = await self.resolve(host)
         said = await self.get_probe(answer.names[0], port=port, path=path)
         return ServiceAnswer(at=self._now(), address=answer.addresses[0], problem=said.problem)
+
+    async def begin_at(self, host: str, addresses: Collection[str]) -> None:
+        """DNS keeps nothing here."""
 
     def _led(self) -> str:
         ranks = {"Online": 0, "CheckingEndpoint": 1, "Degraded": 2, "Disabled": 3}

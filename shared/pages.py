@@ -5,6 +5,7 @@ a browser from asking for one.
 """
 
 import functools
+import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -137,7 +138,8 @@ def html(page: Page) -> str:
 
 _LEFT, _RIGHT, _WIDTH = 170.0, 30.0, 960.0  # the names' column, the margin, the whole
 _LANE, _GAP, _TEXT = 22.0, 10.0, 15.0  # heights
-_TICKS = 6
+_TICKS = 8  # at most
+_STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)  # seconds between two
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -180,6 +182,13 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[Text, ...]
 
 
+def _ticks(chart: Chart) -> list[float]:
+    """Round moments along the axis."""
+    step = next((it for it in _STEPS if (chart.end - chart.begin) / it <= _TICKS), _STEPS[-1])
+    first = math.ceil(chart.begin / step)
+    return [float(number * step) for number in range(first, math.floor(chart.end / step) + 1)]
+
+
 def draw(chart: Chart) -> Drawing:
     """Place everything of a chart."""
     scale = (_WIDTH - _LEFT - _RIGHT) / max(chart.end - chart.begin, 0.001)
@@ -205,10 +214,9 @@ def draw(chart: Chart) -> Drawing:
         lines.append(Line(x, y, bottom, "mark"))
         near_the_end = x > _WIDTH * 0.8
         texts.append(Text(x - 4 if near_the_end else x + 4, y, "end" if near_the_end else "start", name))
-    for number in range(_TICKS + 1):
-        seconds = chart.begin + (chart.end - chart.begin) * number / _TICKS
+    for seconds in _ticks(chart):
         lines.append(Line(across(seconds), bottom, bottom + 4, "tick"))
-        texts.append(Text(across(seconds), bottom + 4 + _TEXT, "middle", f"{seconds:.3g} s"))
+        texts.append(Text(across(seconds), bottom + 4 + _TEXT, "middle", f"{seconds:g} s"))
     return Drawing(
         title=chart.title,
         width=_WIDTH,

@@ -1,5 +1,6 @@
 """What drills need from outside, beside what they share with others (`EndpointControl`, `Names`)."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from shared.drills.model import Seen, ServiceAnswer
@@ -10,6 +11,13 @@ class ServiceLooks(Protocol):
 
     async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
         """GetCACaps and GetCACert at the path, or one GET when it is no SCEP server."""
+        ...
+
+    async def begin_at(self, host: str, addresses: Collection[str]) -> None:
+        """Be a device that was led to one of these addresses just now, if DNS does so within a few questions.
+
+        It is the one that waits longest when that region is lost.
+        """
         ...
 
 

@@ -468,6 +468,10 @@ class _Wake:
     async def _drain(self, drill: Drill) -> Drill | None:
         """Disable the endpoint, if law 1 allows it by a permit and by the profile as it is at this very moment."""
         tools = self._tools
+        if self._seen is not None:
+            self._addresses = await _addresses(self._seen.group, tools)
+        its = {address for address, region in self._addresses.items() if region == drill.region}
+        await tools.service.begin_at(drill.service, its)
         before = [await self._take(drill) for _ in range(tools.rules.baseline)]
         fresh = await self._fresh()
         if fresh is None:

@@ -1,12 +1,13 @@
 """HttpService over real TLS on loopback: the service through its name, as a device meets it."""
 
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
 from aiohttp import web
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from shared.adapters.service import HttpService
 from tests.adapters.test_probe import _Loopback, authority, ca_der, serving
@@ -62,6 +63,34 @@ async def test_a_name_that_leads_nowhere() -> None:
         answer = await looks.ask("scep.contoso.invalid", port=443, path="/x", scep=True)
     assert (answer.address, answer.ok) == ("", False)
     assert "does not resolve" in answer.problem
+
+
+class _Turns(_Loopback):
+    """Two addresses in turn, each kept until the resolver is closed."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        (found,) = await super().resolve(host, port, family)
+        return [{**found, "host": f"127.0.0.{self.asked % 2 + 1}"}]
+
+    async def close(self) -> None:
+        """Ask anew."""
+        self.asked += 1
+
+
+async def test_a_device_that_was_just_led_to_a_region() -> None:
+    """Asked anew until the answer is the one that is wanted; a few times, and then whatever it is."""
+    for wanted, questions in ({"127.0.0.1"}, 2), ({"127.0.0.2"}, 1), ({"192.0.2.9"}, 6):
+        turns = _Turns()
+        async with service(turns) as looks:
+            await looks.begin_at(NAME, wanted)
+            assert turns.asked == questions
+    async with service() as looks:
+        await looks.begin_at("scep.contoso.invalid", {"127.0.0.1"})
 
 
 async def test_scep_fails() -> None:

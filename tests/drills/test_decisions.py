@@ -1,6 +1,7 @@
 """The pure parts: predictions, measures, schedules, and that no order of looks leaves a region out."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -354,3 +355,17 @@ def test_what_a_schedule_means() -> None:
     )
     facts = schedule_facts(calendar, "scepman", None, START, 300)
     assert [bool(it["hindered"]) for it in facts["next"]] == [False, True, True, False, False]
+
+
+def test_the_example_in_the_documents_is_of_today() -> None:
+    """docs/drill-report.* has what a report has; make it anew with python -m simulator.demo --scene 8 --keep docs."""
+    docs = Path(__file__).parents[2] / "docs"
+    kept, now = (
+        (docs / "drill-report.md").read_text("utf-8"),
+        markdown(a_drill(samples=samples((0, "11", "1", 0)))),
+    )
+    headings = [it for it in now.splitlines() if it.startswith(("##", "| what", "| rule", "| from"))]
+    assert [it for it in kept.splitlines() if it in headings] == headings
+    shown = (docs / "drill-report.html").read_text("utf-8")
+    assert "<svg" in shown
+    assert kept.splitlines()[0].removeprefix("# ") in shown

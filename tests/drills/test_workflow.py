@@ -19,6 +19,7 @@ from shared.errors import BadEvent, Conflict, Denied, IllegalTransition, NotFoun
 from shared.groups.model import MonitorStatus
 from tests.builders import host
 from tests.drills.drilling import Drilled, a_world
+from tests.fakes.names import address_of
 from tests.rounds import Effects, Killed, val
 
 pytestmark = pytest.mark.usefixtures("no_value_anywhere")
@@ -57,6 +58,7 @@ async def test_a_drill_from_the_request_to_the_record() -> None:
     assert 0 < told["measured"]["recovery_seconds"] <= 62
     assert told["measured"]["availability"] == 1.0
     assert world.profiles.patches == WEST_OUT_AND_BACK
+    assert world.service.began_at == {address_of(host("west"))}
     assert world.teams.titles == [
         "scepman / west: a drill begins",
         "scepman / west: drill succeeded",

@@ -1,6 +1,6 @@
 """The service through its name, by a rule of the test's: the port ServiceLooks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from shared.clock import Clock
 from shared.drills.model import ServiceAnswer
@@ -12,7 +12,12 @@ class FakeService:
     def __init__(self, answers: Callable[[], tuple[str, str]], *, clock: Clock) -> None:
         self.answers = answers
         self.asked = 0
+        self.began_at: set[str] = set()
         self._clock = clock
+
+    async def begin_at(self, host: str, addresses: Collection[str]) -> None:
+        """Noted."""
+        self.began_at = set(addresses)
 
     async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
         """What `answers` says."""
