@@ -40,6 +40,7 @@ BEGIN_WITHIN = (
 RECALLED = timedelta(seconds=5)  # that a round remembers what it read of a group's observations
 SKEW = timedelta(seconds=60)
 REGIONS = 2  # fewer have nothing to keep in step
+_SHOWN = 120  # characters of what a caller wrote
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -379,9 +380,11 @@ async def profile_named(name: str, ports: Ports, settings: Settings) -> Profile:
     fitting = [it for it in profiles if name.lower() in {it.name.lower(), it.id.lower()}]
     if len(fitting) == 1:
         return fitting[0]
-    known = ", ".join(it.id if fitting else it.name for it in fitting or profiles) or "none"
-    what = f"{name} names several groups; say which" if fitting else f"there is no group {name}"
-    raise NotFound(f"{what}: {known}")
+    asked = name[:_SHOWN]
+    if fitting:
+        raise NotFound(f"{asked} names several groups; say which: {', '.join(it.id for it in fitting)}")
+    known = ", ".join(it.name for it in profiles) or "none"
+    raise NotFound(f"there is no group {asked!r}; those that are watched: {known}")
 
 
 async def show_plan(

@@ -106,7 +106,11 @@ async def test_leaving_a_key_different(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("plan", "--group", "nobody"), Exit.USAGE, "there is no group nobody: scepman"),
+        (
+            ("plan", "--group", "nobody"),
+            Exit.USAGE,
+            "there is no group 'nobody'; those that are watched: scepman",
+        ),
         (("resolve", "--take", "weu"), Exit.USAGE, "--key"),
         (("resolve", "--all"), Exit.USAGE, "--take REGION or --leave"),
         (("resolve", "--take", "mars", "--all"), Exit.USAGE, "mars is not a region"),

@@ -299,7 +299,7 @@ async def test_unknown_names() -> None:
     world = await a_world()
     with pytest.raises(NotFound, match="has no region 'mars'; it has west, east"):
         await world.ask_for("mars")
-    with pytest.raises(NotFound, match="there is no group venus"):
+    with pytest.raises(NotFound, match="there is no group 'venus'"):
         await world.ask_for(group="venus")
     for id_ in ("", "x", "scepman-42ac3ac3e2-drill-7", "../../etc", "a" * 500):
         with pytest.raises(NotFound):
