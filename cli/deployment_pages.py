@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from shared.settings import FIELDS
+from shared.settings import FIELDS, LOOK_AFTER
 
 ROOT: Final = Path(__file__).parents[1]
 ROLES: Final = ROOT / "infra" / "roles"
@@ -21,10 +21,12 @@ _PERMISSIONS: Final = """\
 
 This page is written from `infra/roles/` by `python -m cli.reference`; a test compares them. The templates make these
 roles in Azure from the same files, and the simulator refuses Counterpart's identity everything else: the tests and
-the demo run under them. A test plays one of everything and fails when a role allows what nothing needed.
+the demo run under them. Like Azure it takes a role on single resources for none on their subscription. A test plays
+one of everything and fails when a role allows what nothing needed.
 
-Whoever runs the [command line](cli.md) needs the same rights as the app, or those of the audit role for `status`,
-`plan` and `package status`.
+In Azure each role has the environment's name behind its own: *Counterpart (prod)*. Whoever runs the
+[command line](cli.md) needs the same roles as the app; for `status`, `plan` and `package status` those of the audit
+role and of discovery.
 
 {roles}
 ## Built-in roles, on Counterpart's own resources
@@ -33,6 +35,7 @@ Whoever runs the [command line](cli.md) needs the same rights as the app, or tho
 |---|---|---|
 | Storage Blob Data Owner | its storage account | the Functions host's leases and keys, and the package |
 | Storage Queue Data Contributor | its storage account | many groups are handed out over a queue |
+| Storage Table Data Contributor | its storage account | where the Functions host notes troubles of its own |
 | Storage Table Data Contributor | the state's account | what it remembers |
 | Monitoring Metrics Publisher | its Application Insights | telemetry by identity, without a key |
 | Storage Blob Data Contributor (event topics) | the container `dead-letters` | events that could not be delivered |
@@ -48,9 +51,10 @@ nothing narrower reads app settings. The role *Reader* does not have it.
 
 ## Who deploys
 
-Needs *Owner*, or *Contributor* with *Role Based Access Control Administrator*, on the subscription: custom roles are
-made and assigned. Nobody who deploys is given a right to read a secret: the fingerprint key and the webhooks are laid
-into the vault through Resource Manager.
+Needs *Owner*, or *Contributor* with *User Access Administrator*, on the subscription and on each other one with a
+watched profile or site: custom roles are made and assigned. *Role Based Access Control Administrator* is not enough,
+since it may assign roles but make none. Nobody who deploys is given a right to read a secret: the fingerprint key and
+the webhooks are laid into the vault through Resource Manager.
 """
 
 _ORDER: Final = ("counterpart", "audit", "discover", "copies")
@@ -140,12 +144,19 @@ subscription. The most that this takes of it is {share} of the reads that come b
 One change of any number of settings, made in one burst, costs {change} calls of Resource Manager from the first look
 to the verified peer (soak and probes at zero in the measurement), {writes} write and {restarts} restart of the peer.
 
+## A drill
+
+Nothing, until somebody asks for one. One of {observe} looks {samples:,.0f} times: each time one DNS query at each
+configured resolver, and GetCACaps and GetCACert through the service name. In between it reads the profile and probes
+every region {looks:,.0f} times, and writes the endpoint twice. Preflight and verification come on top.
+
 ## What is paid for
 
 | what | grows with | formula |
 |---|---|---|
 | Flex Consumption: executions | runs | {executions} a day; beyond {inline} groups one more each a minute |
 | Flex Consumption: time | memory, seconds of the runs | 2 GB times 1,440 times the seconds of a tick |
+| Flex Consumption: drills | drills | 45 s of each minute that a drill lasts, at 2 GB |
 | Table storage: operations | groups | the store operations above |
 | Key Vault: operations | changes | {vault} for each written region |
 | Event Grid: operations | events | one for each event and delivery |
@@ -223,6 +234,7 @@ def costs_page() -> str:
         for (what, one, how), (_, ten, _), (_, hundred, _) in zip(*columns, strict=True)
     )
     most = sum(count for what, count, _ in columns[-1] if what in {"Traffic Manager reads", "settings reads"})
+    observe, sample = _default("COUNTERPART_DRILL_OBSERVE"), _default("COUNTERPART_DRILL_SAMPLE_EVERY")
     inline = next(it.default for it in FIELDS if it.name == "COUNTERPART_INLINE_GROUPS")
     return _COSTS.format(
         rows="\n".join(rows),
@@ -233,6 +245,9 @@ def costs_page() -> str:
         executions=f"{_DAY // 60:,}",
         inline=inline,
         vault=f"{figures['change.vault-operations']:g}",
+        observe=f"{observe / 60:g} minutes",
+        samples=observe / sample,
+        looks=observe / LOOK_AFTER / sample,
     )
 
 

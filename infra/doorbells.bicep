@@ -25,6 +25,13 @@ var tags = union(extraTags, {
   'azd-env-name': environmentName
 })
 
+// A topic's name has at most 50 characters; a site's may have 60.
+var names = [
+  for id in sites: length(last(split(id, '/'))) <= 45
+    ? 'evgt-${last(split(id, '/'))}'
+    : 'evgt-${take(last(split(id, '/')), 31)}-${uniqueString(toLower(id))}'
+]
+
 resource watched 'Microsoft.Web/sites@2024-04-01' existing = [
   for id in sites: {
     name: last(split(id, '/'))
@@ -39,7 +46,7 @@ module bells 'modules/doorbell.bicep' = [
     params: {
       siteName: last(split(id, '/'))
       siteLocation: watched[index].location
-      topicName: topics[?last(split(id, '/'))] ?? 'evgt-${last(split(id, '/'))}'
+      topicName: topics[?last(split(id, '/'))] ?? names[index]
       subscriptionName: 'counterpart-${token}'
       tags: tags
       functionId: '${subscription().id}/resourceGroups/${resourceGroupName}/providers/Microsoft.Web/sites/${appName}/functions/app_service_changed'

@@ -72,8 +72,9 @@ var tags = union(extraTags, {
 var isFirst = empty(firstDeployment)
 var home = isFirst ? { resourceGroup: resourceGroupName, token: token } : firstDeployment
 var appName = 'func-counterpart-${token}'
-// The subscriptions in which anything is watched: custom roles are made for them.
-var subscriptions = union(map(concat(profiles, sites), id => split(id, '/')[2]), [])
+// The subscriptions in which anything is watched: custom roles are made for them. Ids come in any casing.
+var subscriptions = union(map(concat(profiles, sites), id => toLower(split(id, '/')[2])), [])
+var subscriptionsOfProfiles = union(map(profiles, id => toLower(split(id, '/')[2])), [])
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: resourceGroupName
@@ -85,7 +86,7 @@ module roles 'modules/roles.bicep' = {
   name: 'counterpart-roles-${token}'
   params: {
     environmentName: environmentName
-    subscriptions: union([subscription().subscriptionId], subscriptions)
+    subscriptions: union([toLower(subscription().subscriptionId)], subscriptions)
   }
 }
 
@@ -151,7 +152,7 @@ module vault 'modules/vault.bicep' = {
     tags: tags
     create: isFirst
     principalId: identity.outputs.principalId
-    roleDefinitionId: roles.outputs.copies
+    roleName: roles.outputs.copies
   }
 }
 
@@ -181,13 +182,13 @@ module app 'modules/app.bicep' = {
 }
 
 module watchedProfiles 'modules/watched-profile.bicep' = [
-  for (id, index) in profiles: {
+  for (id, index) in profiles: if (mode == 'sync') {
     name: 'counterpart-profile-${token}-${index}'
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {
       name: last(split(id, '/'))
       principalId: identity.outputs.principalId
-      roleDefinitionId: mode == 'audit' ? roles.outputs.audit : roles.outputs.counterpart
+      roleName: roles.outputs.counterpart
     }
   }
 ]
@@ -199,18 +200,18 @@ module watchedSites 'modules/watched-site.bicep' = [
     params: {
       name: last(split(id, '/'))
       principalId: identity.outputs.principalId
-      roleDefinitionId: mode == 'audit' ? roles.outputs.audit : roles.outputs.counterpart
+      roleName: mode == 'audit' ? roles.outputs.audit : roles.outputs.counterpart
     }
   }
 ]
 
 module discovering 'modules/discovering.bicep' = [
-  for (id, index) in subscriptions: {
+  for (id, index) in subscriptionsOfProfiles: {
     name: 'counterpart-discovering-${token}-${index}'
     scope: subscription(id)
     params: {
       principalId: identity.outputs.principalId
-      roleDefinitionId: roles.outputs.discover
+      roleName: roles.outputs.discover
     }
   }
 ]

@@ -12,3 +12,6 @@ param signInClientId = readEnvironmentVariable('DEPLOY_SIGN_IN_CLIENT_ID', '')
 param secretSettings = bool(readEnvironmentVariable('DEPLOY_HAS_TEAMS_WEBHOOK', 'false'))
   ? { COUNTERPART_TEAMS_WEBHOOK: 'teams-webhook' }
   : {}
+param settings = empty(readEnvironmentVariable('DEPLOY_SERVICE_HOSTS', ''))
+  ? {}
+  : { COUNTERPART_SERVICE_HOSTS: readEnvironmentVariable('DEPLOY_SERVICE_HOSTS') }

@@ -42,6 +42,7 @@ _UNRESOLVED = (
 )
 _KEY_LENGTH = 32  # characters
 SYSTEM = "system"  # the resolver that everything else uses
+LOOK_AFTER = 5  # samples of a drill, then its profile and regions are looked at anew
 _MOST_RESOLVERS = 8  # a sample has a place for each
 type _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LONGEST_PROBE = (
@@ -200,7 +201,7 @@ def _compose(found: Mapping[str, Any]) -> Settings:
         instance=found["COUNTERPART_INSTANCE"],
         drills=drills.Rules(
             sample_every=found["COUNTERPART_DRILL_SAMPLE_EVERY"],
-            look_every=5 * found["COUNTERPART_DRILL_SAMPLE_EVERY"],
+            look_every=LOOK_AFTER * found["COUNTERPART_DRILL_SAMPLE_EVERY"],
             lease=found["COUNTERPART_DRILL_GIVE_UP_AFTER"],
             retention=found["COUNTERPART_INCIDENT_RETENTION"],
         ),

@@ -86,6 +86,11 @@ class Operation:
         )
         object.__setattr__(self, "pattern", re.compile(f"{text}/?", re.IGNORECASE))
 
+    @property
+    def of_one(self) -> bool:
+        """Whether it is about one resource, so that a role on that resource is enough for it."""
+        return f"/providers/{self.type}/{{" in self.path
+
 
 def page(items: list[Json], call: Call, size: int = 100) -> Answer:
     """One page of a list, with a link to the next one while there are more (`$skiptoken` counts items)."""

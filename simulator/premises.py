@@ -17,7 +17,7 @@ from aiohttp import web
 
 from simulator.artifact_hosts import GITHUB_HOST, VENDOR_HOST
 from simulator.certificates import Authority
-from simulator.roles import EVENT_GRID_DATA_SENDER, EVERYTHING, READER, Role, allows, role
+from simulator.roles import EVENT_GRID_DATA_SENDER, READER, Role, allows, role
 from simulator.tokens import Principal, Tokens, principal
 from simulator.world import SUBSCRIPTION, TENANT, EventSubscription, World
 
@@ -70,16 +70,25 @@ class Premises:
         own = role("counterpart", "copies") | EVENT_GRID_DATA_SENDER
         self.roles: dict[str, Role] = {"counterpart": own, "reader": READER}
         self.used: dict[str, set[str]] = {}
+        # The same for what is about no single resource: roles that are assigned on the whole subscription.
+        self.wide_roles: dict[str, Role] = {"counterpart": role("discover"), "reader": READER}
+        self.used_widely: dict[str, set[str]] = {}
 
     @property
     def principals(self) -> tuple[Principal, ...]:
         """Everybody who can sign in."""
         return self.tokens.principals
 
-    def may(self, who: Principal, action: str) -> bool:
-        """Whether a principal's roles allow an action; what was asked for is on record."""
-        self.used.setdefault(who.name, set()).add(action)
-        return allows(self.roles.get(who.name, EVERYTHING), action)
+    def may(self, who: Principal, action: str, *, of_one: bool = True) -> bool:
+        """Whether a principal's roles allow an action; what was asked for is on record.
+
+        What is about no single resource, such as listing all of a subscription, needs a role on the subscription.
+        """
+        (self.used if of_one else self.used_widely).setdefault(who.name, set()).add(action)
+        if who.name not in self.roles:
+            return True
+        wide = self.wide_roles.get(who.name, frozenset())
+        return allows(wide | self.roles[who.name] if of_one else wide, action)
 
     @property
     def used_actions(self) -> set[str]:

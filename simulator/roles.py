@@ -15,7 +15,6 @@ DIRECTORY: Final = Path(__file__).parents[1] / "infra" / "roles"
 
 type Role = frozenset[str]
 
-EVERYTHING: Final[Role] = frozenset({"*"})
 READER: Final[Role] = frozenset(
     {"*/read"}
 )  # the built-in role of that name; it lists no settings, opens no secret

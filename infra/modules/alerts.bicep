@@ -34,7 +34,8 @@ resource group 'Microsoft.Insights/actionGroups@2023-01-01' = {
 // By average: several probe sites see an endpoint, and the maximum stays 1 while one of them still reaches it.
 resource lost 'Microsoft.Insights/metricAlerts@2018-03-01' = [
   for id in profiles: {
-    name: 'counterpart-endpoint-lost-${last(split(id, '/'))}-${token}'
+    // Profiles in different groups may have the same name.
+    name: 'counterpart-endpoint-lost-${last(split(id, '/'))}-${take(uniqueString(toLower(id), token), 6)}'
     location: 'global'
     tags: tags
     properties: {

@@ -1,13 +1,13 @@
-// The right to list the profiles of a subscription: one read for all groups.
+// The right to list the profiles of a subscription: one read for all groups, and the only way to look at them.
 targetScope = 'subscription'
 
 param principalId string
-param roleDefinitionId string
+param roleName string
 
 resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(subscription().id, principalId, roleDefinitionId)
+  name: guid(subscription().id, principalId, roleName)
   properties: {
-    roleDefinitionId: roleDefinitionId
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleName)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -28,7 +28,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
 }
 
 module deadLetters 'dead-letters.bicep' = {
-  name: take('${subscriptionName}-${siteName}', 64)
+  name: '${subscriptionName}-${uniqueString(site.id)}'
   scope: resourceGroup(storageSubscription, storageGroup)
   params: {
     storageName: storageName

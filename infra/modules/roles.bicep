@@ -34,7 +34,8 @@ resource roles 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
   }
 ]
 
-output counterpart string = roles[0].id
-output audit string = roles[1].id
-output copies string = roles[2].id
-output discover string = roles[3].id
+// Names, not ids: a role is assigned by its id in the subscription of what it is assigned on.
+output counterpart string = roles[0].name
+output audit string = roles[1].name
+output copies string = roles[2].name
+output discover string = roles[3].name

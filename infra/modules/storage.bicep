@@ -7,10 +7,11 @@ param principalId string
 
 var deploymentContainerName = 'package'
 var deadLetterContainerName = 'dead-letters'
-// The platform keeps leases and keys in blobs, and hands out queue messages (built-in roles).
+// The platform keeps leases and keys in blobs, hands out queue messages, and notes its own troubles in a table.
 var roles = {
   blobOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   queueContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+  tableContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 }
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {

@@ -7,7 +7,7 @@ param tags object
 param create bool
 
 param principalId string
-param roleDefinitionId string
+param roleName string
 
 resource made 'Microsoft.KeyVault/vaults@2024-11-01' = if (create) {
   name: name
@@ -32,12 +32,12 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
 
 resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: vault
-  name: guid(vault.id, principalId, roleDefinitionId)
+  name: guid(vault.id, principalId, roleName)
   dependsOn: [
     made
   ]
   properties: {
-    roleDefinitionId: roleDefinitionId
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleName)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

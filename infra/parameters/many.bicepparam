@@ -24,5 +24,12 @@ param secretSettings = {
 }
 param settings = {
   COUNTERPART_SWEEP: '30m'
+  COUNTERPART_SERVICE_HOSTS: join(map(tenants, it => 'scepman-${it.name}=scep.${it.name}.contoso.com'), ',')
+  // Practice runs, each group once a week; none begins where load and capacity are not declared.
+  COUNTERPART_DRILL_SCHEDULE: '*=30 20 * * MON'
+  COUNTERPART_DRILL_WINDOWS: 'MON-20:30-22:30'
+  COUNTERPART_DRILL_BLOCKED_DATES: '2026-12-24,2026-12-27..2027-01-02'
+  COUNTERPART_DRILL_LOAD: join(map(tenants, it => 'scepman-${it.name}=1500'), ',')
+  COUNTERPART_DRILL_CAPACITY: 'weu=195,neu=195'
 }
 param alwaysReady = 1

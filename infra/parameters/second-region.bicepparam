@@ -20,3 +20,6 @@ param operators = [
 param secretSettings = {
   COUNTERPART_TEAMS_WEBHOOK: 'teams-webhook'
 }
+param settings = {
+  COUNTERPART_SERVICE_HOSTS: 'scepman=scep.contoso.com' // the name that devices enrol at; drills need it
+}

@@ -19,7 +19,7 @@ from shared.disruption.model import Permit
 from shared.errors import NotFound
 from shared.groups.model import Endpoint, Monitor, MonitorStatus, Profile
 
-_NEEDS = "Microsoft.Network/trafficManagerProfiles/read on the subscription or the profiles"
+_NEEDS = "Microsoft.Network/trafficManagerProfiles/read on the subscription"
 _WRITE = "Microsoft.Network/trafficManagerProfiles/azureEndpoints/write on the profile"
 _PROFILE = re.compile(
     r"/subscriptions/(?P<subscription>[^/\s?#%]+)/resourceGroups/(?P<group>[^/\s?#%]+)"

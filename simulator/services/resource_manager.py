@@ -151,7 +151,7 @@ class _Front:
             raise ArmError(404, "SubscriptionNotFound", f"The subscription '{wanted}' could not be found.")
 
     def _allow(self, who: Principal, operation: Operation, path: str) -> None:
-        if not operation.action or self._cloud.may(who, operation.action):
+        if not operation.action or self._cloud.may(who, operation.action, of_one=operation.of_one):
             return
         raise ArmError(
             403,
@@ -410,11 +410,11 @@ PROVIDERS = "/subscriptions/{subscription}/providers"
 OPERATIONS: tuple[Operation, ...] = (
     *microsoft_resources.OPERATIONS,
     *(
-        Operation(method, path, "Microsoft.Resources/providers", microsoft_resources.READ, answer)
-        for method, path, answer in (
-            ("GET", PROVIDERS, _providers),
-            ("GET", f"{PROVIDERS}/{{provider}}", _provider),
-            ("POST", f"{PROVIDERS}/{{provider}}/register", _provider),
+        Operation(method, path, "Microsoft.Resources/providers", action, answer)
+        for method, path, action, answer in (
+            ("GET", PROVIDERS, microsoft_resources.READ, _providers),
+            ("GET", f"{PROVIDERS}/{{provider}}", microsoft_resources.READ, _provider),
+            ("POST", f"{PROVIDERS}/{{provider}}/register", "*/register/action", _provider),
         )
     ),
     *microsoft_web.OPERATIONS,

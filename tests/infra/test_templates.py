@@ -176,15 +176,17 @@ def test_the_roles_are_those_of_the_files() -> None:
     order = [it[1] for it in loaded if it]
     assert sorted(order) == sorted(it.stem for it in DIRECTORY.glob("*.json"))
     for output in template.outputs.values():
-        assert output.value.text == f"roles[{order.index(output.name)}].id"
+        assert output.value.text == f"roles[{order.index(output.name)}].name"
 
 
 def test_every_role_is_assigned_where_it_says() -> None:
-    """The watched get the full role or, in audit mode, the narrower one; the vault and the subscription theirs."""
+    """The watched get the full role or, in audit mode, sites the narrower one; vault and subscription theirs."""
     modules = read(MAIN).modules
-    roles = {symbol: " ".join(plain(it.given.get("roleDefinitionId", ""))) for symbol, it in modules.items()}
-    for symbol in ("watchedProfiles", "watchedSites"):
-        assert roles[symbol] == "mode == 'audit' ? roles.outputs.audit : roles.outputs.counterpart audit"
+    roles = {symbol: " ".join(plain(it.given.get("roleName", ""))) for symbol, it in modules.items()}
+    assert roles["watchedSites"] == "mode == 'audit' ? roles.outputs.audit : roles.outputs.counterpart audit"
+    assert roles["watchedProfiles"] == "roles.outputs.counterpart"
+    assert "in profiles: if (mode == 'sync')" in MAIN.read_text("utf-8")
+    assert not any("trafficManagerProfiles" in it["action"] for it in definition("audit")["actions"])
     assert roles["vault"] == "roles.outputs.copies"
     assert roles["discovering"] == "roles.outputs.discover"
     assert {it.stem for it in DIRECTORY.glob("*.json")} == {"counterpart", "audit", "copies", "discover"}
@@ -282,6 +284,19 @@ def test_sign_in_lets_keys_through() -> None:
     assert registration["clientSecretSettingName"] in settings
 
 
+def test_two_of_a_kind_have_two_names() -> None:
+    """Profiles of one name in different groups, and sites whose long names begin alike, do not meet."""
+    (lost,) = (
+        it for it in read(INFRA / "modules" / "alerts.bicep").made if it.type.endswith("/metricAlerts")
+    )
+    assert "uniqueString(toLower(id), token)" in " ".join(plain(lost.body["name"]))
+    letters = (INFRA / "modules" / "doorbell.bicep").read_text("utf-8")
+    assert "name: '${subscriptionName}-${uniqueString(site.id)}'" in letters
+    names = " ".join(plain(read(DOORBELLS).variables["names"]))
+    assert "<= 45" in names  # with "evgt-" that is all that a topic's name may have
+    assert "uniqueString(toLower(id))" in names
+
+
 # -- doorbells --------------------------------------------------------------------------------------------------
 
 
@@ -373,7 +388,12 @@ def test_parameter_files_fit(path: Path) -> None:
     assert {it.name for it in parameters.values() if it.required} <= set(values)
     secrets = values.get("secretSettings", {})
     named_secrets = secrets if isinstance(secrets, dict) else _pairs(secrets)
-    assert {*values.get("settings", {}), *named_secrets} <= KNOWN
+    settings = values.get("settings", {})
+    named_settings = settings if isinstance(settings, dict) else _pairs(settings)
+    assert {*named_settings, *named_secrets} <= KNOWN
+    for field in FIELDS:  # what is computed is passed over
+        if isinstance(text := named_settings.get(field.name), str):
+            field.convert(text)
     laid_in = {it.body["name"] for it in read(INFRA / "modules" / "secrets.bicep").made}
     assert set(named_secrets.values()) <= laid_in
 

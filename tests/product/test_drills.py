@@ -36,6 +36,12 @@ A_DRILL: dict[str, Any] = {
     "target_rto_seconds": 3,
     "by": "ada",
 }
+# What a drill needs of Resource Manager on single resources, with the comparison of settings before it.
+RIGHTS = {
+    "microsoft.network/trafficmanagerprofiles/azureendpoints/write",
+    "microsoft.web/sites/read",
+    "microsoft.web/sites/config/list/action",
+}
 
 
 @dataclass
@@ -135,6 +141,7 @@ async def test_a_drill_over_http() -> None:
         assert (over["state"], over["asked_by"]) == (State.SUCCEEDED, "ada"), over["reason"]
         assert on.endpoint.enabled
         assert not device.failures
+        assert {it.lower() for it in on.cloud.used_actions} == RIGHTS
         for accept, kind, what in (
             ("text/markdown", "text/markdown", f"# Drill {id_}"),
             ("application/json", "application/json", '"state":"succeeded"'),

@@ -13,6 +13,7 @@ import pytest
 
 from cli.main import Exit
 from shared.artifact_hosts.model import Order, Work
+from shared.errors import Denied
 from shared.groups.model import Value
 from shared.groups.workflow import discover
 from shared.reconcile import workflow as reconcile
@@ -80,7 +81,17 @@ async def test_the_product_needs_its_roles_and_nothing_else() -> None:
         await a_copy_is_kept_again(on)
         await regions_restart_in_order(on)
         used = on.cloud.used_actions | await a_region_is_held_out_of_dns()
+        widely = on.cloud.used_widely["counterpart"]
     assert same(used) == same(role("counterpart", "copies") | EVENT_GRID_DATA_SENDER)
+    assert same(widely) == same(role("discover"))
+
+
+async def test_a_role_on_single_resources_lists_no_subscription() -> None:
+    """Without the discovery role the product finds no group, and the error names the action and where it is due."""
+    async with running(a_pair()) as on:
+        del on.cloud.wide_roles["counterpart"]
+        with pytest.raises(Denied, match=r"trafficManagerProfiles/read on the subscription"):
+            await discover(on.settings.scope, on.ports.profiles)
 
 
 async def test_looking_needs_the_audit_role_and_nothing_else(tmp_path: Path) -> None:
@@ -93,6 +104,7 @@ async def test_looking_needs_the_audit_role_and_nothing_else(tmp_path: Path) -> 
         cloud.world.edit(cloud.world.sites[WEU], {"AppConfig:LicenseKey": "another"})
         await shell.run("plan", expect=Exit.HELD)
         assert same(cloud.used_actions) == same(role("audit"))
+        assert same(cloud.used_widely["counterpart"]) == same(role("discover"))
         assert "counterpart" not in {it.who for it in cloud.world.journal}
 
 
@@ -114,7 +126,7 @@ def test_every_action_says_why_and_where(name: str) -> None:
     assert set(found) == {"name", "description", "scope", "actions", "dataActions"}
 
 
-@pytest.mark.parametrize("name", ["counterpart", "audit"])
+@pytest.mark.parametrize("name", ["counterpart", "audit", "discover"])
 def test_an_action_is_named_where_it_is_needed(name: str) -> None:
     """The file that a role's reason names holds the action: a refusal will name it to the operator."""
     for it in definition(name)["actions"]:

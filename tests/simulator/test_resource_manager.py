@@ -494,6 +494,26 @@ async def test_permissions(azure: Azure) -> None:
     }
 
 
+async def test_a_role_on_a_resource_is_none_on_its_subscription(azure: Azure) -> None:
+    """Listing all of a subscription or a group needs a role there, although the action is that of reading one."""
+    azure.cloud.roles["operator"] = frozenset({"Microsoft.Web/sites/Read"})
+    await azure.web.web_apps.get(GROUP, WEST)
+    for listed in (azure.web.web_apps.list(), azure.web.web_apps.list_by_resource_group(GROUP)):
+        with pytest.raises(HttpResponseError) as refused:
+            [it async for it in listed]
+        assert refused.value.status_code == 403
+    azure.cloud.wide_roles["operator"] = frozenset({"Microsoft.Web/sites/Read"})
+    assert [it.name async for it in azure.web.web_apps.list()]
+    assert azure.cloud.used_widely["operator"] == {"Microsoft.Web/sites/Read"}
+
+
+async def test_a_reader_registers_no_provider(azure: Azure) -> None:
+    """Reading a provider and registering it are two rights."""
+    path = "/subscriptions/aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee/providers/Microsoft.Web"
+    assert (await azure.ask("GET", path, GROUPS, who="reader"))[0] == 200
+    assert (await azure.ask("POST", f"{path}/register", GROUPS, who="reader"))[0] == 403
+
+
 async def test_a_reader_sees_no_settings(azure: Azure) -> None:
     """The role Reader reads sites and configuration, but neither lists settings nor writes."""
     config = f"{SITES}/{WEST}/config"
