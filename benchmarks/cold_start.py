@@ -178,6 +178,7 @@ async def _known(cloud: Cloud) -> dict[str, str]:
         "traffic_manager_alert": json.dumps(_alert(profile.id, f"{now:%Y-%m-%dT%H:%M:%SZ}")),
         "decision": json.dumps({"group": profile.name, "decision": "approve", "fingerprint": "0"}),
         "reconcile_group": errand,
+        "drill": json.dumps({"group": profile.name, "region": "weu", "dry_run": True}),
     }
 
 

@@ -10,10 +10,15 @@ made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 umask 077
 
+# Only a clear "not found" is no: another key in the place of one that is there would cost the regions' baselines.
 there() {
     az resource show --only-show-errors --output none --api-version 2024-11-01 --ids \
         "/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/$DEPLOY_VAULT_GROUP/providers/Microsoft.KeyVault/vaults/$DEPLOY_VAULT_NAME/secrets/$1" \
-        2>/dev/null
+        2>"$made/answer" && return 0
+    grep -q "NotFound" "$made/answer" && return 1
+    cat "$made/answer" >&2
+    echo "cannot tell whether $DEPLOY_VAULT_NAME holds $1, so nothing was changed" >&2
+    exit 1
 }
 
 key=

@@ -36,7 +36,7 @@ param withDns bool = false
 param zoneName string = ''
 param zoneGroup string = resourceGroup().name
 
-@description('The domain on both apps. It must lead to the profile already, or be proved by asuid records.')
+@description('The domain on both apps. It must lead to the profile already, or be proved by asuid records. Off again once it is bound: written anew it loses its certificate until the next step binds it.')
 param withHostNames bool = false
 
 @description('A certificate of App Service for the domain on both apps, bound. Needs the domain on them.')

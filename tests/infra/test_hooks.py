@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.package import ROOT
+from infra.put_out import exported
 
 HOOKS = ROOT / "infra" / "hooks"
 AZ = """\
@@ -15,7 +16,12 @@ AZ = """\
 echo "$@" >>"$NOTES/calls"
 for it in "$@"; do case $it in @*) cat "${it#@}" >>"$NOTES/given" ;; esac; done
 case "$1 $2" in
-"resource show") [ -e "$NOTES/there" ] ;;
+"resource show")
+    [ -e "$NOTES/there" ] && exit 0
+    [ -e "$NOTES/throttled" ] && { echo "(TooManyRequests) later" >&2; exit 1; }
+    echo "(SecretNotFound) A secret with (name/id) fingerprint-key was not found" >&2
+    exit 3
+    ;;
 *) [ ! -e "$NOTES/refuse" ] ;;
 esac
 """
@@ -84,6 +90,16 @@ def test_a_key_that_is_there_stays(shell: Shell) -> None:
     assert [it.split()[0] for it in shell.calls] == ["resource"]
 
 
+def test_a_key_that_may_be_there_stays(shell: Shell) -> None:
+    """An answer that is neither yes nor no changes nothing, and is shown."""
+    (shell.place / "throttled").touch()
+    done = shell.run("secrets.sh")
+    assert done.returncode == 1
+    assert "(TooManyRequests) later" in done.stderr
+    assert "nothing was changed" in done.stderr
+    assert [it.split()[0] for it in shell.calls] == ["resource"]
+
+
 def test_a_webhook_is_laid_in_beside_a_key_that_stays(shell: Shell) -> None:
     """Whatever stands in the address arrives as it is."""
     (shell.place / "there").touch()
@@ -92,6 +108,23 @@ def test_a_webhook_is_laid_in_beside_a_key_that_stays(shell: Shell) -> None:
     given = shell.given()
     assert (given["teamsWebhook"], given["fingerprintKey"]) == (address, "")
     assert "sig=" not in "".join(shell.calls)
+
+
+def test_outputs_become_variables() -> None:
+    """Whatever casing Resource Manager gives their names, and whatever stands in them."""
+    answered = {
+        "azurE_RESOURCE_GROUP": {"type": "String", "value": "rg-counterpart-prod"},
+        "watcheD_SITES": {"type": "String", "value": "/subscriptions/a/b c,/d'e"},
+    }
+    lines = exported(json.dumps(answered))
+    done = subprocess.run(
+        ["sh", "-c", f'{lines}printf %s "$AZURE_RESOURCE_GROUP|$WATCHED_SITES"'],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == "rg-counterpart-prod|/subscriptions/a/b c,/d'e"
 
 
 def test_doorbells_are_connected(shell: Shell) -> None:
