@@ -10,6 +10,9 @@ from typing import Final
 import msgspec
 
 from shared.cards import Card
+from shared.drills.card import drill_card
+from shared.drills.model import Answer, Drill, Predicted, Sample, Verdict
+from shared.drills.model import State as DrillState
 from shared.fleet import failing
 from shared.groups.model import Cause
 from shared.incidents.card import incident_card
@@ -187,6 +190,58 @@ def cards() -> dict[str, Card]:
         "ca-mismatch": card(Telling.OPENED, authority),
         "rounds-fail": failing(GROUP_ID, "scepman", BEGAN).card,
         "digest": digest([_letter(number) for number in range(23)]),
+        **drill_cards(),
+    }
+
+
+def drill_cards() -> dict[str, Card]:
+    """Each kind of card of a drill, by the name of its picture."""
+    begun = Drill(
+        id="scepman-1a2b3c4d5e-drill-7",
+        group_id=GROUP_ID,
+        group="scepman",
+        region="weu",
+        regions=("weu", "neu"),
+        resolvers=("system",),
+        service="scep.contoso.com",
+        observe_seconds=300,
+        target_rto_seconds=120,
+        predicted=Predicted(orderly=30.0, sudden=75.0, detection=45.0, ttl=30.0),
+        preflight=(Answer("capacity", Verdict.WARNED, "not declared: the load and the capacity of neu"),),
+        state=DrillState.ACCEPTED,
+        reason="every rule of the preflight allows it",
+        since=BEGAN,
+        accepted_at=BEGAN,
+        deadline=at(150),
+        asked_by="ada@contoso.com",
+        why="before the audit",
+    )
+    dns, served = "0" * 13 + "1" * 137, "0" * 15 + "1" * 135  # by region, every two seconds
+    samples = [Sample(2.0 * turn, *it) for turn, it in enumerate(zip(dns, served, strict=True))]
+    over = msgspec.structs.replace(
+        begun,
+        state=DrillState.SUCCEEDED,
+        reason="recovered after 30 s, within the target of 2 min",
+        drained_at=at(40),
+        restoring_at=at(340),
+        restored_at=at(341),
+        online_at=at(352),
+        ended_at=at(380),
+        samples=tuple(samples),
+    )
+    refused = "Unavailable: Resource Manager did not answer within 60 s"
+    stuck = msgspec.structs.replace(
+        over,
+        state=DrillState.RESTORING,
+        reason=f"weu could not be enabled and is tried again at every wake-up: {refused}",
+        since=at(340),
+        restored_at=None,
+        ended_at=None,
+    )
+    return {
+        "drill-started": drill_card(begun, "started", base_url=BASE_URL),
+        "drill-finished": drill_card(over, "finished", earlier=(31.0, 29.0, 33.0), base_url=BASE_URL),
+        "drill-stuck": drill_card(stuck, "stuck", base_url=BASE_URL),
     }
 
 

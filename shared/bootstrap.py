@@ -83,7 +83,8 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         for it in (credential, *late.values()):
             closing.push_async_callback(it.aclose)
     app_service = cast("AppService", late["app_service"])
-    barred = AuditOnly() if settings.audit_only else None
+    endpoints = cast("TrafficManagerProfiles", late["profiles"])
+    barred = AuditOnly(endpoints) if settings.audit_only else None
     return Ports(
         clock=clock,
         ids=RandomIds(),
@@ -97,7 +98,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         control=barred or app_service,
         packages=cast("HttpPackages", late["packages"]),
         pages=HttpHomePages(session),
-        endpoints=barred or cast("TrafficManagerProfiles", late["profiles"]),
+        endpoints=barred or endpoints,
         names=DnsNames(settings.dns_servers, clock),
         resolvers={
             name: DnsNames(settings.dns_servers if name == SYSTEM else (name,), clock)

@@ -13,6 +13,8 @@ from shared.settings import Settings
 from shared.settings_sync.model import State
 from simulator.pair import a_pair
 from simulator.roles import role
+from tests.builders import a_profile, an_endpoint
+from tests.fakes.traffic_manager import FakeProfiles
 from tests.product.test_over_real_http import KEY, TIMES, running
 
 
@@ -48,8 +50,16 @@ async def test_the_ports_that_write_are_barred() -> None:
 @pytest.mark.parametrize("port", [SettingsWrites, AppControl, EndpointControl])
 async def test_everything_that_can_hurt_is_refused(port: type) -> None:
     """Each method of the ports that can hurt, a later one too."""
-    names = [name for name, it in vars(port).items() if inspect.iscoroutinefunction(it) and name[0] != "_"]
+    names = {name for name, it in vars(port).items() if inspect.iscoroutinefunction(it) and name[0] != "_"}
     assert names
-    for name in names:
+    barred = AuditOnly(FakeProfiles())
+    for name in names - {"enable_endpoint"}:
         with pytest.raises(Refused, match="COUNTERPART_AUDIT_ONLY"):
-            await getattr(AuditOnly(), name)("site", permit=None)
+            await getattr(barred, name)("site", permit=None)
+
+
+async def test_what_was_taken_out_is_given_back() -> None:
+    """Turned on in the middle of a drill, the setting does not keep its region out of DNS (law 6)."""
+    profiles = FakeProfiles([a_profile(an_endpoint("west", enabled=False), an_endpoint("east"))])
+    await AuditOnly(profiles).enable_endpoint(profiles.profiles[0].id, "west")
+    assert profiles.patches == [("west", True, None)]
