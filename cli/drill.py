@@ -1,5 +1,6 @@
 """`counterpart drill`: practise losing a region, by the workflows that the function app runs."""
 
+import asyncio
 import getpass
 import sys
 from collections.abc import Sequence
@@ -283,16 +284,24 @@ async def _named(id_: str, group: str, ports: Ports, settings: Settings) -> str:
 async def _watched(id_: str, ports: Ports, settings: Settings, *, json: bool) -> Exit:
     """Follow it to its end."""
     drill = await find(id_, ports.store)
-    if json or not sys.stdout.isatty():
-        drill = await _followed(drill, ports, settings, None if json else showing.console())
-    else:
-        drill = await _live(drill, ports, settings)
+    try:
+        drill = await _seen_through(drill, ports, settings, json=json)
+    except asyncio.CancelledError:
+        sys.stderr.write(f"{id_} is not over; it goes on at the function app's next turn\n")
+        sys.stderr.write(f"to end it now: counterpart drill abort {id_}\n")
+        raise
     earlier = await recoveries(drill, ports.store)
     if json:
         showing.as_json(drill_facts(drill, earlier))
     else:
         _print_end(showing.console(), drill, earlier)
     return _exit(drill)
+
+
+async def _seen_through(drill: Drill, ports: Ports, settings: Settings, *, json: bool) -> Drill:
+    if json or not sys.stdout.isatty():
+        return await _followed(drill, ports, settings, None if json else showing.console())
+    return await _live(drill, ports, settings)
 
 
 async def _followed(drill: Drill, ports: Ports, settings: Settings, out: Console | None) -> Drill:
@@ -337,7 +346,7 @@ def _picture(drill: Drill, ports: Ports) -> Table:
         since = seconds_since_drain(drill, drill.ended_at or ports.clock.now())
         table.add_row("since the drain", f"{spoken(since)} of {spoken(drill.observe_seconds)}")
         for what, wanted, measured in figures(drill, measure(drill), ())[:-1]:
-            table.add_row(what, f"{measured}  (predicted or wanted: {wanted})")
+            table.add_row(what, measured if wanted == "-" else f"{measured}  (predicted or wanted: {wanted})")
     for it in drill.timeline[-6:]:
         table.add_row(f"{it.at:%H:%M:%S} UTC", it.text)
     return table

@@ -315,7 +315,7 @@ RULES: Final[Mapping[str, tuple[Callable[[Circumstances], _Says], str]]] = {
         _permit,
         "law 1: no other disruption, and another region healthy by evidence younger than a minute",
     ),
-    "incidents": (_incidents, "no incident of the group is open"),
+    "incidents": (_incidents, "no incident of the group is open, and no failback hold is under way"),
     "blocked": (_blocked, "no blocked window and no blocked date is touched"),
     "allowed": (_allowed, "the whole observation lies inside an allowed window, where any are set"),
     "survivors": (_survivors, "every other enabled region is healthy and answered"),

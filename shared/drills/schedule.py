@@ -234,12 +234,20 @@ def _blocked(calendar: Calendar, begin: datetime, end: datetime) -> str:
 
 def _outside(allowed: Iterable[Window], begin: datetime, end: datetime) -> str:
     known = tuple(allowed)
-    if not known or any(
-        first <= begin and end <= last for it in known for first, last in it.spans(begin, end)
-    ):
+    if not known or any(first <= begin and end <= last for first, last in _joined(known, begin, end)):
         return ""
     span = f"{begin.astimezone(UTC):%a %H:%M} to {end.astimezone(UTC):%H:%M} UTC"
     return f"{span} does not lie inside {', '.join(map(str, known))}"
+
+
+def _joined(known: Iterable[Window], begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The windows' occurrences around a time; those that touch are one."""
+    spans = sorted(span for it in known for span in it.spans(begin, end))
+    while spans:
+        first, last = spans.pop(0)
+        while spans and spans[0][0] <= last:
+            last = max(last, spans.pop(0)[1])
+        yield first, last
 
 
 class Due(msgspec.Struct, frozen=True):

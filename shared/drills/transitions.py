@@ -119,7 +119,7 @@ def accepted(
         group_id=group.id,
         group=group.name,
         region=region.name,
-        regions=tuple(it.name for it in group.regions)[: len(ALPHABET)],
+        regions=_counted([it.name for it in group.regions], region.name),
         resolvers=tuple(resolvers),
         service=service,
         observe_seconds=asked.observe_seconds,
@@ -138,6 +138,12 @@ def accepted(
         timeline=(Entry(at=now, who=asked.by or OURSELVES, text=line),),
         owed=("started",),
     )
+
+
+def _counted(names: Sequence[str], drilled: str) -> tuple[str, ...]:
+    """The regions that samples have a character for; the drilled one is always among them."""
+    others = [it for it in names if it != drilled][: len(ALPHABET) - 1]
+    return tuple(it for it in names if it == drilled or it in others)
 
 
 def turn(drill: Drill, view: View, rules: Rules) -> Turn:
@@ -283,6 +289,8 @@ def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
     mine = _claimed(drill, view, rules)
     ending = drill.ending or Ending(state=State.INTERRUPTED, reason="how it was to end is not known")
     endpoint = endpoint_of(view.seen.group, drill.region) if view.seen is not None else None
+    if view.seen is not None:
+        mine = msgspec.structs.replace(mine, looked_at=view.seen.at)
     if endpoint is not None and not endpoint.enabled and (mine.doubtful or not mine.was_back):
         return restoring(mine, ending, view.now)  # in doubt it was ours, come late
     if endpoint is not None and endpoint.enabled:
@@ -292,14 +300,19 @@ def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
         ending = Ending(state=State.INTERRUPTED, reason=f"{drill.region} is no endpoint any more")
     elif endpoint is not None and not endpoint.enabled:
         ending = _spoilt(ending, State.INTERRUPTED, f"since then somebody else disabled {drill.region}")
-    elif waited > rules.verify_within and mine.online_at is None:
-        ending = _spoilt(ending, State.FAILED, f"{drill.region} was not online again after {spoken(waited)}")
-    elif (
+    elif waited <= rules.verify_within and (
         mine.online_at is None
         or not _is_back_in_dns(mine, view.now)
         or (mine.doubtful and waited < rules.late)
     ):
         return Turn(mine, Watch())
+    elif mine.online_at is None and view.now - (mine.looked_at or mine.since) > timedelta(
+        seconds=rules.blind
+    ):
+        reason = f"nobody saw whether {drill.region} was online again: the last look was too long ago"
+        ending = _spoilt(ending, State.INTERRUPTED, reason)
+    elif mine.online_at is None:
+        ending = _spoilt(ending, State.FAILED, f"{drill.region} was not online again after {spoken(waited)}")
     return _over(mine, ending.state, ending.reason, view.now)
 
 
@@ -425,12 +438,24 @@ def left(drill: Drill, worker: str) -> Drill | None:
     return msgspec.structs.replace(drill, worker="", worker_until=None)
 
 
+def cut_off(drill: Drill, worker: str, now: datetime) -> Drill | None:
+    """A wake-up was stopped by its caller while it watched: it leaves. What it began to change stays in doubt."""
+    watched = drill.state in {State.OBSERVING, State.VERIFYING} and is_claimed(drill, "", now)
+    return left(drill, worker) if watched else None
+
+
 def paid(drill: Drill, card: str) -> Drill:
     """A card lies in the outbox."""
     owed = tuple(it for it in drill.owed if it != card)
     return msgspec.structs.replace(
         drill, owed=owed, told=(*drill.told, card) if card in drill.owed else drill.told
     )
+
+
+def pace(drill: Drill, rules: Rules) -> float:
+    """Seconds between two samples: a row that is full would see nothing fail any more."""
+    whole = drill.observe_seconds + rules.restore_within + rules.verify_within
+    return max(rules.sample_every, whole / MOST_SAMPLES)
 
 
 # -- samples ----------------------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ from shared.drills.transitions import (
     aborted,
     accepted,
     coded,
+    cut_off,
     drained,
     enabled,
     is_claimed,
@@ -61,6 +62,7 @@ from shared.drills.transitions import (
     not_drained,
     not_enabled,
     numbered,
+    pace,
     paid,
     perhaps_drained,
     sampled,
@@ -69,11 +71,11 @@ from shared.drills.transitions import (
     who_answered,
 )
 from shared.errors import AppError, BadEvent, Conflict, IllegalTransition, NotFound, PermanentError, Refused
-from shared.groups.discover import row_name
+from shared.groups.discover import row_name, site_ids
 from shared.groups.model import Group, NameAnswer, Profile
 from shared.groups.ports import Names
 from shared.outbox import Message, post
-from shared.store import Key, Store, key, read, revise, write
+from shared.store import Key, Store, Stored, key, read, revise, write
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +192,7 @@ async def start(
     digest, body = _digest(idempotency.encode()), _digest(msgspec.json.encode(asked))
     if idempotency:
         await _bind(digest, body, tools)
-        if (known := await _known(asked.group, digest, tools)) is not None:
+        if (known := await _known(asked.group, digest, body, tools)) is not None:
             return Started(known, new=False)
     checked = await check(asked, look, tools)
     if not checked.preflight.allowed:
@@ -274,10 +276,11 @@ async def _bind(digest: str, body: str, tools: Tools) -> None:
         raise BadEvent("this Idempotency-Key was used with another request; use a new one")
 
 
-async def _known(group_id: str, digest: str, tools: Tools) -> Drill | None:
+async def _known(group_id: str, digest: str, body: str, tools: Tools) -> Drill | None:
     slot, _ = await read(tools.store, slot_key(group_id), Slot)
+    since = tools.clock.now() - KEYS_KEPT
     for it in slot.known if slot else ():
-        if it.key == digest:
+        if (it.key, it.body) == (digest, body) and it.at > since:
             return await find(it.drill, tools.store)
     return None
 
@@ -285,9 +288,10 @@ async def _known(group_id: str, digest: str, tools: Tools) -> Drill | None:
 async def next_region(profile: Profile, store: Store) -> str:
     """The region whose turn it is to be drilled: the one that was not for the longest time."""
     last = {it.region: it.accepted_at for it in reversed(await earlier_drills(profile.id, store))}
-    names = [it.name for it in profile.endpoints if it.enabled]
+    sites = frozenset(site_ids(profile))
+    names = [it.name for it in profile.endpoints if it.enabled and it.target_id in sites]
     if not names:
-        raise NotFound(f"{profile.name} has no enabled endpoint")
+        raise NotFound(f"{profile.name} has no enabled endpoint that targets a web app")
     return min(names, key=lambda it: (last[it].isoformat() if it in last else "", it))
 
 
@@ -316,15 +320,18 @@ async def rescue(tools: Tools) -> None:
 
     Nothing that goes wrong with one keeps it from another, and no profile need be read for it.
     """
-    now = tools.clock.now()
-    for slot in await list_slots(tools.store):
-        drill = slot.drill
-        if drill is None or not is_urgent(drill, now, tools.rules):
-            continue
-        try:
+    rows = [it async for it in tools.store.list(f"{SLOTS}/")]
+    await asyncio.gather(*(_rescue(it, tools) for it in rows))
+
+
+async def _rescue(stored: Stored, tools: Tools) -> None:
+    """One group's. A row that cannot be read, or a bug that one drill meets, must not keep the others out."""
+    try:
+        drill = msgspec.json.decode(stored.row.body, type=Slot).drill
+        if drill is not None and is_urgent(drill, tools.clock.now(), tools.rules):
             await _settle(drill, tools)
-        except AppError:
-            log.exception("%s: drill %s of %s is not settled", slot.group, drill.id, drill.region)
+    except Exception:
+        log.exception("%s: its drill is not settled", stored.row.key)
 
 
 async def _settle(drill: Drill, tools: Tools) -> None:
@@ -343,6 +350,16 @@ async def tend(group_id: str, look: Look, tools: Tools, *, worker: str, patient:
     `patient`: this wake-up may take `Rules.wake` seconds. One that may not only does what is urgent.
     """
     wake = _Wake(group_id, look, tools, worker)
+    try:
+        return await _tended(group_id, wake, tools, worker=worker, patient=patient)
+    except asyncio.CancelledError:  # cut off and not dead: the next wake-up may go on
+        now = tools.clock.now()
+        if (drill := await running(group_id, tools.store)) is not None:
+            await _change(group_id, drill.id, lambda it: cut_off(it, worker, now), tools)
+        raise
+
+
+async def _tended(group_id: str, wake: "_Wake", tools: Tools, *, worker: str, patient: bool) -> Drill | None:
     began = tools.clock.now()
     while (drill := await running(group_id, tools.store)) is not None:
         if not patient and not is_urgent(drill, tools.clock.now(), tools.rules):
@@ -562,7 +579,7 @@ class _Wake:
         at = tools.clock.now()
         group = self._seen.group if self._seen is not None else None
         if group is None:  # not one look succeeded yet, so nobody could say who answered
-            await tools.clock.sleep(tools.rules.sample_every)
+            await tools.clock.sleep(pace(drill, tools.rules))
             return _Taken(at, tuple("" for _ in tools.resolvers), "", ServiceAnswer(at=at))
         if not self._addresses:
             self._addresses = await _addresses(group, tools)
@@ -575,7 +592,7 @@ class _Wake:
                 known |= dict.fromkeys(answer.addresses, who)
         regions = tuple(who_answered(it, group, known) for it in names.values())
         spent = (tools.clock.now() - at).total_seconds()
-        await tools.clock.sleep(max(0.0, tools.rules.sample_every - spent))
+        await tools.clock.sleep(max(0.0, pace(drill, tools.rules) - spent))
         return _Taken(at, regions, known.get(through.address, ""), through)
 
 

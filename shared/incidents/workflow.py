@@ -268,10 +268,10 @@ async def _our_doing(group: Group, tools: Tools) -> tuple[set[str], set[str]]:
     held, _ = await read(tools.store, permit_key(row_name(group.id)), HeldPermit)
     if held is not None and held.permit is not None and tools.clock.now() < held.permit.until:
         (rehearsed if held.permit.kind is PermitKind.DRILL else disturbed).add(held.permit.region)
-    row, _ = await read(tools.store, hold_key(group.id), HoldRow)
-    if row is not None and row.hold is not None:
+    hold = await hold_of(group.id, tools.store)
+    if hold is not None:
         out = {it.name for it in group.profile.endpoints if not it.enabled}
-        rehearsed |= {row.hold.region} & out
+        rehearsed |= {hold.region} & out
     return disturbed, rehearsed
 
 
@@ -295,6 +295,12 @@ async def _moved(
 
 
 # -- the failback hold ------------------------------------------------------------------------------------------
+
+
+async def hold_of(group_id: str, store: Store) -> Hold | None:
+    """The failback hold that is not over."""
+    row, _ = await read(store, hold_key(group_id), HoldRow)
+    return row.hold if row is not None else None
 
 
 async def _keep_out(

@@ -135,12 +135,23 @@ async def _seen(group: Group, health: Mapping[str, Health], recent: Iterable[Inc
     return Seen(
         group=group,
         health=health,
-        incidents=tuple(
-            Open(it.region, f"{subject(it)}: {cause_name(it.cause)} ({it.id})") for it in recent if it.open
+        incidents=(
+            *(
+                Open(it.region, f"{subject(it)}: {cause_name(it.cause)} ({it.id})")
+                for it in recent
+                if it.open
+            ),
+            *await _held(group, ports.store),
         ),
         unsettled=await _unsettled(group, ports.store),
         at=ports.clock.now(),
     )
+
+
+async def _held(group: Group, store: Store) -> tuple[Open, ...]:
+    """The region that a failback hold keeps out, or lets back by steps of its weight: a drill would spoil that."""
+    hold = await incidents_workflow.hold_of(group.id, store)
+    return () if hold is None else (Open(hold.region, f"the failback hold of {hold.region} is not over"),)
 
 
 async def _unsettled(group: Group, store: Store) -> str:
@@ -164,9 +175,12 @@ async def rescue(ports: Ports, settings: Settings) -> None:
 
 async def tend(profile: Profile, ports: Ports, settings: Settings, *, patient: bool) -> None:
     """Take the group's drill further, and begin a practice run that is due. Its errors are logged, not raised."""
-    try:
-        if patient:
+    if patient:
+        try:
             await _practise(profile, ports, settings)
+        except AppError as error:
+            log.warning("%s: its schedule was not seen to: %s", profile.name, error)
+    try:
         before = await workflow.running(profile.id, ports.store)
         if before is None:
             return

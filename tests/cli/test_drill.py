@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -130,3 +132,29 @@ async def test_from_the_command_line_alone(alone: tuple[Cloud, dict[str, str]]) 
     assert "next in turn: neu" in text
     (facts,) = msgspec.json.decode(await run(env, "schedule", "--json"))
     assert len(facts["next"]) == 5
+
+
+async def test_who_watches_may_walk_away(alone: tuple[Cloud, dict[str, str]]) -> None:
+    """Ctrl-C ends the watching and not the drill, says so, and leaves the next step to whoever comes."""
+    cloud, env = alone
+    command = ("drill", "start", "--region", "weu", "--observe", "60", "--watch")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli.main", *command),
+        env={**env, "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        while b"is out of DNS" not in await process.stdout.readline():
+            assert process.returncode is None
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+    assert process.returncode == Exit.FAILED
+    assert b"is not over" in said
+    assert b"counterpart drill abort scepman-" in said
+    (line,) = (await run(env, "list", expect=Exit.WAITING)).splitlines()
+    assert line.startswith("observing")
+    text = await run(env, "abort", expect=Exit.WAITING)
+    assert "is enabled again" in text
+    assert cloud.world.profiles["scepman"].endpoints[0].enabled

@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 
 from shared.drills.measure import SLOWER, compared, failed_in_a_row, judged, measure
 from shared.drills.model import (
+    ALPHABET,
     ENDED,
+    LONGEST,
     Drill,
+    Ending,
     Predicted,
+    Request,
     Rules,
     Sample,
     Seen,
@@ -21,7 +25,7 @@ from shared.drills.model import (
 from shared.drills.predict import predict
 from shared.drills.report import drill_facts, markdown, page, schedule_facts
 from shared.drills.schedule import Calendar, Dates, cron, dates, due, schedules, why_not, windows
-from shared.drills.transitions import MOST_SAMPLES, Enable, Finish, Rest, View, Watch, turn
+from shared.drills.transitions import MOST_SAMPLES, Enable, Finish, Rest, View, Watch, accepted, pace, turn
 from shared.groups.model import Monitor, MonitorStatus
 from shared.pages import html
 from shared.store import MAX_BODY
@@ -177,6 +181,36 @@ def test_the_longest_drill_fits_into_its_row() -> None:
     assert len(msgspec.json.encode(drill)) < MAX_BODY
 
 
+def test_a_long_drill_with_a_short_interval_samples_to_its_end() -> None:
+    """Its looks are so far apart that the row is not full before it is over; two seconds are never too short."""
+    short = msgspec.structs.replace(RULES, sample_every=0.1)
+    long = a_drill(observe_seconds=LONGEST)
+    assert pace(long, short) * MOST_SAMPLES >= LONGEST + RULES.restore_within + RULES.verify_within
+    assert pace(long, RULES) == RULES.sample_every
+    assert pace(a_drill(observe_seconds=1), short) == short.sample_every
+
+
+def test_the_drilled_region_has_a_character_among_any_number() -> None:
+    """Samples tell 36 regions apart; the one that is drilled is always one of them."""
+    group = a_group(*(f"r{n}" for n in range(40)))
+    asked = Request(group=group.id, region="r39", observe_seconds=60, target_rto_seconds=60)
+    drill = accepted(
+        asked,
+        group,
+        number=1,
+        name="scepman-0",
+        service="scep.contoso.com",
+        resolvers=("system",),
+        predicted=predict(group.profile),
+        preflight=(),
+        practice=False,
+        idempotency="",
+        now=START,
+        rules=RULES,
+    )
+    assert (len(drill.regions), drill.regions[-1]) == (len(ALPHABET), "r39")
+
+
 # -- the table --------------------------------------------------------------------------------------------------
 
 STATUSES = st.sampled_from([MonitorStatus.ONLINE, MonitorStatus.DEGRADED, MonitorStatus.CHECKING])
@@ -222,6 +256,24 @@ def test_no_turn_leaves_what_was_drained_without_restoring(
     if state in ENDED:
         assert isinstance(turned.step, Finish)
     assert turned.drill.reason
+
+
+def test_verifying_ends_though_names_are_kept_for_a_day() -> None:
+    """Online is enough then: DNS is not waited for longer than for anything else."""
+    seen = Predicted(orderly=86_400, sudden=86_500, detection=130, ttl=86_400)
+    ending = Ending(state=State.SUCCEEDED, reason="in time")
+    drill = a_drill(
+        State.VERIFYING,
+        predicted=seen,
+        ending=ending,
+        restored_at=at(300),
+        online_at=at(320),
+        samples=samples((-2.0, "00", "0", 0), (2.0, "11", "1", 0)),
+    )
+    later = turn(drill, View(now=at(300 + RULES.verify_within), worker="a"), RULES)
+    assert isinstance(later.step, Watch)
+    over = turn(drill, View(now=at(301 + RULES.verify_within), worker="a"), RULES).drill
+    assert (over.state, over.reason) == (State.SUCCEEDED, "in time")
 
 
 # -- schedule ---------------------------------------------------------------------------------------------------
@@ -293,6 +345,15 @@ def test_windows() -> None:
     assert "does not lie inside" in why_not(Calendar(allowed=(monday,)), begin, late)[1]
     at_night = datetime(2026, 3, 2, 0, 30, tzinfo=UTC)
     assert why_not(Calendar(allowed=(night,)), at_night, at_night + timedelta(minutes=20)) == ("", "")
+
+
+def test_windows_that_touch_are_one() -> None:
+    """A weekend is two windows of a day; the midnight between them is inside, the one after them is not."""
+    weekend = Calendar(allowed=windows("SUN-00:00-00:00,SAT-00:00-00:00"))
+    saturday = datetime(2026, 3, 7, 23, 50, tzinfo=UTC)
+    assert why_not(weekend, saturday, saturday + timedelta(hours=1)) == ("", "")
+    sunday = saturday + timedelta(days=1)
+    assert "does not lie inside" in why_not(weekend, sunday, sunday + timedelta(hours=1))[1]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ import msgspec
 from shared.drills.model import State
 from shared.drills.preflight import Declared
 from shared.drills.schedule import Calendar, schedules, windows
+from shared.drills.workflow import next_region
+from shared.errors import Unavailable
+from tests.builders import an_endpoint
 from tests.drills.drilling import Drilled, a_world
 
 DAILY = "scepman=10 12 * * *"  # the worlds begin at 12:00
@@ -121,3 +124,32 @@ async def test_what_is_older_than_the_retention_goes() -> None:
     await world.minute()
     assert (await world.listed())["drills"] == []
     assert not [it for it in world.store.rows if it.startswith(("drills/", "drill-keys/"))]
+
+
+async def test_an_endpoint_that_is_no_web_app_has_no_turn() -> None:
+    """Something elsewhere stands beside the regions: it is none, and holds up no practice run."""
+    world = await scheduled()
+    (profile,) = world.profiles.profiles
+    elsewhere = msgspec.structs.replace(an_endpoint("abroad"), type="externalEndpoints", target_id="")
+    world.profiles.profiles = [msgspec.structs.replace(profile, endpoints=(elsewhere, *profile.endpoints))]
+    assert await next_region(world.profiles.profiles[0], world.store) == "east"
+
+
+async def test_a_schedule_in_trouble_holds_up_no_drill() -> None:
+    """The look that a practice run asks for fails: the drill under way goes on."""
+    world = await scheduled()
+    while (world.clock.now().hour, world.clock.now().minute) != (12, 8):
+        world.clock.advance(60)
+    await world.begun(observe_seconds=600)
+    await world.minute()
+    seen = len((await world.drill()).samples)
+    reads = iter([None, Unavailable("Resource Manager is gone")])  # the timer's own read, and that look
+
+    def second_fails() -> None:
+        if (error := next(reads, None)) is not None:
+            raise error
+
+    world.profiles.before_read = second_fails
+    await world.minute()
+    assert len((await world.drill()).samples) > seen
+    assert next(reads, "both read") == "both read"

@@ -14,10 +14,11 @@ from handlers._edge import Asked
 from shared.adapters.event_grid_topic import event_type
 from shared.drills.model import Drill, Slot, State
 from shared.drills.preflight import RULES
-from shared.drills.workflow import SLOTS
+from shared.drills.workflow import SLOTS, slot_key
 from shared.errors import BadEvent, Conflict, Denied, IllegalTransition, NotFound, Refused, Unavailable
 from shared.groups.model import MonitorStatus
-from tests.builders import host
+from shared.store import Key, Row, write
+from tests.builders import a_profile, an_endpoint, host
 from tests.drills.drilling import Drilled, a_world
 from tests.fakes.names import address_of
 from tests.rounds import Effects, Killed, val
@@ -321,6 +322,16 @@ async def test_the_same_request_under_the_same_key_is_the_same_drill() -> None:
     assert (await world.ask_for(key="k-2")).body["id"] != first
 
 
+async def test_a_key_stands_for_its_request_for_two_days() -> None:
+    """The same one a week later begins a drill: what is done every Monday may have one name."""
+    world = await a_world()
+    first = (await world.ask_for(key="monday")).body["id"]
+    await world.minute(9)
+    world.clock.advance(timedelta(days=7).total_seconds())
+    await world.minute(2)
+    assert (await world.ask_for(key="monday")).body["id"] != first
+
+
 async def test_two_at_once_under_one_key_get_one_drill() -> None:
     """A retry that overtakes its own request."""
     for seed in range(6):
@@ -621,6 +632,85 @@ async def test_what_was_so_a_minute_ago_counts_for_nothing() -> None:
     assert "survivors" in told["reason"]
     assert world.profiles.patches == []
     await world.minute(2)
+
+
+async def test_a_row_that_cannot_be_read_keeps_no_region_out() -> None:
+    """Another version of Counterpart wrote one group's row: the other groups' regions are back all the same."""
+    world = await a_world()
+    await world.begun(observe_seconds=60)
+    await world.minute()
+    await world.store.put(Row(Key(f"{SLOTS}/another"), b'{"of": "a newer version"}'), if_version=None)
+    world.clock.advance(600)
+    await world.minute()
+    assert world.all_enabled()
+
+
+async def test_a_bug_that_one_drill_meets_keeps_no_other_region_out() -> None:
+    """Nobody foresaw it, and it is that group's alone."""
+    world = await a_world()
+    await world.begun(observe_seconds=60)
+    await world.minute()
+    drill = await world.drill()
+    odd = msgspec.structs.replace(
+        drill, id="a-drill-1", group_id="/a", state=State.VERIFYING, online_at=drill.since, regions=()
+    )
+    row = Slot(group_id="/a", group="a", drill=odd)
+    await write(world.store, slot_key("/a"), row, if_version=None)
+    world.clock.advance(600)
+    await world.minute()
+    assert world.all_enabled()
+    assert (await world.told(drill.id))["state"] in {State.VERIFYING, State.INTERRUPTED}
+
+
+async def test_nobody_is_awake_to_see_it_come_back() -> None:
+    """What nobody looked at is not called offline."""
+    world = await a_world()
+    id_ = await world.begun(observe_seconds=100)
+    while (await world.drill()).state is not State.VERIFYING:
+        await world.minute()
+    world.clock.advance(3600)
+    await world.minute(2)
+    told = await world.told(id_)
+    assert told["state"] == State.INTERRUPTED
+    assert "nobody saw whether west was online" in told["reason"]
+
+
+async def test_who_watches_walks_away() -> None:
+    """Stopped by its caller between two samples, a wake-up leaves: the drill goes on at the next one."""
+    world = await a_world()
+    id_ = await world.begun(observe_seconds=120)
+    await world.minute()
+    device = world.service.answers
+
+    def stopped() -> tuple[str, str]:
+        raise asyncio.CancelledError
+
+    world.service.answers = stopped
+    with pytest.raises(asyncio.CancelledError):
+        await world.minute()
+    assert (await world.drill()).worker == ""
+    world.service.answers = device
+    await world.minute(6)
+    assert (await world.told(id_))["state"] == State.SUCCEEDED
+
+
+async def test_a_region_that_comes_back_by_steps_of_its_weight_is_not_drilled() -> None:
+    """A drill would end the failback hold, and a tenth of its weight would be left for good."""
+    world = Drilled().with_hold(soak=300.0, step=600.0)
+    assert isinstance(world, Drilled)
+    endpoints = (an_endpoint(it, weight=200) for it in world.regions)
+    world.profiles.profiles = [a_profile(*endpoints, routing="Weighted")]
+    await world.minute(2)
+    world.sick("west")
+    await world.minute(4)
+    world.guard.health("west", well=True)
+    world.probes.results[host("west")] = 200
+    await world.minute(13)
+    assert not (await world.incident()).open
+    assert "the failback hold of west is not over" in str(await refused(world))
+    await world.minute(30)
+    assert [it.weight for it in world.profiles.profiles[0].endpoints] == [200, 200]
+    await world.begun()
 
 
 # -- killed -----------------------------------------------------------------------------------------------------
