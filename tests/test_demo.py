@@ -156,8 +156,8 @@ def test_a_real_client_enrolled(played: Played) -> None:
 @pytest.mark.usefixtures("chromium")
 def test_every_page_that_a_card_leads_to_reads_well_in_a_browser(played: Played) -> None:
     """On a phone and on a desk, in light and dark: nothing to complain of, loaded from nowhere else."""
-    kinds = {kind for it in played.pages for kind in ("incidents", "decisions", "cards") if f"/{kind}" in it}
-    assert kinds == {"incidents", "decisions", "cards"}
+    wanted = {"incidents", "decisions", "drills", "cards"}
+    assert {kind for it in played.pages for kind in wanted if f"/{kind}" in it} == wanted
     for address, page in played.pages.items():
         assert page.status == 200, address
         assert page.title, address
