@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.browser import installed
 from tests.parts import missing
@@ -13,6 +13,9 @@ from tests.rounds import WORLDS, leaks
 
 # Bounded, so that the whole suite stays quick; no deadline, since tests never assert on timing.
 settings.register_profile("counterpart", max_examples=40, deadline=None)
+settings.register_profile(
+    "mutants", max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate], database=None
+)
 settings.load_profile("counterpart")
 
 

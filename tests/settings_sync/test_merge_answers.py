@@ -1,5 +1,6 @@
 """What a merge answers for one key, to the word: people read the reasons, and a person's word names the state."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -41,81 +42,81 @@ def word(kind: VerdictKind, state: str, *, side: str = "", reason: str = "it is 
 
 
 @pytest.mark.parametrize(
-    ("found", "action", "reason", "sources", "targets"),
+    ("asked", "action", "reason", "sources", "targets"),
     [
-        (answer("0", "0", "0"), Action.AGREE, "the same in every region", ALONE, ALONE),
+        (lambda: answer("0", "0", "0"), Action.AGREE, "the same in every region", ALONE, ALONE),
         (
-            answer("1", "0", "0"),
+            lambda: answer("1", "0", "0"),
             Action.TAKE,
             "changed in west, unchanged elsewhere",
             ("west",),
             ("east", "north"),
         ),
         (
-            answer("1", "1", "0"),
+            lambda: answer("1", "1", "0"),
             Action.TAKE,
             "changed in east, west, unchanged elsewhere",
             ("east", "west"),
             ("north",),
         ),
         (
-            answer(None, "0", "0"),
+            lambda: answer(None, "0", "0"),
             Action.DELETE,
             "removed in west, unchanged elsewhere",
             ("west",),
             ("east", "north"),
         ),
         (
-            answer("1", None, north=None),
+            lambda: answer("1", None, north=None),
             Action.TAKE,
             "added in west, unchanged elsewhere",
             ("west",),
             ("east", "north"),
         ),
         (
-            answer("1", "2", "0"),
+            lambda: answer("1", "2", "0"),
             Action.CONFLICT,
             "changed differently in east and west since they last agreed",
             ALONE,
             ALONE,
         ),
         (
-            answer("1", "2", undecided=True),
+            lambda: answer("1", "2", undecided=True),
             Action.CONFLICT,
             "different at first contact: no common past to tell what is newer",
             ALONE,
             ALONE,
         ),
         (
-            answer("1", None, undecided=True, north=None),
+            lambda: answer("1", None, undecided=True, north=None),
             Action.CONFLICT,
             "only in west at first contact: no common past to tell what is newer",
             ALONE,
             ALONE,
         ),
         (
-            answer("1", "1", undecided=True, north=None),
+            lambda: answer("1", "1", undecided=True, north=None),
             Action.CONFLICT,
             "only in east, west at first contact: no common past to tell what is newer",
             ALONE,
             ALONE,
         ),
         (
-            answer("0", "1", "0", written=(Written("east", "A", "1", "0"),)),
+            lambda: answer("0", "1", "0", written=(Written("east", "A", "1", "0"),)),
             Action.TAKE,
             "the change was taken back where it was made",
             ("north", "west"),
             ("east",),
         ),
         (
-            answer(None, "1", north=None, written=(Written("east", "A", "1", None),)),
+            lambda: answer(None, "1", north=None, written=(Written("east", "A", "1", None),)),
             Action.DELETE,
             "the change was taken back where it was made",
             ("north", "west"),
             ("east",),
         ),
         (
-            answer(
+            lambda: answer(
                 "1", "2", "0", north="1",
                 written=tuple(Written(*it, "0") for it in OURS),
             ),
@@ -127,9 +128,14 @@ def word(kind: VerdictKind, state: str, *, side: str = "", reason: str = "it is 
     ],
 )  # fmt: skip
 def test_every_answer_to_the_word(
-    found: Decision, action: Action, reason: str, sources: tuple[str, ...], targets: tuple[str, ...]
+    asked: Callable[[], Decision],
+    action: Action,
+    reason: str,
+    sources: tuple[str, ...],
+    targets: tuple[str, ...],
 ) -> None:
     """Which action, why, from where, to where."""
+    found = asked()
     assert (found.key, found.action, found.reason) == ("A", action, reason)
     assert (found.sources, found.targets) == (sources, targets)
     assert found.state
@@ -158,6 +164,10 @@ def test_a_side_that_was_taken() -> None:
     assert (taken.sources, taken.targets, taken.state) == (("east",), ("north", "west"), state)
     silent = answer("1", "2", "0", verdicts=(word(VerdictKind.TAKE, state, side="east", reason=""),))
     assert silent.reason == "east was chosen by ada"
+    late = answer("1", "0", "0", verdicts=(word(VerdictKind.TAKE, answer("1", "0", "0").state, side="east"),))
+    assert (late.sources, late.targets) == (("east",), ("west",)), (
+        "of those that have it, the one that was named"
+    )
     gone = answer("1", "2", "0", verdicts=(word(VerdictKind.TAKE, state, side="south"),))
     assert gone == answer("1", "2", "0")
 
