@@ -11,7 +11,6 @@ import dataclasses
 import difflib
 import itertools
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +22,10 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 RESULTS: Final = ROOT / "proof" / "mutation.json"
 CONTRACT: Final = "Decisions are pure: values in, values out"
-_SLOW: Final = re.compile(r"test_(workflow|findings_workflow)")  # effects; decisions have tests of their own
+# Beside every test_workflow.py: worlds that run for a while. The decisions have tests of their own.
+_SLOW: Final = frozenset(
+    {"tests/drills/test_laws.py", "tests/drills/test_practice.py", "tests/incidents/test_hold.py"}
+)
 
 _TESTED_IN: Final = {
     "shared/pages.py": ["tests/handlers/test_pages.py"],
@@ -87,8 +89,8 @@ def covering(module: str) -> list[str]:
     slice_ = Path(module).parent.name
     if slice_ == "shared":
         return [f"tests/test_{Path(module).stem}.py"]
-    found = sorted((ROOT / "tests" / slice_).glob("test_*.py"))
-    return [str(it.relative_to(ROOT)) for it in found if not _SLOW.match(it.name)]
+    found = sorted(str(it.relative_to(ROOT)) for it in (ROOT / "tests" / slice_).glob("test_*.py"))
+    return [it for it in found if it not in _SLOW and not it.endswith("/test_workflow.py")]
 
 
 def measure(chosen: Sequence[str], place: Path, *, limit: float) -> Iterator[Score]:
@@ -109,9 +111,15 @@ def measure(chosen: Sequence[str], place: Path, *, limit: float) -> Iterator[Sco
 
 
 def copy_tree(place: Path) -> None:
-    """The tree as it is, without what git does not know."""
+    """The tree as it is, without what git ignores."""
     shutil.rmtree(place, ignore_errors=True)
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     for name in listed.stdout.split("\0"):
         if name and (ROOT / name).is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -198,15 +206,17 @@ def changed(mutated: str, names: Collection[str]) -> Mapping[str, Change]:
 
 
 def _change(was: ast.FunctionDef, now: ast.FunctionDef) -> Change:
-    lines = [_body(it).splitlines() for it in (was, now)]
-    told = [
-        " ".join(it[2:].strip() for it in difflib.ndiff(*lines) if it.startswith(sign)) for sign in ("-", "+")
-    ]
-    return Change(*told, only_wording=_body(_without_sentences(was)) == _body(_without_sentences(now)))
+    lines = list(difflib.ndiff(_body(was).splitlines(), _body(now).splitlines()))
+    return Change(
+        old=" ".join(it[2:].strip() for it in lines if it.startswith("-")),
+        new=" ".join(it[2:].strip() for it in lines if it.startswith("+")),
+        only_wording=_body(_without_sentences(was)) == _body(_without_sentences(now)),
+    )
 
 
 def _body(function: ast.FunctionDef) -> str:
-    return "\n".join(ast.unparse(it) for it in [*function.args.defaults, *function.body])
+    defaults = (it for it in [*function.args.defaults, *function.args.kw_defaults] if it is not None)
+    return "\n".join(ast.unparse(it) for it in [*defaults, *function.body])
 
 
 class _WithoutSentences(ast.NodeTransformer):

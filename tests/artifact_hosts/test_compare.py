@@ -1,5 +1,6 @@
 """Two packages: the same, older, newer or different, and how that is told."""
 
+import hashlib
 from datetime import datetime, timedelta
 
 import pytest
@@ -131,3 +132,68 @@ def test_sound() -> None:
 def test_unsound(found: list[Member], size: int, why: str) -> None:
     """Each sign of a bomb, or of no package, has its words."""
     assert why in unsound(found, size)
+
+
+def a_member(at: int = 0, *, packed: int = 10, size: int = 10, name: str = "a") -> Member:
+    return Member(name=name, size=size, packed=packed, crc=7, at=at, modified=None)
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ([a_member(0), a_member(10)], ""),  # one right behind the other
+        ([a_member(10), a_member(0)], ""),
+        ([a_member(0), a_member(9)], "zip bomb"),
+        ([a_member(0, packed=0, size=0), a_member(0, packed=0, size=0)], "zip bomb"),
+        ([a_member(0), a_member(100), a_member(105)], "zip bomb"),
+        ([a_member(size=10 * 1100 + 1024)], ""),
+        ([a_member(size=10 * 1100 + 1025)], "more than can be packed"),
+        ([a_member(packed=8 << 20, size=8 << 30)], ""),
+        ([a_member(packed=8 << 20, size=(8 << 30) + 1)], "would unpack to"),
+        ([a_member(0, packed=8 << 20, size=8 << 30), a_member(1 << 30, size=1)], "would unpack to"),
+    ],
+)
+def test_how_a_bomb_is_told(found: list[Member], why: str) -> None:
+    """To the byte."""
+    told = unsound(found, 1 << 30)
+    assert why in told
+    assert bool(told) is bool(why)
+    assert "App Service takes" in unsound(found, (1 << 30) + 1)
+
+
+def test_how_it_was_told() -> None:
+    """People read it beside the relation."""
+    assert compare(None, of("a")).how == "its directory was never read"
+    assert compare(of("a"), None).how == "nothing to compare with"
+    assert compare(of("a"), of("a")).how == (
+        f"all 1 members agree in name, size and CRC-32 ({of('a').short})"
+    )
+    assert (
+        compare(of("a"), of("a", size=2), before_other=[of("a")]).how == "it was served before the other one"
+    )
+    assert compare(of("a"), of("a", size=2), before_one=[of("a", size=2)]).how == (
+        "the other one was served before it"
+    )
+    assert compare(of("a", modified=None), of("a", size=2)).how == "members differ and have no dates"
+    half = compare(of("a", "b", "c"), of("a", "b", "d"))
+    assert half.how.startswith(
+        "members differ; its youngest member is of 2026-01-01, the other's of 2026-01-01"
+    )
+    assert compare(of("a", "b"), of("c", "d")).how.startswith("only about 0% of the file names are the same")
+
+
+def test_half_of_the_names_is_the_same_product() -> None:
+    """Less is another one."""
+    assert "members differ" in compare(of("a", "b", "c"), of("a", "b", "d")).how  # two of four
+    assert "another product" in compare(of("a", "b", "c"), of("a", "d", "e")).how
+
+
+def test_what_a_package_is_known_by() -> None:
+    """Its digest says name, size and checksum of each member; its sketch is of names alone, and bounded."""
+    one = of("a", "b")
+    assert (one.members, one.size, one.newest) == (2, 1000, DAY)
+    assert len(of(*(str(it) for it in range(40))).sketch) == 32
+    assert of("a", size=1).sketch == of("a", size=2).sketch
+    assert all(0 <= it < 1 << 48 for it in one.sketch)
+    assert of("a", modified=None).newest is None
+    assert one.digest == hashlib.sha256(b"1:a:10:7;1:b:10:7;").hexdigest()

@@ -185,3 +185,183 @@ def test_a_date_that_is_none() -> None:
     at = data.index(b"PK\1\2")
     data = data[: at + 12] + bytes(4) + data[at + 16 :]
     assert parsed(data)[0].modified is None
+
+
+def a_member(
+    name: bytes = b"a",
+    *,
+    version: int = 20,
+    flags: int = 0,
+    size: int = 1,
+    packed: int = 1,
+    at: int = 0,
+    extra: bytes = b"",
+    comment: bytes = b"",
+) -> bytes:
+    """A member's entry in the directory, of 2026-03-02 12:34:56."""
+    date, time = (2026 - 1980) << 9 | 3 << 5 | 2, 12 << 11 | 34 << 5 | 56 // 2
+    lengths = (len(name), len(extra), len(comment))
+    fields = (20, version, flags, 0, time, date, 7, packed, size, *lengths, 0, 0, 0, at)
+    return struct.pack("<4s6H3L5H2L", b"PK\1\2", *fields) + name + extra + comment
+
+
+def listed(*entries: bytes, members: int | None = None, prefix: int = 0) -> tuple[Member, ...]:
+    """What is read of these entries, in a file whose members end at 100."""
+    directory = b"".join(entries)
+    end = End(100, len(directory), len(entries) if members is None else members, prefix)
+    return read_members(directory, end, 100 + len(directory) + 22)
+
+
+def test_what_an_entry_says() -> None:
+    """Every field, of the second entry as of the first; comments and strange extra fields are passed over."""
+    strange = struct.pack("<HH", 0x9999, 3) + b"xyz"
+    first, second = listed(
+        a_member(b"one", extra=strange, comment=b"PK", size=30, packed=20, at=10),
+        a_member("zwei\u00e9".encode(), flags=0x801, at=50),
+        prefix=7,
+    )
+    moment = datetime(2026, 3, 2, 12, 34, 56)  # noqa: DTZ001 -- the format has no zone
+    assert first == Member(name="one", size=30, packed=20, crc=7, at=17, modified=moment)
+    assert second == Member(
+        name="zwei\u00e9", size=1, packed=1, crc=7, at=57, modified=moment, encrypted=True
+    )
+
+
+def zip64(*values: int, length: int | None = None) -> bytes:
+    body = struct.pack(f"<{len(values)}Q", *values)
+    return struct.pack("<HH", 1, len(body) if length is None else length) + body
+
+
+FULL = 0xFFFFFFFF
+
+
+def test_wide_fields_are_read_where_the_plain_ones_say_so() -> None:
+    """In their order; a field that is not full keeps its own value, whatever else stands there."""
+    (all_,) = listed(a_member(size=FULL, packed=FULL, at=FULL, extra=zip64(5 << 32, 30, 20)))
+    assert (all_.size, all_.packed, all_.at) == (5 << 32, 30, 20)
+    (one,) = listed(a_member(size=3, packed=FULL, at=4, extra=zip64(30, 99)))
+    assert (one.size, one.packed, one.at) == (3, 30, 4)
+    (none,) = listed(a_member(size=3, packed=2, at=4, extra=zip64(30)))
+    assert (none.size, none.packed, none.at) == (3, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (a_member(version=63), ""),
+        (a_member(version=64), "packed in a way that no reader knows"),
+        (a_member(version=0x0300 + 20), ""),  # the upper byte is the maker's system
+        (a_member(b"\xff", flags=0x800), "name is not UTF-8"),
+        (a_member(extra=struct.pack("<HH", 0x9999, 1)), "extra field is broken"),
+        (a_member(extra=struct.pack("<HH", 0x9999, 0)), ""),
+        (a_member(extra=b"abc"), ""),
+        (a_member(extra=struct.pack("<HHL", 0x7075, 4, 0)), "two names"),
+        (a_member(size=FULL, packed=FULL, extra=zip64(1)), "Zip64 field is too short"),
+        (a_member(size=FULL, extra=zip64(1)), ""),
+        (a_member(packed=100), ""),
+        (a_member(packed=101), "would lie outside the file"),
+        (a_member(packed=1, at=99), ""),
+        (a_member(packed=1, at=100), "would lie outside the file"),
+        (a_member()[:-2], "directory is broken"),
+        (a_member()[:20], "directory is broken"),
+        (b"PK\1\3" + a_member()[4:], "directory is broken"),
+        (a_member(comment=b"abc")[:-1], "directory is broken"),
+    ],
+)
+def test_entries_that_are_refused(entry: bytes, why: str) -> None:
+    """To the byte, each in its own words."""
+    if why:
+        with pytest.raises(NotAZip, match=why):
+            listed(entry)
+    else:
+        assert len(listed(entry)) == 1
+
+
+def test_a_second_entry_is_looked_at_like_the_first() -> None:
+    """A directory that breaks off in its middle is broken."""
+    with pytest.raises(NotAZip, match="directory is broken"):
+        listed(a_member(), b"PK\1\3" + a_member()[4:])
+    with pytest.raises(NotAZip, match="directory is broken"):
+        listed(a_member(), b"x" * 10)
+
+
+def test_what_was_read_must_be_the_directory() -> None:
+    """Neither less nor more than its end record says."""
+    with pytest.raises(NotAZip, match="46 bytes of its directory were read, not 47"):
+        read_members(a_member(b""), End(100, 47, 1), 200)
+    with pytest.raises(NotAZip, match="outside the file"):
+        read_members(a_member(), End(100, 47, 1), 99)
+
+
+def test_a_directory_of_the_most_bytes_is_read() -> None:
+    """One more is too many."""
+    tail = an_end(length=1000, offset=0)
+    assert find_end(tail, 1022, most=1000) == End(0, 1000, 0)
+    with pytest.raises(NotAZip, match="more than 999 are not read"):
+        find_end(tail, 1022, most=999)
+
+
+def test_bytes_before_the_zip_are_counted() -> None:
+    """A stub in front moves everything."""
+    assert find_end(an_end(length=10, offset=5, members=1), 44, most=MOST) == End(12, 10, 1, 7)
+    tail = an_end64(length=10, offset=5, members=1)
+    assert find_end(tail, 3 + 15 + len(tail), most=MOST) == End(8, 10, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"signature": b"PK\6\5"}, "not where it must be"),
+        ({"locator_disk": 1}, "not where it must be"),
+        ({"disks": 2}, "not where it must be"),
+        ({"disks": 0}, ""),
+        ({"disk": 1}, "contradict|several parts"),
+        ({"directory_disk": 1}, "contradict|several parts"),
+        ({"here": 2}, "contradict|several parts"),
+        ({}, ""),
+    ],
+)
+def test_zip64s_own_records(changed: dict[str, object], why: str) -> None:
+    """Each field that would mean another zip to another reader is refused."""
+    plain: dict[str, object] = {
+        "signature": b"PK\6\6", "locator_disk": 0, "disks": 1, "disk": 0, "directory_disk": 0, "here": 1,
+    }  # fmt: skip
+    it = {**plain, **changed}
+    record = struct.pack(
+        "<4sQ2H2L4Q", it["signature"], 44, 45, 45, it["disk"], it["directory_disk"], it["here"], 1, 10, 0
+    )
+    locator = struct.pack("<4sLQL", b"PK\6\7", it["locator_disk"], 10, it["disks"])
+    tail = record + locator + struct.pack("<4s4H2LH", b"PK\5\6", *(0xFFFF,) * 4, FULL, FULL, 0)
+    if why:
+        with pytest.raises(NotAZip, match=why):
+            find_end(tail, 10 + len(tail), most=MOST)
+    else:
+        assert find_end(tail, 10 + len(tail), most=MOST) == End(0, 10, 1)
+
+
+def test_a_locator_without_its_record() -> None:
+    """The record would begin before the file."""
+    tail = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1) + an_end()
+    with pytest.raises(NotAZip, match="Zip64 end record is not where it must be"):
+        find_end(tail, len(tail), most=MOST)
+
+
+def test_more_is_asked_for_only_while_there_is_more() -> None:
+    """When the end record is missing, or Zip64's records may stand before what was given."""
+    with pytest.raises(MoreTail):
+        find_end(b"x" * 100, 101, most=MOST)
+    with pytest.raises(NotAZip, match="no end record"):
+        find_end(b"x" * 100, 100, most=MOST)
+    comment = an_end(comment=b"abc")
+    with pytest.raises(MoreTail):
+        find_end(b"x" * 75 + comment, 1000, most=MOST)
+    assert find_end(b"x" * 76 + comment, 1000, most=MOST).length == 0
+    assert find_end(comment, len(comment), most=MOST).members == 0
+    assert find_end(b"x" + comment, 1 + len(comment), most=MOST).prefix == 1
+    assert find_end(an_end(), 22, most=MOST) == End(0, 0, 0)
+
+
+def test_an_end_record_in_a_comment_does_not_count_when_it_is_too_short() -> None:
+    """The last place at which it could stand is its own length before the end."""
+    with pytest.raises(NotAZip, match="no end record"):
+        find_end(b"x" * 30 + an_end()[:21], 51, most=MOST)

@@ -1,0 +1,153 @@
+"""A plan and a rollout as people and programs read them: every key, every reason, the commands, never a value."""
+
+import msgspec
+
+from shared.settings_sync.model import (
+    Action,
+    Happening,
+    Plan,
+    Refusal,
+    State,
+    counted,
+)
+from shared.settings_sync.page import decision_page
+from shared.settings_sync.render import plan_facts, plan_lines, rollout_facts
+from shared.settings_sync.transitions import SENTENCES
+from tests.builders import a_decision, a_group, a_rollout
+from tests.fakes.clock import START
+
+CONFLICT = Refusal(rule="conflict", keys=("B",), text="two values", way_out="take one")
+PLAN = Plan(
+    fingerprint="f00d",
+    decisions=(
+        a_decision("A", sources=("west", "north"), targets=("east", "south")),
+        a_decision("B", Action.CONFLICT),
+    ),
+    refusals=(CONFLICT,),
+    agreed=5,
+    local=2,
+)
+
+
+def test_numbers_of_keys() -> None:
+    """One key, two keys, no keys; other nouns as well."""
+    assert [counted(it) for it in (0, 1, 2)] == ["0 keys", "1 key", "2 keys"]
+    assert counted(2, "region") == "2 regions"
+
+
+def test_a_plan_in_lines() -> None:
+    """One for each key, then what holds it and the way out."""
+    assert list(plan_lines(PLAN)) == [
+        "take       A west, north -> east, south: a test",
+        "conflict   B: a test",
+        "held (conflict): two values",
+        "  way out: take one",
+    ]
+    nothing = msgspec.structs.replace(PLAN, decisions=(), refusals=())
+    assert list(plan_lines(nothing)) == ["nothing to do: the regions agree in 5 keys; 2 are local by policy"]
+
+
+def test_a_plan_as_facts() -> None:
+    """The names are what programs read."""
+    assert plan_facts(PLAN) == {
+        "fingerprint": "f00d",
+        "changes": [
+            {
+                "key": "A",
+                "action": "take",
+                "reason": "a test",
+                "from": ["west", "north"],
+                "to": ["east", "south"],
+            },
+            {"key": "B", "action": "conflict", "reason": "a test", "from": [], "to": []},
+        ],
+        "refusals": [
+            {"rule": "conflict", "keys": ["B"], "why": "two values", "way_out": "take one"},
+        ],
+        "agreed": 5,
+        "local": 2,
+    }
+
+
+def test_a_rollout_as_facts() -> None:
+    """With its plan and history; a group that was not looked at says so."""
+    row = a_rollout(
+        State.HELD, plan=PLAN, looked_at=START, history=(Happening(START, State.HELD, "two values"),)
+    )
+    assert rollout_facts(a_group(), row) == {
+        "group": "scepman",
+        "group_id": a_group().id,
+        "state": "held",
+        "meaning": SENTENCES[State.HELD],
+        "since": START,
+        "reason": "a test",
+        "looked_at": START,
+        "plan": plan_facts(PLAN),
+        "history": [{"at": START, "state": "held", "text": "two values"}],
+    }
+    assert rollout_facts(a_group(), a_rollout())["plan"] is None
+    assert rollout_facts(a_group(), None) == {
+        "group": "scepman",
+        "state": None,
+        "reason": "not looked at yet",
+    }
+
+
+def test_the_page_of_a_decision_that_waits() -> None:
+    """What is held, why, and the commands that settle it."""
+    page = decision_page(a_group(), a_rollout(State.HELD, plan=PLAN), "f00d")
+    assert (page.title, page.tone, page.lines) == ("scepman: settings are held", "warning", ())
+    assert page.facts == (
+        ("State", f"held: {SENTENCES[State.HELD]}"),
+        ("Since", "2026-03-02 12:00:00 UTC"),
+        ("Why", "a test"),
+        ("Plan", "f00d"),
+    )
+    keys, holds, commands = page.tables
+    assert (keys.title, keys.columns) == (
+        "What would become of each key",
+        ("what", "key", "from", "to", "why"),
+    )
+    assert keys.rows == (
+        ("take", "A", "west, north", "east, south", "a test"),
+        ("conflict", "B", "", "", "a test"),
+    )
+    assert (holds.title, holds.columns, holds.rows) == (
+        "What holds it",
+        ("rule", "why", "way out"),
+        (("conflict", "two values", "take one"),),
+    )
+    assert (commands.title, commands.columns) == ("How to decide", ("to", "command"))
+    assert commands.rows[0] == ("look again", "counterpart plan --group scepman")
+    assert (
+        "take east's values",
+        "counterpart resolve --group scepman --take east --all --fingerprint f00d",
+    ) in commands.rows
+
+
+def test_what_is_asked_for_fits_the_state() -> None:
+    """A contained change may be forced or put back; a conflict cannot be let travel."""
+    one = msgspec.structs.replace(PLAN, decisions=(a_decision("A"),), refusals=())
+    contained = decision_page(a_group(), a_rollout(State.CONTAINED, plan=one), "f00d")
+    end = "--group scepman --fingerprint f00d"
+    told = dict(contained.tables[-1].rows)
+    assert told["let it travel all the same"] == f"counterpart apply {end} --force --reason TEXT"
+    assert told["put the change back"] == f"counterpart revert {end} --reason TEXT"
+    assert contained.tone == "warning"
+    brake = msgspec.structs.replace(
+        one, refusals=(Refusal(rule="brake", keys=("A",), text="many", way_out="approve"),)
+    )
+    held = dict(decision_page(a_group(), a_rollout(State.HELD, plan=brake), "f00d").tables[-1].rows)
+    assert held["let it travel"] == f"counterpart apply {end} --reason TEXT"
+    assert "let it travel all the same" not in held
+
+
+def test_a_link_to_an_older_plan_says_so() -> None:
+    """And a page on which nothing waits says that."""
+    later = decision_page(a_group(), a_rollout(State.HELD, plan=PLAN), "0ld")
+    assert later.lines == ("You asked for plan 0ld; the plan is f00d by now.",)
+    calm = decision_page(a_group(), a_rollout(), "none")
+    assert (calm.tone, calm.lines, calm.tables) == ("good", ("Nothing waits for a decision.",), ())
+    assert calm.facts[-1] == ("Plan", "none")
+    quiet = msgspec.structs.replace(PLAN, decisions=(), refusals=())
+    assert decision_page(a_group(), a_rollout(plan=quiet), "f00d").tables == ()
