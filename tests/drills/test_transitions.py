@@ -38,6 +38,7 @@ from shared.drills.transitions import (
     aborted,
     accepted,
     coded,
+    cut_off,
     drained,
     enabled,
     is_claimed,
@@ -46,6 +47,7 @@ from shared.drills.transitions import (
     not_drained,
     not_enabled,
     numbered,
+    pace,
     paid,
     perhaps_drained,
     restoring,
@@ -56,7 +58,7 @@ from shared.drills.transitions import (
     who_answered,
 )
 from shared.errors import IllegalTransition
-from shared.groups.model import Endpoint, Health, MonitorStatus, NameAnswer, ProbeResult
+from shared.groups.model import Endpoint, Group, Health, MonitorStatus, NameAnswer, ProbeResult
 from shared.groups.model import State as HealthState
 from tests.builders import a_group, a_health, a_profile, an_endpoint, host
 from tests.drills.test_decisions import a_drill, at, samples
@@ -131,10 +133,10 @@ def asked(**changes: object) -> Request:
     return msgspec.structs.replace(plain, **changes)
 
 
-def begun(request: Request | None = None) -> Drill:
+def begun(request: Request | None = None, *, group: Group | None = None) -> Drill:
     return accepted(
         request or asked(),
-        a_group(),
+        group or a_group(),
         number=7,
         name="scepman-0",
         service="scep.contoso.com",
@@ -526,12 +528,28 @@ def test_gone_while_it_is_verified() -> None:
 def test_not_online_in_time() -> None:
     """After ten minutes, to the second; counted from when Azure took it, or from when that began."""
     ill = an_endpoint("west", status=DEGRADED)
-    assert turn(verifying(), view(910, ill, EAST), RULES).step == Watch()
-    found = turn(verifying(), view(911, ill, EAST), RULES)
+    assert turn(verifying(), view(910, look=fresh(910, ill)), RULES).step == Watch()
+    found = turn(verifying(), view(911, look=fresh(911, ill)), RULES)
     over(found, State.FAILED, "well done; west was not online again after 10 min 1 s")
-    over(turn(verifying(), view(911), RULES), State.FAILED, "was not online again")
-    assert turn(verifying(restored_at=None, since=at(320)), view(911, ill, EAST), RULES).step == Watch()
-    over(turn(verifying(), view(911, WEST, EAST), RULES), State.SUCCEEDED)
+    assert found.drill.looked_at == at(911)
+    since = verifying(restored_at=None, since=at(320))
+    assert turn(since, view(911, look=fresh(911, ill)), RULES).step == Watch()
+    over(turn(verifying(), view(911, look=fresh(911, WEST)), RULES), State.SUCCEEDED)
+
+
+def test_nobody_saw_whether_it_was_online_again() -> None:
+    """The last look is older than a minute when time is over: what was measured says nothing."""
+    words = "well done; nobody saw whether west was online again"
+    over(turn(verifying(looked_at=at(850)), view(911), RULES), State.INTERRUPTED, words)
+    over(turn(verifying(looked_at=at(851)), view(911), RULES), State.FAILED, "was not online again")
+    over(turn(verifying(looked_at=None), view(911), RULES), State.INTERRUPTED, words)
+    known = verifying(looked_at=at(320), online_at=at(320), was_back=True)
+    over(turn(known, view(911), RULES), State.SUCCEEDED)
+
+
+def fresh(seconds: float, *endpoints: Endpoint) -> Seen:
+    """Seen at that very moment, with east beside it."""
+    return msgspec.structs.replace(seen(*endpoints, EAST), at=at(seconds))
 
 
 def test_how_it_was_to_end_is_not_known() -> None:
@@ -625,6 +643,33 @@ def test_whoever_leaves_lets_the_next_one_go_on() -> None:
     assert left(mine, "w") == a_drill()
     assert left(mine, "v") is None
     assert left(msgspec.structs.replace(mine, state=State.FAILED), "w") is None
+
+
+def test_a_wake_up_that_is_cut_off_leaves_what_it_only_watched() -> None:
+    """What it began to change stays in doubt: whoever comes next finds a worker that shows no life."""
+    for state in (State.OBSERVING, State.VERIFYING):
+        watched = a_drill(state, worker="w", worker_until=at(25))
+        assert cut_off(watched, "w", at(24)) == a_drill(state)
+        assert cut_off(watched, "v", at(24)) is None
+        assert cut_off(watched, "w", at(25)) is None
+    assert cut_off(draining(), "w", at(24)) is None
+
+
+def test_a_long_drill_takes_its_samples_more_slowly() -> None:
+    """So that its row is not full before it is over."""
+    assert pace(a_drill(), RULES) == RULES.sample_every
+    long = a_drill(observe_seconds=30_000)
+    assert pace(long, RULES) == (30_000 + RULES.restore_within + RULES.verify_within) / MOST_SAMPLES
+
+
+def test_the_drilled_region_is_always_counted() -> None:
+    """Of more regions than there are characters, the last ones are left out, but not that one."""
+    names = [f"r{number:02}" for number in range(len(ALPHABET) + 3)]
+    for region in (names[0], names[-1]):
+        drill = begun(asked(region=region), group=a_group(*names))
+        assert len(drill.regions) == len(ALPHABET)
+        assert region in drill.regions
+        assert list(drill.regions) == sorted(drill.regions)
 
 
 def test_a_card_is_owed_until_it_lies_in_the_outbox() -> None:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from shared.pages import Page
 from shared.settings_sync.model import (
     Action,
     Happening,
@@ -103,7 +104,7 @@ def test_the_page_of_a_decision_that_waits() -> None:
         ("Why", "a test"),
         ("Plan", "f00d"),
     )
-    keys, holds, commands = page.tables
+    keys, holds, ways = page.tables
     assert (keys.title, keys.columns) == (
         "What would become of each key",
         ("what", "key", "from", "to", "why"),
@@ -117,12 +118,17 @@ def test_the_page_of_a_decision_that_waits() -> None:
         ("rule", "why", "way out"),
         (("conflict", "two values", "take one"),),
     )
-    assert (commands.title, commands.columns) == ("How to decide", ("to", "command"))
-    assert commands.rows[0] == ("look again", "counterpart plan --group scepman")
+    assert (ways.title, ways.columns) == ("How to decide", ("to", "command"))
+    assert ways.rows[0] == ("look again", "counterpart plan --group scepman")
     assert (
         "take east's values",
         "counterpart resolve --group scepman --take east --all --fingerprint f00d",
-    ) in commands.rows
+    ) in ways.rows
+
+
+def commands(page: Page) -> dict[str, str]:
+    """What the last table offers."""
+    return {row[0]: row[1] for row in page.tables[-1].rows}
 
 
 def test_what_is_asked_for_fits_the_state() -> None:
@@ -130,14 +136,14 @@ def test_what_is_asked_for_fits_the_state() -> None:
     one = msgspec.structs.replace(PLAN, decisions=(a_decision("A"),), refusals=())
     contained = decision_page(a_group(), a_rollout(State.CONTAINED, plan=one), "f00d")
     end = "--group scepman --fingerprint f00d"
-    told = dict(contained.tables[-1].rows)
+    told = commands(contained)
     assert told["let it travel all the same"] == f"counterpart apply {end} --force --reason TEXT"
     assert told["put the change back"] == f"counterpart revert {end} --reason TEXT"
     assert contained.tone == "warning"
     brake = msgspec.structs.replace(
         one, refusals=(Refusal(rule="brake", keys=("A",), text="many", way_out="approve"),)
     )
-    held = dict(decision_page(a_group(), a_rollout(State.HELD, plan=brake), "f00d").tables[-1].rows)
+    held = commands(decision_page(a_group(), a_rollout(State.HELD, plan=brake), "f00d"))
     assert held["let it travel"] == f"counterpart apply {end} --reason TEXT"
     assert "let it travel all the same" not in held
 
