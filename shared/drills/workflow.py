@@ -16,8 +16,8 @@ from functools import partial
 import msgspec
 
 from shared.clock import Clock
-from shared.disruption.model import Disruption, Kind
-from shared.disruption.permit import Denial
+from shared.disruption.model import Disruption, Kind, Permit
+from shared.disruption.permit import Denial, Granted
 from shared.disruption.ports import EndpointControl
 from shared.disruption.workflow import Held, permit_key, release, request
 from shared.drills.card import drill_card
@@ -490,31 +490,15 @@ class _Wake:
         its = {address for address, region in self._addresses.items() if region == drill.region}
         await tools.service.begin_at(drill.service, its)
         before = [await self._take(drill) for _ in range(tools.rules.baseline)]
-        fresh = await self._fresh()
-        if fresh is None:
-            return await self._undrained(drill, "the profile could not be read anew")
-        asked = Disruption(
-            id=drill.id,
-            kind=Kind.DRILL,
-            group=drill.group,
-            region=drill.region,
-            at_most=at_most(drill.observe_seconds, tools.rules),
-        )
-        answer = await request(
-            tools.store,
-            row_name(self._group_id),
-            asked,
-            fresh.health,
-            tools.clock.now(),
-            audit_only=tools.audit_only,
-        )
-        if isinstance(answer, Denial):
-            return await self._undrained(drill, f"no permit: {answer.reason}")
+        secured = await self._secured(drill)
+        if isinstance(secured, str):
+            return await self._undrained(drill, secured)
+        permit, fresh = secured
         if why := self._why_not(drill, before, fresh):
             return await self._undrained(drill, why)
         sent = tools.clock.now()
         try:
-            await tools.control.disable_endpoint(self._group_id, drill.region, permit=answer.permit)
+            await tools.control.disable_endpoint(self._group_id, drill.region, permit=permit)
         except PermanentError as error:
             return await self._undrained(drill, f"{drill.region} could not be disabled: {error}")
         except AppError as error:
@@ -522,6 +506,31 @@ class _Wake:
             now = tools.clock.now()
             return await _change(self._group_id, drill.id, lambda it: perhaps_drained(it, reason, now), tools)
         return await self._drained(drill, before, sent)
+
+    async def _secured(self, drill: Drill) -> tuple[Permit, Seen] | str:
+        """The permit, and a look made while nobody else of ours may take anything out; or why there is none."""
+        first = await self._permitted(drill, self._seen)
+        if isinstance(first, Denial):
+            return f"no permit: {first.reason}"
+        fresh = await self._fresh()
+        if fresh is None:
+            return "the profile could not be read anew"
+        again = await self._permitted(drill, fresh)
+        return f"no permit: {again.reason}" if isinstance(again, Denial) else (again.permit, fresh)
+
+    async def _permitted(self, drill: Drill, seen: Seen | None) -> Granted | Denial:
+        tools = self._tools
+        if seen is None:
+            return Denial("nothing was seen yet")
+        asked = Disruption(
+            id=drill.id,
+            kind=Kind.DRILL,
+            group=drill.group,
+            region=drill.region,
+            at_most=at_most(drill.observe_seconds, tools.rules),
+        )
+        name, now = row_name(self._group_id), tools.clock.now()
+        return await request(tools.store, name, asked, seen.health, now, audit_only=tools.audit_only)
 
     def _why_not(self, drill: Drill, before: Sequence[_Taken], fresh: Seen) -> str:
         """What speaks against disabling the endpoint at this very moment; empty: nothing."""

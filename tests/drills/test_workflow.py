@@ -12,10 +12,12 @@ import pytest
 from handlers import drill as handler
 from handlers._edge import Asked
 from shared.adapters.event_grid_topic import event_type
+from shared.disruption.workflow import Held, permit_key
 from shared.drills.model import Drill, Slot, State
 from shared.drills.preflight import RULES
 from shared.drills.workflow import SLOTS, slot_key
 from shared.errors import BadEvent, Conflict, Denied, IllegalTransition, NotFound, Refused, Unavailable
+from shared.groups.discover import row_name
 from shared.groups.model import MonitorStatus
 from shared.store import Key, Row, write
 from tests.builders import a_profile, an_endpoint, host
@@ -692,6 +694,25 @@ async def test_who_watches_walks_away() -> None:
     world.service.answers = device
     await world.minute(6)
     assert (await world.told(id_))["state"] == State.SUCCEEDED
+
+
+async def test_what_happens_before_the_permit_is_seen_after_it() -> None:
+    """Another instance may take the other region out as long as the permit is free; then this one stays."""
+    world = await a_world()
+    id_ = await world.begun()
+
+    async def another(name: str) -> None:
+        del name
+        drill, held = slot_of(world).drill, world.store.rows.get(permit_key(row_name(world.profile_id)))
+        free = held is None or msgspec.json.decode(held.row.body, type=Held).permit is None
+        if drill is not None and drill.state is State.DRAINING and free:
+            world.profiles.set_endpoint("east", enabled=False, status=MonitorStatus.DISABLED)
+
+    world.effects.pause = another
+    await world.minute()
+    assert not world.is_enabled("east")
+    assert world.is_enabled("west")
+    assert (await world.told(id_))["state"] == State.ABORTED
 
 
 async def test_a_region_that_comes_back_by_steps_of_its_weight_is_not_drilled() -> None:
