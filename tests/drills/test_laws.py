@@ -98,15 +98,18 @@ async def at_rest(world: Drilled) -> None:
         await world.minute(12)
 
 
-@given(st.lists(DEEDS, min_size=2, max_size=12), st.booleans())
+@given(st.lists(DEEDS, min_size=2, max_size=12), st.booleans(), st.booleans())
 @trying(max_examples=40)
 async def test_whatever_happens_a_region_that_was_taken_out_comes_back(
     deeds: list[tuple[object, ...]],
     three: bool,  # noqa: FBT001 -- drawn by hypothesis
+    hold: bool,  # noqa: FBT001 -- drawn by hypothesis
 ) -> None:
     """No order of deeds and crashes disturbs the last region that serves, or leaves one out of DNS."""
     regions = TRIO if three else TRIO[::2]
     world = Drilled(regions=regions)
+    if hold:  # regions that fail are kept out too, until they are sound
+        world.with_hold(soak=120.0)
     await world.minute(2)
     for deed in deeds:
         if len(deed) < 2 or deed[1] not in TRIO or deed[1] in regions:
