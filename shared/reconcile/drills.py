@@ -14,7 +14,7 @@ import msgspec
 from shared.drills import workflow
 from shared.drills.model import PRACTICE, Drill, Entry, Open, Request, Seen
 from shared.drills.ports import Look
-from shared.drills.schedule import due
+from shared.drills.schedule import CATCH_UP, due
 from shared.drills.workflow import Checked, Started
 from shared.errors import AppError, NotFound, Refused
 from shared.groups.model import Group, Health, Profile
@@ -223,7 +223,10 @@ async def _practise(profile: Profile, ports: Ports, settings: Settings) -> None:
             look = _look(profile.id, ports, settings)
             begun = await workflow.start(asked, look, tools(ports, settings), due=found.at)
             await _noted(None, begun.drill, ports, settings)
-        except (Refused, NotFound) as error:
+        except AppError as error:
+            passing = not isinstance(error, Refused | NotFound)
+            if passing and ports.clock.now() - found.at < CATCH_UP:  # the next wake-up asks again
+                raise
             why = str(error)
     if why and await workflow.skipped(profile.id, profile.name, found.at, why, tools(ports, settings)):
         log.info("%s: practice run skipped: %s", profile.name, why)

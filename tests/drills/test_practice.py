@@ -1,5 +1,6 @@
 """Practice runs: due by the schedule, the regions in turn, skipped with a reason that is said once."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import msgspec
@@ -133,6 +134,25 @@ async def test_an_endpoint_that_is_no_web_app_has_no_turn() -> None:
     elsewhere = msgspec.structs.replace(an_endpoint("abroad"), type="externalEndpoints", target_id="")
     world.profiles.profiles = [msgspec.structs.replace(profile, endpoints=(elsewhere, *profile.endpoints))]
     assert await next_region(world.profiles.profiles[0], world.store) == "east"
+
+
+async def test_a_practice_run_that_could_never_be_asked_about_is_skipped_with_the_reason() -> None:
+    """Each minute tries again, as long as the time of the schedule is acted on; the last one says why none began."""
+    world = await scheduled()
+    while (world.clock.now().hour, world.clock.now().minute) != (12, 9):
+        world.clock.advance(60)
+    for minute in range(12):
+        reads = iter([None])  # the timer's own; the look that the practice run asks for fails
+
+        def after_the_first(reads: Iterator[None] = reads) -> None:
+            if next(reads, "another") is not None:
+                raise Unavailable("Resource Manager is gone")
+
+        world.profiles.before_read = after_the_first
+        await world.minute()
+        skipped = (await world.listed())["skipped"]
+        assert len(skipped) == (minute >= 10)
+    assert "Resource Manager is gone" in skipped[0]["why"]
 
 
 async def test_a_schedule_in_trouble_holds_up_no_drill() -> None:
