@@ -571,7 +571,8 @@ class _Wake:
         began = tools.clock.now()
         taken = [await self._take(drill)]
         if len(drill.samples) >= OFTEN:
-            while tools.clock.now() - began < timedelta(seconds=SELDOM):
+            seldom = timedelta(seconds=min(SELDOM, tools.rules.lease / 3))  # a save is the sign of life, too
+            while tools.clock.now() - began < seldom:
                 taken.append(await self._take(drill))
         new, problems = _coded(taken, drill, drill.drained_at or drill.accepted_at)
         now = tools.clock.now()

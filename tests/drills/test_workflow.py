@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -88,6 +89,27 @@ async def test_samples_come_every_two_seconds_for_as_long_as_it_was_asked() -> N
     steps = {round(after.at - at.at, 1) for at, after in zip(drill.samples, drill.samples[1:], strict=False)}
     assert min(steps) == 2.0
     assert max(steps) <= 18.0  # from the end of one wake-up to the next
+
+
+async def test_a_large_row_is_saved_before_its_claim_is_over() -> None:
+    """Where a drill is given up soon, its signs of life come as soon, however many samples there are."""
+    world = await a_world()
+    soon = msgspec.structs.replace(world.settings.drills, lease=6.0)
+    world.settings = msgspec.structs.replace(world.settings, drills=soon)
+    await world.begun(observe_seconds=3600)
+    while len((await world.drill()).samples) < 620:
+        await world.minute()
+    saved: list[datetime] = []
+
+    async def noting(name: str) -> None:
+        if name.startswith(f"put {SLOTS}/"):
+            saved.append(world.clock.now())
+
+    world.effects.pause = noting
+    await world.minute()
+    steps = [(after - at).total_seconds() for at, after in pairwise(saved)]
+    assert len(steps) > 5
+    assert max(steps) < soon.lease
 
 
 async def test_no_incident_is_opened_by_what_a_drill_takes_out() -> None:
