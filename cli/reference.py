@@ -9,7 +9,7 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -339,6 +339,36 @@ def benchmarks_part() -> str:
     return "\n".join(("| figure | value | unit | at most |", "|---|---|---|---|", *rows))
 
 
+def mutants_part() -> str:
+    """Proof: what became of the mutants of each module, as `python -m proof.mutation` wrote it down."""
+    scores = json.loads((ROOT / "proof" / "mutation.json").read_text("utf-8")).values()
+    rows = [_mutants_row(f"`{it['module']}`", [it]) for it in scores if it["mutants"]]
+    return "\n".join(
+        (
+            f"| {' | '.join(_MUTANT_COLUMNS)} |",
+            "|---|---|---|---|---|---|---|---|---|",
+            *rows,
+            _mutants_row("all", list(scores)),
+        )
+    )
+
+
+def _mutants_row(name: str, scores: Sequence[Mapping[str, Any]]) -> str:
+    total = {it: sum(score[it] for score in scores) for it in _MUTANTS}
+    survived = sum(len(it["survived"]) for it in scores)
+    noticed = total["mutants"] - survived
+    shares = (noticed / total["mutants"], noticed / (total["mutants"] - total["wording"]))
+    numbers = (*(total[it] for it in _MUTANTS[:-1]), survived, total["wording"])
+    return f"| {name} | {' | '.join(map(str, numbers))} | {shares[0]:.1%} | {shares[1]:.1%} |"
+
+
+_MUTANT_COLUMNS: Final = (
+    *("module", "mutants", "by types", "by tests", "endless", "survived", "of these wording"),
+    *("noticed", "without wording"),
+)
+_MUTANTS: Final = ("mutants", "by_types", "by_tests", "endless", "wording")
+
+
 def _budget(most: float | None) -> str:
     return "" if most is None else f"{most:g}"
 
@@ -358,7 +388,7 @@ PARTS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
     "README.md": {"demo": demo_part, "commands": commands_part},
     "docs/drills.md": {"states": drill_states_part, "rules": drill_rules_part},
     "docs/operating.md": {"states": states_part, "statuses": statuses_part},
-    "docs/proof.md": {"benchmarks": benchmarks_part},
+    "docs/proof.md": {"benchmarks": benchmarks_part, "mutants": mutants_part},
 }
 """The generated parts of pages that people write: by path under the project, then by the part's name."""
 

@@ -67,7 +67,7 @@ def bite(seeds: int = 12, days: float = MONTH / DAY) -> None:
 @app.command()
 def crashes(share: int = 1) -> None:
     """Die before and after every effect of every story (or of so many effects, one), and count them."""
-    total, died, failed = 0, 0, 0
+    total, died, failed, began = 0, 0, 0, time.process_time()
     reached = set(ELSEWHERE)
     for story in STORIES:
         calm, *failures = deaths(story, share=share)
@@ -83,6 +83,10 @@ def crashes(share: int = 1) -> None:
     print(
         f"{total:5} effects in {len(STORIES)} stories, {died} died at ({died / total:.0%}), {failed} differ"
     )
+    took = time.process_time() - began
+    whole = took * (2 * total + len(STORIES)) / (2 * died + len(STORIES))
+    print(f"{took:.0f} s of the processor", end="")
+    print("" if share == 1 else f"; every effect would take about {whole:.0f} s")
     sites = written_down()
     print(f"{len(sites & reached)} of {len(sites)} functions that have an effect were reached; elsewhere:")
     for site, why in ELSEWHERE.items():

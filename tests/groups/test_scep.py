@@ -105,7 +105,10 @@ def test_a_renewed_ca_of_the_same_name() -> None:
     ("body", "why"),
     [
         (b"", "nothing"),
-        (b"  \r\n", "nothing"),
+        (b"  \r\n", "GetCACert answered nothing"),
+        (b" " * 64 + b"<html>", "answered nothing"),
+        (b" " * 63 + b"<html>", "page of text, not a certificate; check the SCEP path"),
+        (b"-----BEGIN CERTIFICATE-----", "answered PEM text; SCEP clients need DER"),
         (root()[0].public_bytes(Encoding.PEM), "PEM"),
         (b"<html>Your web app is starting</html>", "page"),
         (b'{"error": "no"}', "page"),
@@ -114,7 +117,11 @@ def test_a_renewed_ca_of_the_same_name() -> None:
         (der(root())[:-7], "neither"),
         (der(a_certificate("Device", by=root(), ca=False)), "no CA certificate"),
         (der(root()).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x7f", 1), "cannot be read"),
-        (cms(root(), a_certificate("Other")), "which CA issues"),
+        (cms(root(), a_certificate("Other")), "answered 2 certificates and does not tell which CA issues"),
+        (
+            cms(root(), a_certificate("Other"), a_certificate("RA", by=a_certificate("Else"), ca=False)),
+            "answered 3 certificates and does not tell",
+        ),
         (cms(*[root()] * 17), "at most 16"),
     ],
 )
@@ -122,6 +129,14 @@ def test_refused_with_a_reason(body: bytes, why: str) -> None:
     """What is no CA answer is refused in words that say what came instead."""
     with pytest.raises(UnreadableAnswer, match=why):
         parse_ca_certificates(body)
+
+
+def test_as_many_certificates_as_are_read() -> None:
+    """A CA with fifteen registration authorities; one more is too many."""
+    some = [a_certificate(f"RA {number}", by=root(), ca=False) for number in range(16)]
+    assert len(parse_ca_certificates(cms(root(), *some[:15])).registration_authorities) == 15
+    with pytest.raises(UnreadableAnswer, match="answered 17 certificates; at most 16 are read"):
+        parse_ca_certificates(cms(root(), *some))
 
 
 @given(st.binary(max_size=600))

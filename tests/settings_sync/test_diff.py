@@ -1,5 +1,6 @@
 """A region's side: canonical keys, fingerprints instead of values, local keys apart."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,3 +123,19 @@ def test_fields_of_a_fingerprint_do_not_run_together() -> None:
     assert SECRET.value("ab", Value("c")) != SECRET.value("a", Value("bc"))
     assert SECRET.parts("k", "t", ("ab",)) != SECRET.parts("k", "ta", ("b",))
     assert digest("ab", "c") != digest("a", "bc")
+
+
+def test_only_two_spellings_of_one_name_are_ambiguous() -> None:
+    """One connection string is itself; in two capitalisations nobody knows which counts. Local ones are no matter."""
+    one = seen({}, {"db": ("v", "Custom"), "Queue": ("v", "Custom")})
+    assert (one.ambiguous, sorted(one.entries)) == ((), ["connectionstrings/Queue", "connectionstrings/db"])
+    two = seen({}, {"db": ("v", "Custom"), "DB": ("w", "Custom"), "Queue": ("v", "Custom")})
+    assert (two.ambiguous, sorted(two.entries)) == (("connectionstrings/DB",), ["connectionstrings/Queue"])
+    local = a_policy(**{"connectionstrings/*": KeyClass.LOCAL})
+    assert seen({}, {"db": ("v", "Custom"), "DB": ("w", "Custom")}, policy=local).ambiguous == ()
+
+
+def test_what_is_ambiguous_is_part_of_the_footprint() -> None:
+    """A second spelling is a change of its region, also where it changes no entry."""
+    one = seen({"A": "1"})
+    assert footprint(one) != footprint(msgspec.structs.replace(one, ambiguous=("B",)))

@@ -188,3 +188,22 @@ def test_nothing_here_shows_a_value() -> None:
     change = forward(keys, source.side, target.side, source.settings, source.policy)
     copy = copied(keys, source.side, target.side, target.settings)
     assert "hush" not in f"{change!r} {copy!r} {keys!r} {target.settings!r} {source.side!r}"
+
+
+def test_what_is_there_already_hides_nothing_behind_it() -> None:
+    """Of a half-made write the rest is written, wherever in the order it stands."""
+    source = Place("west", {"A": "1", "B:C": "2", "D": "3"})
+    before = Place("east", {})
+    half = Place("east", {"A": "1"})
+    change = forward(
+        planned(source.side, before.side), source.side, half.side, source.settings, source.policy
+    )
+    assert {name: it and it.reveal() for name, it in change.app.items()} == {"B:C": "2", "D": "3"}
+
+
+def test_a_copy_that_cannot_be_read_says_how_and_nothing_of_itself() -> None:
+    """Its text may be anything."""
+    with pytest.raises(StalePlan, match=r"the vault copy cannot be read \(DecodeError\)") as error:
+        backward(Value("{secret"), (), Place("east", {}).side)
+    assert "{secret" not in str(error.value)
+    assert error.value.__cause__ is None

@@ -375,3 +375,12 @@ def test_many_stars_are_as_quick_as_few() -> None:
     assert Policy([a_rule(pattern)]).rule_for(key) is EVERYTHING_ELSE
     assert Policy([a_rule(pattern)]).rule_for(key + "b").pattern == pattern
     parse(f'[[rule]]\nkeys = ["{pattern}", "{key}"]\nclass = "local"\nreason = "so"\n', "mine.toml")
+
+
+@pytest.mark.parametrize("template", ["https://{host}/{", "https://{host}/}", "{{host}"])
+def test_a_brace_alone_is_told(template: str) -> None:
+    """On either side; the sentence shows how a template is written."""
+    text = f'[[rule]]\nkeys = ["A"]\nclass = "translated"\nreason = "why"\ntemplate = "{template}"\n'
+    words = 'a brace in the template is alone.*such as template = "https://{host}'
+    with pytest.raises(SettingsError, match=words):
+        parse(text, "mine.toml")
