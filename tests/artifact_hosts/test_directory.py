@@ -365,3 +365,17 @@ def test_an_end_record_in_a_comment_does_not_count_when_it_is_too_short() -> Non
     """The last place at which it could stand is its own length before the end."""
     with pytest.raises(NotAZip, match="no end record"):
         find_end(b"x" * 30 + an_end()[:21], 51, most=MOST)
+
+
+def test_names_without_the_flag_are_of_the_old_code_page() -> None:
+    """As `zipfile` reads them; a name may be empty, too."""
+    plain, marked, empty = listed(a_member(b"\x81"), a_member(b"\xc3\xbc", flags=0x800), a_member(b""))
+    assert (plain.name, marked.name, empty.name) == ("\u00fc", "\u00fc", "")
+
+
+def test_each_extra_field_is_passed_over_by_its_own_length() -> None:
+    """The wide one may stand behind others, also long ones."""
+    for length in (0, 1, 40_000):
+        other = struct.pack("<HH", 0x9999, length) + b"x" * length
+        (found,) = listed(a_member(size=FULL, extra=other + zip64(30)))
+        assert found.size == 30

@@ -8,7 +8,17 @@ import pytest
 from shared.artifact_hosts.catalogue import Catalogue
 from shared.artifact_hosts.choose import Scene, choose
 from shared.artifact_hosts.findings import findings, runs, skew
-from shared.artifact_hosts.model import Finding, HostState, Packages, Rules, Running, State, Use, Watch
+from shared.artifact_hosts.model import (
+    Finding,
+    HostState,
+    Origin,
+    Packages,
+    Rules,
+    Running,
+    State,
+    Use,
+    Watch,
+)
 from shared.groups.model import Os
 from tests.artifact_hosts.hosting import a_location, a_package, a_use, a_watch
 from tests.fakes.clock import START
@@ -104,3 +114,61 @@ def test_what_a_region_runs_in_words() -> None:
     assert runs(a_use(running=Running(version="3.1"))) == "version 3.1"
     assert A.short in runs(a_use(running=Running(package=A, package_at=START)))
     assert "not known" in runs(a_use())
+
+
+def test_the_gravest_comes_first_and_each_says_whose_it_is() -> None:
+    """A region that would not come back from a restart, before regions that merely differ."""
+    uses = running(Running(version="1.1"), Running(version="1.2"))
+    watches = [a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, HostState.DOWN)]
+    told = found(*uses, watches=watches, skewed=True)
+    assert [(it.kind, it.severity, it.region) for it in told] == [
+        ("no-package-host", 2, "west"),
+        ("no-package-host", 2, "east"),
+        ("version-skew", 3, ""),
+    ]
+    assert told[0].text.startswith("the next restart of west would take it down: ")
+    assert "do not restart" in told[0].way_out
+    assert told[2].text == ("regions differ since 2026-03-02 12:00 UTC: west: version 1.1, east: version 1.2")
+
+
+def test_a_rotation_that_waits_is_told_with_its_way_out() -> None:
+    """A person decides: the package there is another one."""
+    watches = [a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, package=B)]
+    (told,) = found(a_use("west", GITHUB), a_use("east", VENDOR), watches=watches)
+    assert (told.kind, told.severity, told.region) == ("rotation-held", 2, "west")
+    assert "--force" in told.way_out
+
+
+def test_a_host_that_the_vendor_shut_down() -> None:
+    """Whatever it answers."""
+    retired = msgspec.structs.replace(GITHUB, id="retired.x", host="retired", origin=Origin.RETIRED)
+    told = found(a_use("west", retired), a_use("east", VENDOR), watches=[a_watch(VENDOR)])
+    (one,) = [it for it in told if it.kind == "retired-host"]
+    assert (one.severity, one.region) == (3, "west")
+    assert "rotate --region west --force" in one.way_out
+
+
+def test_one_region_alone_shares_its_host_with_nobody() -> None:
+    """Nor do two of three."""
+    one = found(a_use("west", GITHUB), watches=[a_watch(GITHUB), a_watch(VENDOR)])
+    assert [it.kind for it in one] == []
+
+
+def test_a_region_that_is_not_watched_hides_no_other() -> None:
+    """Neither one without a location, nor one whose host was never looked at."""
+    watches = [a_watch(GITHUB, package=B, good_for=timedelta()), a_watch(VENDOR, good_for=timedelta())]
+    nowhere = Use(region="west", location=None)
+    told = found(nowhere, a_use("east", VENDOR), watches=watches)
+    assert [(it.kind, it.severity, it.region) for it in told] == [("hosts-differ", 3, "")]
+    assert "waits for a person" in told[0].way_out
+
+
+def test_a_day_is_a_day() -> None:
+    """To the second, for versions and for hosts."""
+    uses = running(Running(version="1.1"), Running(version="1.2"))
+    same = [a_watch(GITHUB), a_watch(VENDOR)]
+    assert [it.kind for it in found(*uses, watches=same, days=1, skewed=True)] == ["version-skew"]
+    other = [a_watch(GITHUB, package=B, good_for=timedelta()), a_watch(VENDOR, good_for=timedelta())]
+    assert [it.kind for it in found(a_use("west", GITHUB), a_use("east", VENDOR), watches=other, days=1)] == [
+        "hosts-differ"
+    ]

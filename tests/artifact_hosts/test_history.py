@@ -15,7 +15,7 @@ from shared.artifact_hosts.history import (
     state_of,
     well_for,
 )
-from shared.artifact_hosts.model import HostState, Rules, Watch
+from shared.artifact_hosts.model import Glance, HostState, Rules, Watch
 from tests.artifact_hosts.hosting import OUTAGE, a_check, a_location, a_package, a_watch
 from tests.fakes.clock import START
 
@@ -111,3 +111,43 @@ def test_packages_are_remembered_in_their_order() -> None:
     assert [it.package.digest[0] for it in row.served] == ["a", "b", "a"]
     bad = noted(row, a_check(OUTAGE), RULES)
     assert bad.package == row.package, "what a dead host had is still known"
+
+
+def test_what_one_check_leaves_in_the_row() -> None:
+    """A bad one takes nothing away that a good one found; the next is due by the schedule."""
+    until = START + timedelta(days=30)
+    row = begin(a_location(), START, site_id="site")
+    assert (row.state, row.since, row.next_at, row.wanted_at, row.site_id) == (
+        HostState.UNKNOWN, START, START, START, "site",
+    )  # fmt: skip
+    assert begin(a_location(), START).site_id == ""
+    at = START + MINUTE
+    good = noted(
+        row,
+        a_check(at=at, package=a_package(), etag='"x"', certificate_until=until, millis=7, bytes_read=9),
+        RULES,
+    )
+    assert good.glances == (Glance(at, "", 7, 9),)
+    assert (good.next_at, good.read_at, good.etag) == (next_check(row, at, RULES), at, '"x"')
+    assert (good.certificate_until, good.since, good.good_since) == (until, START, at)
+    later = START + 2 * MINUTE
+    bad = noted(good, a_check(OUTAGE, at=later, etag='"y"'), RULES)
+    assert bad.glances[-1] == Glance(later, OUTAGE, 0, 0)
+    assert (bad.next_at, bad.read_at, bad.etag) == (next_check(row, later, RULES), at, '"x"')
+    assert (bad.certificate_until, bad.good_since, bad.bad, bad.good) == (until, None, 1, 0)
+    down = after("---", bad)
+    assert (down.state, down.since) == (HostState.DOWN, START + 2 * MINUTE)
+    assert after("---", down).since == down.since
+
+
+def test_to_the_second() -> None:
+    """A tag is believed for less than an hour, a state for three intervals, of a minute at least."""
+    row = noted(begin(a_location(), START), a_check(package=a_package(), etag='"x"'), RULES)
+    hour = timedelta(hours=1)
+    assert known_tag(row, START + hour - timedelta(seconds=1)) == '"x"'
+    assert known_tag(row, START + hour) == ""
+    often = Rules(check_every=1.0)
+    up = a_watch(state=HostState.UP)
+    for rules, seconds in ((RULES, 900), (often, 180)):
+        assert state_of(up, START + timedelta(seconds=seconds), rules) is HostState.UP
+        assert state_of(up, START + timedelta(seconds=seconds + 1), rules) is HostState.UNKNOWN

@@ -208,10 +208,11 @@ def test_who_moves_a_region_by_hand_says_where_it_belongs(
     before: object, now: object, home: str, *, flying_: bool
 ) -> None:
     """Our own move is none, nor the first look at it."""
-    use = msgspec.structs.replace(a_use("west", home="home"), location=before)
+    runs = Running(version="2.9")
+    use = msgspec.structs.replace(a_use("west", home="home", running=runs), location=before)
     row = a_row(uses=(use,), flight=a_flight() if flying_ else None)
     (found,) = located(row, {"west": now}, ["west"]).uses  # type: ignore[dict-item]
-    assert (found.location, found.home, found.why) == (now, home, "")
+    assert (found.location, found.home, found.why, found.running) == (now, home, "", runs)
 
 
 def test_a_region_that_restarted_runs_what_its_host_has() -> None:
@@ -543,6 +544,8 @@ def test_until_the_deadline_it_is_waited_for(health: Health | None, said: str) -
     assert found.row.reason == f"west: {said}; given until 12:10:00 UTC"
     over = next_step(row, view(after=DEADLINE, health=known))
     assert isinstance(over.step, Undo)
+    assert over.step.flight == over.row.flight
+    assert over.step.flight.phase is Phase.UNDOING
     assert over.row.state is State.UNDOING
     assert over.row.reason == f"west did not come back: {said}"
 
