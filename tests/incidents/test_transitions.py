@@ -406,3 +406,58 @@ def test_a_storm_has_an_end() -> None:
     (incident,) = incidents(ledger, RULES)
     assert incident.id
     assert len(incident.timeline) == transitions.MOST_LINES
+
+
+def test_an_acknowledgement_is_of_its_own_subject_and_not_before_it_was_known() -> None:
+    """Another machine's clock may be behind; the reason is told where there is one."""
+    hosts = msgspec.structs.replace(one(bad(5)), topic=Topic.HOSTS)
+    fact = acknowledgement(hosts, "ada", "looking", at(2))
+    assert fact == Fact(
+        kind=Kind.ACKNOWLEDGED, at=at(5), heard=at(2), topic=Topic.HOSTS, region="west", who="ada",
+        text="acknowledged: looking",
+    )  # fmt: skip
+    assert acknowledgement(hosts, "ada", "", at(6)).text == "acknowledged"
+    assert acknowledgement(hosts, "ada", "", at(6)).at == at(6)
+
+
+def archived_at(minutes: float, *, keep: float, flap: float) -> bool:
+    """Whether an incident that was over at minute 2 may go into the archive then; its cards are sent."""
+    rules = msgspec.structs.replace(RULES, keep=keep, flap=flap)
+    ledger = advance(a_ledger(), [bad(1), well(2)], at(2), rules)
+    named = tuple(msgspec.structs.replace(it, owed=()) for it in ledger.named)
+    return bool(settled(msgspec.structs.replace(ledger, named=named), at(minutes), rules))
+
+
+@pytest.mark.parametrize(
+    ("keep", "flap", "minutes"),
+    [(600.0, 60.0, 12), (60.0, 600.0, 13)],
+)
+def test_late_facts_are_waited_for(keep: float, flap: float, minutes: float) -> None:
+    """For the time that is set, and never shorter than it can come back, and a minute."""
+    assert not archived_at(minutes, keep=keep, flap=flap)
+    assert archived_at(minutes + 0.001, keep=keep, flap=flap)
+
+
+def test_only_what_belongs_to_an_incident_goes_with_it() -> None:
+    """Other subjects', later facts and notes stay; so does the end of what was archived before, of another subject."""
+    facts = [
+        bad(1), well(2), bad(1, region="east"), well(2, region="east"), bad(40),
+        note(1.5, "a note", region="west"),
+    ]  # fmt: skip
+    ledger = advance(a_ledger(), facts, at(41), RULES)
+    (west, east, later) = sorted(incidents(ledger, RULES), key=lambda it: (it.started, it.region != "west"))
+    assert (west.region, east.region, later.region) == ("west", "east", "west")
+    shelved = shelve(ledger, west)
+    assert [(it.region, it.at) for it in shelved.facts if it.kind is not Kind.NOTE] == [
+        ("east", at(1)),
+        ("east", at(2)),
+        ("west", at(40)),
+    ]
+    assert [it.text for it in shelved.facts if it.kind is Kind.NOTE] == ["a note"]
+    assert {it.id for it in incidents(shelved, RULES)} == {east.id, later.id}
+    assert [(it.topic, it.region, it.until) for it in shelved.closed] == [(Topic.SERVICE, "west", at(2))]
+    both = shelve(shelved, east)
+    assert [it.region for it in both.closed] == ["west", "east"]
+    assert shelve(both, east) == both
+    again = shelve(both, later)
+    assert [(it.region, it.until) for it in again.closed] == [("east", at(2)), ("west", at(40))]
