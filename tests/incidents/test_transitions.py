@@ -439,7 +439,7 @@ def test_late_facts_are_waited_for(keep: float, flap: float, minutes: float) -> 
 
 
 def test_only_what_belongs_to_an_incident_goes_with_it() -> None:
-    """Other subjects', later facts and notes stay; so does the end of what was archived before, of another subject."""
+    """Other subjects', later facts and notes stay; so does the end of what another subject has in the archive."""
     facts = [
         bad(1), well(2), bad(1, region="east"), well(2, region="east"), bad(40),
         note(1.5, "a note", region="west"),
