@@ -346,7 +346,7 @@ def mutants_part() -> str:
     return "\n".join(
         (
             f"| {' | '.join(_MUTANT_COLUMNS)} |",
-            "|---|---|---|---|---|---|---|---|---|",
+            f"|{'---|' * len(_MUTANT_COLUMNS)}",
             *rows,
             _mutants_row("all", list(scores)),
         )
@@ -358,15 +358,15 @@ def _mutants_row(name: str, scores: Sequence[Mapping[str, Any]]) -> str:
     survived = sum(len(it["survived"]) for it in scores)
     noticed = total["mutants"] - survived
     shares = (noticed / total["mutants"], noticed / (total["mutants"] - total["wording"]))
-    numbers = (*(total[it] for it in _MUTANTS[:-1]), survived, total["wording"])
+    numbers = (*(total[it] for it in _MUTANTS[:4]), survived, total["wording"], total["not_run"])
     return f"| {name} | {' | '.join(map(str, numbers))} | {shares[0]:.1%} | {shares[1]:.1%} |"
 
 
 _MUTANT_COLUMNS: Final = (
-    *("module", "mutants", "by types", "by tests", "endless", "survived", "of these wording"),
-    *("noticed", "without wording"),
+    *("module", "mutants run", "by types", "by tests", "endless", "survived", "of these wording"),
+    *("not run", "noticed", "without wording"),
 )
-_MUTANTS: Final = ("mutants", "by_types", "by_tests", "endless", "wording")
+_MUTANTS: Final = ("mutants", "by_types", "by_tests", "endless", "wording", "not_run")
 
 
 def _budget(most: float | None) -> str:
