@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -17,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from proof.play import DAY, URLS, Play, settings_of
-from proof.ports import Line
+from proof.ports import Line, moment
 from proof.weather import Error, Fate
 from proof.world import BAD, PACKAGE, SECRET, Host
 from shared.drills.schedule import schedules
@@ -109,11 +110,17 @@ def outcome(play: Play) -> dict[str, Any]:
         "settings-sync": (rows["settings-sync"].get("state"), rows["settings-sync"].get("baseline")),
         "packages": (rows["packages"].get("state"), rows["packages"].get("order")),
         "hold": rows["failback-holds"].get("hold"),
-        "permit": rows["permit"].get("permit"),
+        "permit": _in_force(rows["permit"].get("permit"), play),
         "waiting": sum(
             b'"sent_at":null' in body for key, (body, _) in world.rows.items() if key.startswith("outbox/")
         ),
     }
+
+
+def _in_force(permit: dict[str, Any] | None, play: Play) -> dict[str, Any] | None:
+    """The permit, unless its time is over: whoever died with it need not give it back."""
+    over = permit is not None and datetime.fromisoformat(permit["until"]) <= moment(play.loop.time())
+    return None if over else permit
 
 
 @dataclasses.dataclass(frozen=True)
