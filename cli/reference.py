@@ -21,6 +21,8 @@ from cli.deployment_pages import deployment_pages
 from cli.incident_pages import card_pages, incidents_page
 from cli.main import app
 from handlers._edge import STATUSES
+from proof.survivors import explanations, unexplained
+from proof.survivors import scores as kept
 from shared.drills.preflight import RULES as DRILL_RULES
 from shared.drills.transitions import STATES as DRILL_STATES
 from shared.settings import FIELDS, Field
@@ -341,32 +343,37 @@ def benchmarks_part() -> str:
 
 def mutants_part() -> str:
     """Proof: what became of the mutants of each module, as `python -m proof.mutation` wrote it down."""
-    scores = json.loads((ROOT / "proof" / "mutation.json").read_text("utf-8")).values()
+    explained = explanations()
+    scores = [
+        {**it, "survivors": len(it["survived"]), "unexplained": len(unexplained(it, explained))}
+        for it in kept()
+    ]
     rows = [_mutants_row(f"`{it['module']}`", [it]) for it in scores if it["mutants"]]
     return "\n".join(
         (
             f"| {' | '.join(_MUTANT_COLUMNS)} |",
             f"|{'---|' * len(_MUTANT_COLUMNS)}",
             *rows,
-            _mutants_row("all", list(scores)),
+            _mutants_row("all", scores),
         )
     )
 
 
 def _mutants_row(name: str, scores: Sequence[Mapping[str, Any]]) -> str:
     total = {it: sum(score[it] for score in scores) for it in _MUTANTS}
-    survived = sum(len(it["survived"]) for it in scores)
-    noticed = total["mutants"] - survived
+    noticed = total["mutants"] - total["survivors"]
     shares = (noticed / total["mutants"], noticed / (total["mutants"] - total["wording"]))
-    numbers = (*(total[it] for it in _MUTANTS[:4]), survived, total["wording"], total["not_run"])
-    return f"| {name} | {' | '.join(map(str, numbers))} | {shares[0]:.1%} | {shares[1]:.1%} |"
+    numbers = (*total.values(), *(f"{it:.1%}" for it in shares))
+    return f"| {name} | {' | '.join(map(str, numbers))} |"
 
 
 _MUTANT_COLUMNS: Final = (
     *("module", "mutants run", "by types", "by tests", "endless", "survived", "of these wording"),
-    *("not run", "noticed", "without wording"),
+    *("neither wording nor explained", "not run", "noticed", "without wording"),
 )
-_MUTANTS: Final = ("mutants", "by_types", "by_tests", "endless", "wording", "not_run")
+_MUTANTS: Final = (
+    *("mutants", "by_types", "by_tests", "endless", "survivors", "wording", "unexplained", "not_run"),
+)
 
 
 def _budget(most: float | None) -> str:

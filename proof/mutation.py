@@ -1,7 +1,8 @@
 """Mutation testing: is every decision held in place by a test? Run by `make mutants`, one module after the other.
 
 mutmut changes one thing in a decision module at a time and runs the tests of its slice that reach it; a change that
-no test notices has survived. The modules are those that the contract "Decisions are pure" names: none is forgotten.
+no test notices has survived, and `proof/survivors.toml` says why. The modules are those that the contract
+"Decisions are pure" names: none is forgotten.
 """
 
 import ast
@@ -33,6 +34,14 @@ _TESTED_IN: Final = {
 }
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class Survivor:
+    """A mutant that nothing noticed. It has no number, which the next change of the module would spoil."""
+
+    change: str  # the function, and its lines before and after
+    wording: bool  # a sentence, and nothing else
+
+
 @dataclasses.dataclass(frozen=True)
 class Score:
     """What became of a module's mutants."""
@@ -42,9 +51,13 @@ class Score:
     by_types: int  # refused by the type checker, which `make test` runs first
     by_tests: int  # a test failed
     endless: int  # stopped, since they did not come to an end
-    survived: Mapping[str, str]  # nothing noticed them: what each changed
-    wording: int  # of the survivors, those that changed a sentence and nothing else
+    survived: tuple[Survivor, ...]  # nothing noticed them
     not_run: int  # time was over
+
+    @property
+    def wording(self) -> int:
+        """Of the survivors, those that changed a sentence and nothing else."""
+        return sum(it.wording for it in self.survived)
 
     @property
     def noticed(self) -> int:
@@ -66,6 +79,7 @@ class Score:
         """As it is written down."""
         return {
             **dataclasses.asdict(self),
+            "wording": self.wording,
             "share": round(self.share, 4),
             "share_of_decisions": round(self.share_of_decisions, 4),
         }
@@ -177,8 +191,9 @@ def _score(place: Path, module: str) -> Score:
         by_types=sum(code == _BY_TYPES for code in run.values()),
         by_tests=sum(code in {1, 3} for code in run.values()),
         endless=sum(code in _ENDLESS for code in run.values()),
-        survived={name: str(change) for name, change in sorted(changes.items())},
-        wording=sum(it.only_wording for it in changes.values()),
+        survived=tuple(
+            sorted(Survivor(f"{_function(name)}: {it}", it.only_wording) for name, it in changes.items())
+        ),
         not_run=len(codes) - len(run),
     )
 
@@ -203,6 +218,12 @@ def changed(mutated: str, names: Collection[str]) -> Mapping[str, Change]:
         short = name.rpartition(".")[2]
         found[name] = _change(functions[f"{short.rpartition('__mutmut_')[0]}__mutmut_orig"], functions[short])
     return found
+
+
+def _function(name: str) -> str:
+    """Of `shared.a.x__f__mutmut_1` it is `_f`, of `shared.a.xǁCǁg__mutmut_1` it is `C.g`."""
+    mangled = name.rpartition(".")[2].rpartition("__mutmut_")[0]
+    return mangled.removeprefix("x_") if mangled.startswith("x_") else mangled[2:].replace("ǁ", ".")
 
 
 def _change(was: ast.FunctionDef, now: ast.FunctionDef) -> Change:

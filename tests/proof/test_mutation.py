@@ -1,8 +1,12 @@
-"""What a survivor changed: a sentence alone, or a decision. The rule is the same for all of them."""
+"""What a survivor changed, a sentence alone or a decision, and that each of the latter is explained."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from proof.mutation import Score, changed
+from proof.mutation import Score, Survivor, changed
+from proof.survivors import Explanations, Reason, explanations, problems, scores
 
 MUTATED = """
 def x_f__mutmut_orig(a, *, by="x"):
@@ -61,9 +65,53 @@ def test_a_survivor_says_what_it_changed() -> None:
 
 def test_both_shares_are_told() -> None:
     """With the survivors that are wording, and without."""
-    score = Score(
-        module="m", mutants=10, by_types=2, by_tests=5, endless=1, survived={"a": "", "b": ""}, wording=1,
-        not_run=0,
-    )  # fmt: skip
+    survived = (Survivor("f: a -> b", wording=True), Survivor("f: a -> c", wording=False))
+    score = Score(module="m", mutants=10, by_types=2, by_tests=5, endless=1, survived=survived, not_run=0)
     assert (score.noticed, score.share) == (8, 0.8)
     assert score.share_of_decisions == 8 / 9
+
+
+def test_every_survivor_is_explained_and_every_explanation_is_of_a_survivor() -> None:
+    """Of the modules that were gone through; of the others the number is known."""
+    assert not problems(scores(), explanations())
+
+
+def a_score(*changes: str, wording: bool = False) -> Mapping[str, Any]:
+    return {"module": "m", "survived": [{"change": it, "wording": wording} for it in changes]}
+
+
+def explained(*changes: str, left: int = 0) -> Explanations:
+    return Explanations(
+        reason=(Reason(why="nobody can tell", changes={"m": changes}),),
+        not_gone_through={"m": left} if left else {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("score", "said", "problem"),
+    [
+        (a_score("f: a -> b", "f: a -> b"), explained("f: a -> b"), None),
+        (a_score("f: a -> b", wording=True), explained(), None),
+        (a_score("f: a -> b"), explained(left=1), None),
+        (a_score("f: a -> b"), explained(), "m has no reason for f: a -> b"),
+        (a_score("f: a -> b", "f: a -> c"), explained("f: a -> b"), "m has no reason for f: a -> c"),
+        (a_score(), explained("f: a -> b"), "m has no survivor f: a -> b"),
+        (a_score("f: a -> b", wording=True), explained("f: a -> b"), "m has no survivor f: a -> b"),
+        (a_score("f: a -> b"), explained("f: a -> b", "f: a -> b"), "m has 2 reasons for f: a -> b"),
+        (a_score("f: a -> b", "f: a -> c"), explained(left=1), "m has 2 that were not gone through"),
+        (a_score("f: a -> b"), explained("f: a -> b", left=1), "m has 0 that were not gone through"),
+    ],
+)
+def test_an_explanation_fits_what_survived(
+    score: Mapping[str, Any], said: Explanations, problem: str | None
+) -> None:
+    """Neither a survivor without a reason nor a reason without a survivor."""
+    assert problems([score], said) == ([problem] if problem else [])
+
+
+def test_a_reason_for_a_module_that_was_not_measured_is_of_nothing() -> None:
+    """As one for a module that is gone."""
+    said = Explanations(
+        reason=(Reason(why="", changes={"gone": ("f: a -> b",)}),), not_gone_through={"old": 2}
+    )
+    assert problems([], said) == ["gone has no survivor f: a -> b", "old was not measured"]
