@@ -47,8 +47,8 @@ bench: $(READY) ## Measure the budgets, as counts and ratios
 soak: $(READY) instances ## Random seeds of the simulation for HOURS=0.05 on CORES=1, after two instances for MINUTES=10
 	@$(PY) -m proof soak --hours $(or $(HOURS),0.05) --cores $(or $(CORES),1)
 
-crashes: $(READY) ## Die before and after every effect of every story, and count them
-	@$(PY) -m proof crashes
+crashes: $(READY) ## Die before and after every effect of every story, and count them; on CORES=1
+	@$(PY) -m proof crashes --cores $(or $(CORES),1)
 
 mutants: $(READY) ## Plant bugs that must be caught, then change every decision and see which tests notice
 	@$(PY) -m proof.planted

@@ -1,5 +1,6 @@
 """`python -m proof`: play seeds, one or many; replay one that broke a law; list what the proof is made of."""
 
+import dataclasses
 import multiprocessing
 import time
 from collections import Counter
@@ -8,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from proof.crashes import ELSEWHERE, STORIES, Effects, deaths, written_down
+from proof.crashes import ELSEWHERE, STORIES, Effects, Site, deaths, written_down
 from proof.observer import LAWS
 from proof.play import DAY, MONTH, YEAR, Play, Report
 
@@ -65,25 +66,27 @@ def bite(seeds: int = 12, days: float = MONTH / DAY) -> None:
 
 
 @app.command()
-def crashes(share: int = 1) -> None:
+def crashes(share: int = 1, cores: int = 1) -> None:
     """Die before and after every effect of every story (or of so many effects, one), and count them."""
-    total, died, failed, began = 0, 0, 0, time.process_time()
+    total, died, failed, took = 0, 0, 0, 0.0
     reached = set(ELSEWHERE)
-    for story in STORIES:
-        calm, *failures = deaths(story, share=share)
-        assert isinstance(calm, Effects)  # noqa: S101 -- the first one is the story without a death
-        reached |= calm.reached
-        count = len(calm.names)
-        total, died, failed = total + count, died + count // share, failed + len(failures)
-        print(
-            f"{count:5} effects  {count // share:5} died at, before and after  {len(failures)} differ  {story.name}"
+    for it in _each_story(share, cores):
+        reached |= it.reached
+        total, died, failed, took = (
+            total + it.effects,
+            died + it.died,
+            failed + len(it.failures),
+            took + it.took,
         )
-        for it in failures:
-            print(f"      {it}")
+        print(
+            f"{it.effects:5} effects  {it.died:5} died at, before and after  {len(it.failures)} differ  {it.story}",
+            flush=True,
+        )
+        for line in it.failures:
+            print(f"      {line}")
     print(
         f"{total:5} effects in {len(STORIES)} stories, {died} died at ({died / total:.0%}), {failed} differ"
     )
-    took = time.process_time() - began
     whole = took * (2 * total + len(STORIES)) / (2 * died + len(STORIES))
     print(f"{took:.0f} s of the processor", end="")
     print("" if share == 1 else f"; every effect would take about {whole:.0f} s")
@@ -92,6 +95,43 @@ def crashes(share: int = 1) -> None:
     for site, why in ELSEWHERE.items():
         print(f"      {site[0]} {site[1]}: {why}")
     raise typer.Exit(code=bool(failed or sites - reached))
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What dying in one story showed."""
+
+    story: str
+    effects: int
+    died: int  # at so many of them, before and after
+    reached: set[Site]
+    failures: list[str]
+    took: float  # seconds of the processor
+
+
+def _each_story(share: int, cores: int) -> Iterator[Told]:
+    asked = [(number, share) for number in range(len(STORIES))]
+    if cores == 1:
+        yield from map(_died, asked)
+        return
+    with multiprocessing.get_context("spawn").Pool(cores) as pool:
+        yield from pool.imap(_died, asked)
+
+
+def _died(asked: tuple[int, int]) -> Told:
+    number, share = asked
+    began = time.process_time()
+    calm, *failures = deaths(STORIES[number], share=share)
+    assert isinstance(calm, Effects)  # noqa: S101 -- the first one is the story without a death
+    count = len(calm.names)
+    return Told(
+        story=STORIES[number].name,
+        effects=count,
+        died=count // share,
+        reached=calm.reached,
+        failures=[str(it) for it in failures],
+        took=time.process_time() - began,
+    )
 
 
 class Total:

@@ -23,6 +23,7 @@ from proof.weather import Error, Fate
 from proof.world import BAD, PACKAGE, SECRET, Host
 from shared.drills.schedule import schedules
 from shared.incidents.hold import HoldRules
+from shared.outbox import KEPT
 from shared.settings import Settings
 
 SHARED: Final = Path(__file__).resolve().parent.parent / "shared"
@@ -78,11 +79,12 @@ class Story:
     regions: tuple[str, ...] = ("east", "west")
     settings: Callable[[Settings], Settings] = lambda it: it
 
-    def play(self, effects: Effects) -> Play:
+    def play(self, effects: Effects, *, skip: bool = True) -> Play:
         """Play it once."""
         play = Play(
             f"crashes/{self.name}",
             seconds=self.minutes * MINUTE,
+            skip=skip,
             settings=self.settings(settings_of(hold=False, revert=False)),
             regions=self.regions,
             faults=False,
@@ -333,6 +335,12 @@ def _lost(play: Play, minutes: float = 6.0) -> None:
     play.loop.call_later(minutes * MINUTE, play.world.heal, site, "region")
 
 
+def _lost_again(play: Play) -> None:
+    """It is lost again when what people were told the first time is kept no longer."""
+    _lost(play)
+    play.happen.at(KEPT.total_seconds(), partial(_lost, play))
+
+
 def _released(play: Play) -> None:
     _lost(play)
     for minutes in (8.2, 9.2, 10.2):
@@ -459,7 +467,7 @@ STORIES: Final = (
     Story("a drain that is answered late", _late_drain, 30, settings=_quick),
     Story("a practice run is passed over", _practice, 30, settings=_practising),
     Story("a drill, and three days", _drill, 3 * DAY / MINUTE, settings=_forgetful),
-    Story("three days later", _lost, 3 * DAY / MINUTE, settings=_forgetful),
+    Story("three days later", _lost_again, 3 * DAY / MINUTE, settings=_forgetful),
 )
 
 

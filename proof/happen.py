@@ -37,7 +37,7 @@ class Happenings:
 
     def expect(self, heap: Heap) -> None:
         """This heap comes at its time, and people come to look some time after."""
-        self._at(heap.at, lambda: self._fall(heap))
+        self.at(heap.at, lambda: self._fall(heap))
 
     def due(self, now: float) -> None:
         """What is to happen by now happens."""
@@ -66,7 +66,7 @@ class Happenings:
             if not site.enabled and site.name not in cast.observer.taken:
                 world.switch(site.name, enabled=True)
         for number in range(20):
-            self._at(self.loop.time() + (1 + number) * 1800.0, self._settle)
+            self.at(self.loop.time() + (1 + number) * 1800.0, self._settle)
 
     def _settle(self) -> None:
         """A person takes one side, or mends a region that no decision mends."""
@@ -93,7 +93,8 @@ class Happenings:
                 bad = [name for name, it in site.app.items() if BAD in it]
                 self._edit(site.name, {it: self._value() for it in bad})
 
-    def _at(self, at: float, act: Callable[[], None]) -> None:
+    def at(self, at: float, act: Callable[[], None]) -> None:
+        """This happens then; until then all may be quiet."""
         self._order += 1
         self._ahead.append((float(int(at)), self._order, act))
         self._ahead.sort(key=lambda it: it[:2])
@@ -108,7 +109,7 @@ class Happenings:
                 max(1, int(delay * 64)) / 64, self._happens, fault, random.Random(dice.random())
             )
         for minutes in (dice.uniform(12, 40), dice.uniform(40, 120)):
-            self._at(heap.at + minutes * MINUTE, partial(self._look, dice_of(f"{heap.dice}/{minutes}")))
+            self.at(heap.at + minutes * MINUTE, partial(self._look, dice_of(f"{heap.dice}/{minutes}")))
 
     def _look(self, dice: random.Random) -> None:
         """A person comes and looks, and comes again while something is left to be seen to."""
@@ -118,7 +119,7 @@ class Happenings:
         row = self.cast.row("settings-sync")
         waits = row is not None and row["state"] in {"held", "contained"}
         if waits or any("settings" in it.ills for it in self.world.sites.values()):
-            self._at(self.loop.time() + dice.uniform(20, 120) * MINUTE, lambda: self._look(dice))
+            self.at(self.loop.time() + dice.uniform(20, 120) * MINUTE, lambda: self._look(dice))
 
     def _happens(self, fault: Fault, dice: random.Random) -> None:
         if self._over:

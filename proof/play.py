@@ -5,6 +5,7 @@ At the end the faults stop, people decide what waits, and all must come to rest.
 
 import dataclasses
 import logging
+import math
 import time
 from collections import Counter
 from typing import Any, Final
@@ -178,8 +179,9 @@ class Play:
         if not rests or not quiet.noop(before, self.world.rows):
             return turn
         self.story.begin_anew()
-        latest = min(end, self.happen.next or end, quiet.due(self.world.rows, turn, self.settings))
-        turns = int((latest - turn) // quiet.TURN)
+        due = quiet.due(self.world.rows, turn, self._truth(), self.settings)
+        latest = min(end, self.happen.next or end, due)
+        turns = math.ceil((latest - turn) / quiet.TURN)  # those before it; a calm one takes no time
         if not self.skip or turns < 1:
             return turn
         last = turn + (turns - 1) * quiet.TURN
@@ -204,12 +206,14 @@ class Play:
             and all(it.well and it.status == "Online" for it in sites)
             and len({it.authority for it in sites}) == 1
             and self.world.slow_boots == 0.0
-            and quiet.known(
-                self.world.rows,
-                versions={name: self.world.hosts[url].version for url, name in _HOSTS.items()},
-                runs={it.name: it.runs for it in sites},
-                changed=max(it.changed for it in sites),
-            )
+        )
+
+    def _truth(self) -> quiet.Truth:
+        sites = self.world.sites.values()
+        return quiet.Truth(
+            versions={name: self.world.hosts[url].version for url, name in _HOSTS.items()},
+            runs={it.name: it.runs for it in sites},
+            changed=max(it.changed for it in sites),
         )
 
 

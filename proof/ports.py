@@ -241,10 +241,14 @@ class Clock:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._at, self._now = 0.0, START
 
     def now(self) -> datetime:
         """As this machine has it."""
-        return moment(self._process.loop.time() + self._process.skew)
+        at = self._process.loop.time() + self._process.skew
+        if at != self._at:
+            self._at, self._now = at, moment(at)
+        return self._now
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -6,6 +6,7 @@ due by its age. `due` says when that is, and `forward` writes down the times of 
 hosts, as the turns in between would have left them. `tests/proof` plays the same seeds with it and without.
 """
 
+import dataclasses
 import functools
 import math
 import re
@@ -29,7 +30,6 @@ _TIME: Final = re.compile(rb'"20\d\d-\d\d-\d\dT[0-9:.]+Z"')
 _EARLY: Final = 0.9  # shared.groups.workflow
 _WANTED: Final = 12 * 3600.0  # shared.artifact_hosts.workflow
 _DAY: Final = 86_400.0
-SWEEP_EARLY: Final = 1.0
 _NIGHTLY: Final = 3 * 3600.0  # shared.reconcile.incidents
 
 type Rows = dict[str, tuple[bytes, int]]
@@ -45,47 +45,43 @@ def noop(before: Rows, after: Rows) -> bool:
     """Whether a turn changed nothing but times of looking."""
     if before.keys() != after.keys():
         return False
-    for key, (body, version) in after.items():
-        if version != before[key][1] and not key.startswith("artifact-hosts/"):
-            if not key.startswith(("watched/", "settings-sync/", "packages/")):
-                return False
-            if _TIME.sub(b"T", before[key][0]) != _TIME.sub(b"T", body):
-                return False
-    return True
+    return not any(
+        _says_more(key, before[key][0], body)
+        for key, (body, version) in after.items()
+        if version != before[key][1]
+    )
 
 
-def known(rows: Rows, *, versions: Mapping[str, int], runs: Mapping[str, int], changed: float) -> bool:
-    """Whether the store has caught up with the world.
-
-    Args:
-        rows: the store's.
-        versions: which package lies at each host, by the host's name.
-        runs: which one each region runs.
-        changed: when any region's settings were changed last.
-    """
-    for key, (body, _) in rows.items():
-        if key.startswith("artifact-hosts/"):
-            row = _read(body)
-            served = row["served"][-1]["package"]["digest"] if row["served"] else ""
-            if served != f"{versions.get(row['location']['host'], 1):064x}":
-                return False
-        elif key.startswith("settings-sync/"):
-            if seconds(_read(body)["looked_at"]) < changed + SKEW:
-                return False
-        elif key.startswith("packages/"):
-            for it in _read(body)["uses"]:
-                if (
-                    it["running"].get("version_at") is None
-                    or it["running"]["version"] != f"2.{runs[it['region']]}"
-                ):
-                    return False
-    return True
+def _says_more(key: str, before: bytes, after: bytes) -> bool:
+    """Whether a row that was written anew says more than when it was looked."""
+    match key.partition("/")[0]:
+        case "artifact-hosts":  # the groups of this turn may have looked at it before it was checked
+            return _standing(before) != _standing(after)
+        case "watched" | "settings-sync" | "packages":
+            return _TIME.sub(b"T", before) != _TIME.sub(b"T", after)
+        case _:
+            return True
 
 
-def due(rows: Rows, now: float, settings: Settings) -> float:
+def _standing(body: bytes) -> tuple[Any, ...]:
+    """What a choice of hosts asks of one, but for how long it has been so."""
+    row = _read(body)
+    return row["state"], row["good_since"], row["served"], row["certificate_until"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """What is so in the world, of what the store may not know yet."""
+
+    versions: Mapping[str, int]  # which package lies at each host, by the host's name
+    runs: Mapping[str, int]  # which one each region runs
+    changed: float  # when any region's settings were changed last
+
+
+def due(rows: Rows, now: float, truth: Truth, settings: Settings) -> float:
     """Until when nothing can be due by its age; not later than now when something may be under way."""
     soonest = now + 7 * _DAY
-    for at in _ages(rows, now, settings):
+    for at in _ages(_Asked(rows, now, truth, settings)):
         if at is None:
             return now
         soonest = min(soonest, at)
@@ -98,95 +94,144 @@ def _read(body: bytes) -> Any:
     return msgspec.json.decode(body)
 
 
-def _ages(rows: Rows, now: float, settings: Settings) -> Iterator[float | None]:
+@functools.lru_cache(maxsize=64)
+def _read_ledger(body: bytes) -> Ledger:
+    return msgspec.json.decode(body, type=Ledger)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """What is asked when: the rows, by the time of the next turn."""
+
+    rows: Rows
+    now: float
+    truth: Truth
+    settings: Settings
+
+    def once(self, at: float) -> float:
+        """What was behind us at the last turn does not come again."""
+        return at if at > self.now - TURN - 2 * SKEW else math.inf
+
+    @functools.cached_property
+    def sweep(self) -> float:
+        """When all settings are read again: by either slice, for both."""
+        of = {"settings-sync": self.settings.rules.sweep, "packages": self.settings.package_rules.sweep}
+        kinds = {key: key.partition("/")[0] for key in self.rows}
+        looked = [
+            (_read(self.rows[key][0])["looked_at"], of[kind]) for key, kind in kinds.items() if kind in of
+        ]
+        return min((seconds(at) + every if at else self.now for at, every in looked), default=self.now)
+
+
+type _Ages = Iterator[float | None]
+
+
+def _ages(asked: _Asked) -> _Ages:
     """When each thing is due; None: it may be at any moment."""
+    now = asked.now
     night = now - TURN + (_NIGHTLY - now + TURN) % _DAY
     yield max(now, night) + SKEW
-    for key, (body, _) in rows.items():
+    for key, (body, _) in asked.rows.items():
         ages = _AGES.get(key.partition("/")[0])
         if ages is not None:
-            yield from ages(_read(body), body, now, settings)
+            yield from ages(_read(body), body, asked)
 
 
-def _watch(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+def _watch(row: Any, body: bytes, asked: _Asked) -> _Ages:
     del body
-    wanted = seconds(row["wanted_at"])
-    # What was not wanted again by the next sweep is wanted no more, and stays until it is forgotten.
-    given_up = now > wanted + _WANTED + 2 * settings.package_rules.sweep
-    yield wanted + (history.FORGET.total_seconds() if given_up else _WANTED)
     if row["state"] != HostState.UP or row["bad"]:
-        yield None
+        yield seconds(row["next_at"])
+        return
+    wanted, rules = seconds(row["wanted_at"]), asked.settings.package_rules
+    # What was not wanted again by the next sweep is wanted no more, and stays until it is forgotten.
+    given_up = asked.now > wanted + _WANTED + 2 * rules.sweep
+    yield wanted + history.FORGET.total_seconds() if given_up else max(wanted + _WANTED, asked.sweep)
+    if (
+        row["served"][-1]["package"]["digest"]
+        != f"{asked.truth.versions.get(row['location']['host'], 1):064x}"
+    ):
+        yield seconds(row["next_at"])
+    yield asked.once(seconds(row["good_since"]) + rules.back_after)  # preferred again
+    yield asked.once(seconds(row["served"][-1]["since"]) + rules.skew_after)  # unlike its twin for long
 
 
-def _watched(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
-    del body, now
-    yield seconds(row["sites_at"]) + settings.looking.sites_every
-
-
-def _work(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+def _watched(row: Any, body: bytes, asked: _Asked) -> _Ages:
     del body
+    yield seconds(row["sites_at"]) + asked.settings.looking.sites_every
+
+
+def _synced(row: Any, body: bytes, asked: _Asked) -> _Ages:
+    yield from _work(row, body, asked)
+    if seconds(row["looked_at"]) < asked.truth.changed + SKEW:
+        yield asked.sweep
+
+
+def _packages(row: Any, body: bytes, asked: _Asked) -> _Ages:
+    yield from _work(row, body, asked)
+    rules = asked.settings.package_rules
+    if row.get("skew_since"):
+        yield asked.once(seconds(row["skew_since"]) + rules.skew_after)
+    for it in row["uses"]:
+        at, version = it["running"].get("version_at"), it["running"]["version"]
+        if at is None:
+            yield None
+        elif version != f"2.{asked.truth.runs[it['region']]}":
+            yield min(seconds(at) + rules.versions_every, asked.sweep)
+
+
+def _work(row: Any, body: bytes, asked: _Asked) -> _Ages:
+    del body, asked
     if row.get("flight") or row.get("order") or row["state"] not in {"converged", "held", "watching"}:
         yield None
-    if row.get("skew_since"):
-        yield _once(seconds(row["skew_since"]) + settings.package_rules.skew_after, now)
 
 
-def _hold(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
-    del body, now, settings
+def _hold(row: Any, body: bytes, asked: _Asked) -> _Ages:
+    del body, asked
     if row.get("hold"):
         yield None
 
 
-def _slot(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
-    del body, now, settings
+def _slot(row: Any, body: bytes, asked: _Asked) -> _Ages:
+    del body, asked
     if row.get("drill"):
         yield None
 
 
-def _letter(row: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
-    del body, now, settings
-    if row.get("sent_at"):
-        yield seconds(row["sent_at"]) + KEPT.total_seconds()
-    elif row.get("given_up_at"):
-        yield seconds(row["posted_at"]) + KEPT_FAILED.total_seconds()
-    else:
-        yield None
+def _letter(row: Any, body: bytes, asked: _Asked) -> _Ages:
+    del body, asked
+    if not row.get("sent_at"):
+        yield seconds(row["posted_at"]) + KEPT_FAILED.total_seconds() if row.get("given_up_at") else None
 
 
-def _ledger(raw: Any, body: bytes, now: float, settings: Settings) -> Iterator[float | None]:
+def _ledger(raw: Any, body: bytes, asked: _Asked) -> _Ages:
     if not raw.get("named"):
         return
-    row = msgspec.json.decode(body, type=Ledger)
-    rules = settings.incidents
+    row = _read_ledger(body)
+    rules = asked.settings.incidents
     for it in incidents(row, rules):
         if it.resolved is not None:
-            yield _once(seconds(it.resolved) + rules.flap, now)
+            yield asked.once(seconds(it.resolved) + rules.flap)
             yield seconds(it.resolved) + rules.keep
         else:
-            yield _once(seconds(it.detected) + rules.patience, now)
-            yield _once(seconds(it.started) + rules.confirm, now)
+            yield asked.once(seconds(it.detected) + rules.patience)
+            yield asked.once(seconds(it.started) + rules.confirm)
     for fact in row.facts:
         if fact.kind is Kind.NOTE:
-            yield _once(seconds(fact.at) + rules.lead + rules.keep, now)
+            yield asked.once(seconds(fact.at) + rules.lead + rules.keep)
     if any(it.owed for it in row.named):
         yield None
 
 
-_AGES: Final[dict[str, Callable[[Any, bytes, float, Settings], Iterator[float | None]]]] = {
+_AGES: Final[dict[str, Callable[[Any, bytes, _Asked], _Ages]]] = {
     "artifact-hosts": _watch,
     "watched": _watched,
-    "settings-sync": _work,
-    "packages": _work,
+    "settings-sync": _synced,
+    "packages": _packages,
     "failback-holds": _hold,
     "drill-slots": _slot,
     "outbox": _letter,
     "incident-ledgers": _ledger,
 }
-
-
-def _once(at: float, now: float) -> float:
-    """What is behind us does not come again."""
-    return at if at > now - 2 * TURN else math.inf
 
 
 def forward(rows: Rows, first: float, last: float, skew: float, settings: Settings) -> Rows:
@@ -202,7 +247,13 @@ def forward(rows: Rows, first: float, last: float, skew: float, settings: Settin
             _seen(row, first, last, skew, settings)
             changed[key] = (msgspec.json.encode(row), version)
     changed |= _swept(rows, first, last, skew, settings)
-    return {**rows, **changed}
+    return {**{key: row for key, row in rows.items() if not _is_spent(key, row[0], last + skew)}, **changed}
+
+
+def _is_spent(key: str, body: bytes, at: float) -> bool:
+    """Whether a letter that was sent was deleted by then."""
+    sent = _read(body).get("sent_at") if key.startswith("outbox/") else None
+    return sent is not None and at - seconds(sent) > KEPT.total_seconds()
 
 
 def _checked(watch: Watch, first: float, last: float, skew: float, settings: Settings) -> Watch:
@@ -227,6 +278,7 @@ def _seen(row: dict[str, Any], first: float, last: float, skew: float, settings:
     """What a group's regions looked like at the last of the turns: as before, seen anew."""
     looking = settings.looking
     for it in row["health"].values():
+        it["monitored_at"] = _text(last + skew)
         it["probe"]["at"] = it["at"] = _text(
             _refreshed(seconds(it["probe"]["at"]), looking.probe_every * _EARLY, first, last, skew)
         )
@@ -262,7 +314,7 @@ def _swept(rows: Rows, first: float, last: float, skew: float, settings: Setting
     sweep, also = settings.rules.sweep, settings.package_rules.sweep
     begin = first
     while True:
-        its = _turn(one + sweep * SWEEP_EARLY - skew, begin)
+        its = _turn(one + sweep - skew, begin)
         others = _turn(other + also - skew, begin)
         turn = min(its, others)
         if turn > last:

@@ -50,29 +50,34 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     rank: int = 0  # of two messages of one moment, the smaller one is sent first
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The row: one message for one channel. Holds no address: where a channel leads to is configuration."""
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a letter counts once it was told. Most of the rows are such letters, and no more of them is read."""
 
     id: str
     channel: str
-    kind: str
-    subject: str
-    at: datetime
-    card: Card
-    facts: msgspec.Raw
     posted_at: datetime
-    next_at: datetime
-    rank: int = 0
-    tries: int = 0
     sent_at: datetime | None = None
     digested: bool = False  # it was told as a line of a digest
     given_up_at: datetime | None = None
-    problem: str = ""  # of the last try
 
     @property
     def waiting(self) -> bool:
         """Whether it is still to be sent."""
         return self.sent_at is None and self.given_up_at is None
+
+
+class Letter(Mark, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The row: one message for one channel. Holds no address: where a channel leads to is configuration."""
+
+    kind: str
+    subject: str
+    at: datetime
+    card: Card
+    facts: msgspec.Raw
+    next_at: datetime
+    rank: int = 0
+    tries: int = 0
+    problem: str = ""  # of the last try
 
 
 class Channel(Protocol):
@@ -131,19 +136,21 @@ async def send(store: Store, channels: Mapping[str, Channel], clock: Clock) -> S
     Raises Unavailable or Throttled only when the outbox itself cannot be read; what cannot be sent is noted.
     """
     now = clock.now()
-    rows = [(_decoded(it), it.version) async for it in store.list(f"{PREFIX}/")]
-    for letter, version in rows:
-        if _is_spent(letter, now):
-            await _quietly(store.delete(letter_key(letter.channel, letter.id), if_version=version))
+    rows = [(_mark(it), it) async for it in store.list(f"{PREFIX}/")]
+    for mark, stored in rows:
+        if _is_spent(mark, now):
+            await _quietly(store.delete(stored.row.key, if_version=stored.version))
     total = Sent()
     for name, channel in channels.items():
-        its = [row for row in rows if row[0].channel == name]
-        due = _due(its, now)
+        marks = [mark for mark, _ in rows if mark.channel == name]
+        due = _due(
+            ((_decoded(it), it.version) for mark, it in rows if mark.channel == name and mark.waiting), now
+        )
         if not due:
             continue
-        if not (channel.for_people and _is_burst([it for it, _ in its], len(due), now)):
+        if not (channel.for_people and _is_burst(marks, len(due), now)):
             done = await _send_each(store, channel, due[:AT_ONCE], clock)
-        elif _digest_lately([it for it, _ in its], now):
+        elif _digest_lately(marks, now):
             continue
         else:
             done = await _send_digest(store, channel, due, clock)
@@ -294,16 +301,19 @@ async def _quietly(write: Awaitable[object]) -> None:
         log.debug("an outbox row was written by another instance")
 
 
+def _mark(stored: Stored) -> Mark:
+    return msgspec.json.decode(stored.row.body, type=Mark)
+
+
 def _decoded(stored: Stored) -> Letter:
     return msgspec.json.decode(stored.row.body, type=Letter)
 
 
-def _due(rows: Iterable[_Due], now: datetime) -> list[_Due]:
-    """What may be sent now, in order. What is told of one subject is never overtaken by what came after it."""
+def _due(waiting: Iterable[_Due], now: datetime) -> list[_Due]:
+    """What of it may be sent now, in order. What is told of one subject is never overtaken by what came after it."""
     due: list[_Due] = []
     blocked = set[str]()
-    waits = (it for it in rows if it[0].waiting)
-    for row in sorted(waits, key=lambda it: (it[0].at, it[0].rank, it[0].id)):
+    for row in sorted(waiting, key=lambda it: (it[0].at, it[0].rank, it[0].id)):
         letter = row[0]
         if letter.next_at > now:
             blocked.add(letter.subject)
@@ -312,17 +322,17 @@ def _due(rows: Iterable[_Due], now: datetime) -> list[_Due]:
     return due
 
 
-def _is_burst(letters: Iterable[Letter], due: int, now: datetime) -> bool:
+def _is_burst(letters: Iterable[Mark], due: int, now: datetime) -> bool:
     """Whether sending each would make more than `BURST` cards in an hour."""
     lately = sum(it.sent_at is not None and not it.digested and now - it.sent_at < HOUR for it in letters)
     return due > 0 and due + lately > BURST
 
 
-def _digest_lately(letters: Iterable[Letter], now: datetime) -> bool:
+def _digest_lately(letters: Iterable[Mark], now: datetime) -> bool:
     return any(it.digested and it.sent_at is not None and now - it.sent_at < DIGEST_EVERY for it in letters)
 
 
-def _is_spent(letter: Letter, now: datetime) -> bool:
+def _is_spent(letter: Mark, now: datetime) -> bool:
     if letter.waiting or letter.given_up_at is not None:  # waiting so long: its channel is configured no more
         return now - letter.posted_at > KEPT_FAILED
     return letter.sent_at is not None and now - letter.sent_at > KEPT

@@ -101,6 +101,9 @@ class Catalogue:
         self._entries = {it.location.id: it for it in (*_vendors(hosts), *listed)}
         # The operator's word counts where a vendor's URL is listed among twins too: so the later entry wins.
         self._by_url = {normal(it.url.reveal()): it for it in self._entries.values()}
+        self._alike: dict[tuple[str, Os | None], list[Location]] = {}
+        for it in self._entries.values():
+            self._alike.setdefault((it.location.channel, it.location.os), []).append(it.location)
 
     def url(self, location: Location) -> Value | None:
         """The location's URL, when it is known by name."""
@@ -119,11 +122,7 @@ class Catalogue:
 
     def twins(self, location: Location, os: Os) -> tuple[Location, ...]:
         """Where else the same channel's file for this operating system lies; never another channel or system."""
-        return tuple(
-            it
-            for it in (entry.location for entry in self._entries.values())
-            if it.channel == location.channel and it.os is os and it.id != location.id
-        )
+        return tuple(it for it in self._alike.get((location.channel, os), ()) if it.id != location.id)
 
     def _listed(self, twins: Twins) -> Iterable[_Entry]:
         for url in twins.urls:

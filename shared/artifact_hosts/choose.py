@@ -230,25 +230,22 @@ def _may(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Rotate |
     if location.os is not system:
         return None
     on = Counter(it.location.host for it in scene.uses if it.location)
-    fit = [
-        it
-        for it in catalogue.twins(location, system)
-        if scene.state(it, rules) is HostState.UP
-        and _seen_from(use, it, scene).relation in FIT
-        and not _failed_before(use, it, scene)
-    ]
+    up = [it for it in catalogue.twins(location, system) if scene.state(it, rules) is HostState.UP]
+
+    def fits(to: Location) -> bool:
+        seen = _seen_from(use, to, scene)
+        return seen.relation in FIT and not _failed_before(use, to, scene)
+
     wished = _wished(use, rules)
-    for to in sorted(fit, key=lambda it: (on[it.host], it.host.lower() != wished, it.id)):
-        if on[location.host] - on[to.host] > 1:
+    for to in sorted(up, key=lambda it: (on[it.host], it.host.lower() != wished, it.id)):
+        if on[location.host] - on[to.host] > 1 and fits(to):
             many = f"{on[location.host]} regions use {location.host} and {on[to.host]} use {to.host}"
             return _rotate(use, to, scene, f"{many}, and both hosts are up")
-    for to in fit:
-        long = well_for(scene.watches[to.id], scene.now) >= timedelta(seconds=rules.back_after)
-        if (
-            to.host.lower() == rules.preferred.get(use.region.lower())
-            and long
-            and on[to.host] < on[location.host]
-        ):
+    for to in up:
+        preferred = to.host.lower() == rules.preferred.get(use.region.lower())
+        if not preferred or on[to.host] >= on[location.host] or not fits(to):
+            continue
+        if well_for(scene.watches[to.id], scene.now) >= timedelta(seconds=rules.back_after):
             hours = rules.back_after / 3600
             return _rotate(use, to, scene, f"{to.host} is preferred and has been well for {hours:g} h")
     return None

@@ -99,6 +99,7 @@ class Turn(msgspec.Struct, frozen=True):
 
     row: Packages
     step: Step
+    choices: tuple[Choice, ...] = ()  # for each region, where they were made and none is carried out
 
 
 def first(group: str, now: datetime) -> Packages:
@@ -186,7 +187,7 @@ def _at_rest(row: Packages, view: View, catalogue: Catalogue, rules: Rules) -> T
     moving = next((it for it in choices if isinstance(it, Rotate)), None)
     if moving is not None and rules.rotate:
         return _claim_rotation(row, moving, view, rules)
-    return Turn(enter(row, *summed_up(choices), view.now), Rest())
+    return Turn(enter(row, *summed_up(choices), view.now), Rest(), choices)
 
 
 def summed_up(choices: Sequence[Choice]) -> tuple[State, str]:

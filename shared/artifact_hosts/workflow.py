@@ -237,7 +237,7 @@ async def tend(group: Group, eyes: Eyes, tools: Tools, *, worker: str, notes: No
     for _ in range(MOVES_AT_ONCE):
         turned = await round_.decide()
         if await round_.do(turned):
-            return await round_.sum_up()
+            return await round_.sum_up(turned.choices)
     raise AssertionError(f"{group.name}: its packages did not come to rest in {MOVES_AT_ONCE} steps")
 
 
@@ -284,7 +284,9 @@ async def order(group: Group, asked: Order, tools: Tools) -> Packages:
     return after
 
 
-def _summed_up(group: Group, row: Packages, seen: Mapping[str, Watch], tools: Tools) -> Tended:
+def _summed_up(
+    group: Group, row: Packages, seen: Mapping[str, Watch], tools: Tools, known: tuple[Choice, ...] = ()
+) -> Tended:
     view = View(
         systems={it.name: it.os for it in group.regions},
         watches=seen,
@@ -294,7 +296,7 @@ def _summed_up(group: Group, row: Packages, seen: Mapping[str, Watch], tools: To
         worker="",
     )
     stage = scene(row, view)
-    choices = choose(stage, tools.catalogue, tools.rules)
+    choices = known or choose(stage, tools.catalogue, tools.rules)
     found = findings(row, stage, choices, tools.catalogue, tools.rules)
     return Tended(row=row, choices=choices, findings=found)
 
@@ -431,10 +433,10 @@ class _Round:
             case Undo(flight):
                 return await self._undo(await self._save(turned.row), flight)
 
-    async def sum_up(self) -> Tended:
+    async def sum_up(self, choices: tuple[Choice, ...]) -> Tended:
         """What this round found; new findings are logged and remembered, so that each is told once."""
         row = self.row or first(self.group.name, self.tools.clock.now())
-        tended = _summed_up(self.group, row, self._watches, self.tools)
+        tended = _summed_up(self.group, row, self._watches, self.tools, choices)
         kinds = tuple(sorted({f"{it.kind} {it.region}".strip() for it in tended.findings}))
         if kinds == row.findings or row.flight is not None:
             return tended

@@ -49,7 +49,10 @@ class Claim(StrEnum):
     OUT = "out"  # taken out of service on purpose: neither well nor a failure
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Fact(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True,
+    cache_hash=True, dict=True,  # a round asks for a fact's hash and its mark many times
+):  # fmt: skip
     """One thing that was seen, heard or done.
 
     `at` is when it was so, as its source says; `heard` is when we knew. Two facts that differ only in what they say
@@ -69,7 +72,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     text: str = ""
     evidence: tuple[str, ...] = ()
 
-    @property
+    @functools.cached_property
     def mark(self) -> str:
         """What makes two facts the same one: 16 hexadecimal digits."""
         text = self.text if self.kind is Kind.NOTE else ""

@@ -113,6 +113,8 @@ async def record(group_id: str, group: str, facts: Collection[Fact], tools: Tool
 
 async def _pay(ledger: Ledger, tools: Tools) -> Ledger:
     """Lay the owed cards into the outbox, then strike them off."""
+    if not any(it.owed for it in ledger.named):
+        return ledger
     found = {id_: it for it in incidents(ledger, tools.rules) for id_ in (it.id, *it.aliases)}
     owed = [(named.number, telling) for named in ledger.named for telling in named.owed]
     for number, telling in owed:

@@ -33,7 +33,7 @@ class FingerprintKey:
     def _digest(self, *fields: bytes) -> str:
         # Lengths in front keep ("ab", "c") apart from ("a", "bc").
         body = b"".join(len(field).to_bytes(8) + field for field in fields)
-        return hmac.new(self._key, body, hashlib.sha256).digest()[:_BYTES].hex()
+        return hmac.digest(self._key, body, "sha256")[:_BYTES].hex()
 
     def __repr__(self) -> str:
         return f"FingerprintKey(id={self.id})"

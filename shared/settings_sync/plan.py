@@ -43,6 +43,7 @@ def plan(
     changes = [it for it in told if it.action in {Action.TAKE, Action.DELETE}]
     unapproved = [it for it in changes if (it.key, it.state) not in approved]
     total = sum(1 for it in decisions if it.action is not Action.KEEP_LOCAL)
+    there = {key for it in sides for key in it.entries}  # a key that all have deleted is not one to agree in
     refusals = (
         *_ambiguous(sides),
         *_conflicts(told),
@@ -55,7 +56,7 @@ def plan(
         fingerprint=print_,
         decisions=told,
         refusals=tuple(_addressed(it, print_) for it in refusals),
-        agreed=sum(1 for it in decisions if it.action is Action.AGREE),
+        agreed=sum(1 for it in decisions if it.action is Action.AGREE and it.key in there),
         local=sum(1 for it in decisions if it.action is Action.KEEP_LOCAL),
     )
 

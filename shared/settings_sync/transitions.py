@@ -307,7 +307,7 @@ def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
     if not plan_.changes:
         apart = len(plan_.decisions)
         left = f"; left different on purpose: {counted(apart)}" if apart else ""
-        return _rest(rollout, State.CONVERGED, f"the regions agree in {plan_.agreed} keys{left}", view)
+        return _rest(rollout, State.CONVERGED, f"the regions agree in {counted(plan_.agreed)}{left}", view)
     return _travel(rollout, plan_, view, rules)
 
 

@@ -1,10 +1,12 @@
 """The central directory, read from the tail, against the standard library's `zipfile` on the same bytes."""
 
+import errno
 import io
 import struct
 import warnings
 import zipfile
 from datetime import datetime
+from typing import override
 
 import pytest
 from hypothesis import given
@@ -33,8 +35,19 @@ def parsed(data: bytes, *, first: int = FIRST_TAIL, most: int = MOST) -> tuple[M
     return read_members(data[end.offset : end.offset + end.length], end, len(data))
 
 
+class AFile(io.BytesIO):
+    """A file in memory that, like one on a disk, has nothing before its beginning: `BytesIO` goes there instead."""
+
+    @override
+    def seek(self, place: int, whence: int = io.SEEK_SET, /) -> int:
+        """Raises OSError for a place before the beginning."""
+        if whence == io.SEEK_END and len(self.getbuffer()) + place < 0:
+            raise OSError(errno.EINVAL, "before the beginning")
+        return super().seek(place, whence)
+
+
 def by_zipfile(data: bytes) -> list[tuple[str, int, int, int, int]]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with zipfile.ZipFile(AFile(data)) as archive:
         return [
             (it.orig_filename, it.file_size, it.compress_size, it.CRC, it.header_offset)
             for it in archive.infolist()
@@ -73,6 +86,12 @@ def zips(draw: st.DrawFn) -> bytes:
 def test_a_whole_zip_reads_like_zipfile(data: bytes, first: int) -> None:
     """Names, sizes, checksums and places are zipfile's, however little of the tail is looked at first."""
     assert by_us(data, first=first) == by_zipfile(data)
+
+
+def test_what_stands_before_a_short_file_is_no_part_of_it() -> None:
+    """Where Zip64's locator would begin before the file, there is none."""
+    short = b"PK\x06\x07PK\x05\x06" + bytes(12) + b"\x04" + bytes(5)
+    assert by_us(short) == by_zipfile(short) == []
 
 
 @given(zips(), st.data())

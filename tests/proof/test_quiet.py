@@ -3,9 +3,12 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from proof.crashes import MINUTE, STORIES, Effects, Story, outcome
 from proof.play import DAY, Play, Report
+from proof.quiet import Rows, noop
 
 
 def told(report: Report) -> list[str]:
@@ -27,3 +30,34 @@ def test_what_is_skipped_would_have_changed_nothing(seed: str) -> None:
     assert skipped.skipped > 0.8 * DAY
     assert played.skipped == 0
     assert told(skipped) == told(played)
+
+
+@pytest.mark.parametrize("story", [it for it in STORIES if it.minutes * MINUTE < DAY], ids=lambda it: it.name)
+def test_stories_are_the_same_minute_by_minute(story: Story) -> None:
+    """With and without, in the other stories of the proof, too."""
+    skipped, played = (story.play(Effects(), skip=it) for it in (True, False))
+    assert outcome(skipped) == outcome(played)
+    assert skipped.observer.effects == played.observer.effects
+
+
+def hosts(rows: Rows, **changes: object) -> Rows:
+    """The rows with something changed in each host's."""
+    return {
+        key: (msgspec.json.encode(msgspec.json.decode(body) | changes), version + 1)
+        if key.startswith("artifact-hosts/")
+        else (body, version)
+        for key, (body, version) in rows.items()
+    }
+
+
+def test_a_turn_in_which_a_host_was_found_up_or_down_is_not_quiet() -> None:
+    """The groups of that turn may have looked before: the next turn may do what this one did not."""
+    play = Play("4", seconds=DAY / 24)
+    play.run()
+    rows = play.world.rows
+    checked = {"next_at": "2026-03-02T05:00:00Z", "good": 99, "glances": []}
+    assert noop(rows, rows)
+    assert noop(rows, hosts(rows, **checked))
+    changes: list[dict[str, object]] = [{"state": "down"}, {"good_since": None}, {"served": []}]
+    for changed in changes:
+        assert not noop(rows, hosts(rows, **checked | changed))

@@ -75,6 +75,13 @@ def test_agreement_and_local_keys_are_counted_and_not_told() -> None:
     assert plan_.changes == ()
 
 
+def test_what_all_have_deleted_is_not_counted_as_agreed() -> None:
+    """Right after a deletion has travelled the count is the one that the next look will find."""
+    pair = [a_side({"A": "1"}, region=it) for it in ("west", "east")]
+    gone = [a_decision("A", Action.AGREE), a_decision("B", Action.AGREE)]
+    assert planned(gone, sides=pair).agreed == 1
+
+
 def test_a_conflict_holds_the_plan_and_no_approval_lifts_it() -> None:
     """Only a side settles a conflict."""
     decisions = [a_decision("A", Action.CONFLICT), a_decision("B")]

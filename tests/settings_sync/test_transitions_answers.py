@@ -124,7 +124,7 @@ def test_how_much_agrees_and_how_much_was_left_different() -> None:
     found = decided(agreed(verdicts=(apart,)), seen).rollout
     assert (found.state, found.reason) == (
         RolloutState.CONVERGED,
-        "the regions agree in 1 keys; left different on purpose: 1 key",
+        "the regions agree in 1 key; left different on purpose: 1 key",
     )
     plain = decided(agreed(), pair({"A": "0", "B": "0"}, {"A": "0", "B": "0"})).rollout
     assert plain.reason == "the regions agree in 2 keys"
