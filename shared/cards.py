@@ -4,7 +4,7 @@ Slices make a `Card`; `adaptive` turns it into the JSON that Teams shows. A card
 pressed that sends something (Teams workflows do not take `Action.Submit`; facts: Teams).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -44,8 +44,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
 
 
-def adaptive(card: Card) -> dict[str, Any]:
-    """The card's own JSON."""
+def adaptive(card: Card, most: int = MOST_LINES) -> dict[str, Any]:
+    """The card's own JSON, with so many lines at most."""
     body: list[dict[str, Any]] = [
         {
             "type": "TextBlock",
@@ -61,7 +61,7 @@ def adaptive(card: Card) -> dict[str, Any]:
         body.append({"type": "FactSet", "facts": shown})
     body += [
         {"type": "TextBlock", "text": _plain(it), "wrap": True, "spacing": "Small"}
-        for it in _cut(card.lines, MOST_LINES)
+        for it in _cut(card.lines, most)
     ]
     made: dict[str, Any] = {"$schema": SCHEMA, "type": "AdaptiveCard", "version": VERSION, "body": body}
     links = [it for it in card.links if len(it.url) <= LONGEST][:MOST_LINKS]
@@ -74,12 +74,11 @@ def adaptive(card: Card) -> dict[str, Any]:
 
 def message(card: Card) -> bytes:
     """What is posted to a Teams workflow: the card in its envelope, as JSON, at most `LARGEST` bytes."""
-    lines = card.lines[:MOST_LINES]
-    while True:
-        body = _enveloped(msgspec.structs.replace(card, lines=lines))
-        if len(body) <= LARGEST or not lines:
-            return body if len(body) <= LARGEST else _enveloped(_headline(card))
-        lines = lines[:-1]
+    for most in range(MOST_LINES, -1, -1):
+        body = _enveloped(adaptive(card, most))
+        if len(body) <= LARGEST:
+            return body
+    return _enveloped(adaptive(_headline(card)))
 
 
 def _headline(card: Card) -> Card:
@@ -87,11 +86,11 @@ def _headline(card: Card) -> Card:
     return Card(title=card.title[:200], tone=card.tone, links=card.links[:1])
 
 
-def _enveloped(card: Card) -> bytes:
+def _enveloped(content: Mapping[str, Any]) -> bytes:
     attachment = {
         "contentType": "application/vnd.microsoft.card.adaptive",
         "contentUrl": None,
-        "content": adaptive(card),
+        "content": content,
     }
     return msgspec.json.encode({"type": "message", "attachments": [attachment]})
 
@@ -99,7 +98,8 @@ def _enveloped(card: Card) -> bytes:
 def _cut(lines: Sequence[str], most: int) -> list[str]:
     if len(lines) <= most:
         return list(lines)
-    return [*lines[: most - 1], f"... and {len(lines) - most + 1} more"]
+    kept = max(most - 1, 0)
+    return [*lines[:kept], f"... and {len(lines) - kept} more"]
 
 
 def _plain(text: str) -> str:

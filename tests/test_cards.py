@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,26 +66,111 @@ def test_never_too_large(card: Card) -> None:
     json.loads(raw)
 
 
-def test_the_worst_case() -> None:
-    """Every text at its longest, and four bytes for each character."""
-    long = "🌍" * 5000
+def posted(card: Card) -> Any:
+    """The card as it is in the message that is posted."""
+    (attachment,) = json.loads(message(card))["attachments"]
+    return attachment["content"]
+
+
+def test_a_whole_message() -> None:
+    """What Teams gets, field by field: a misspelt one it would show nothing of, and say nothing."""
     card = Card(
-        title=long, facts=((long, long),) * 40, lines=(long,) * 40, links=(Link(long, "https://x.test"),)
+        title="scepman / weu: fails",
+        tone=Tone.ATTENTION,
+        facts=(("Severity", "2"), ("State", "confirmed")),
+        lines=("What it means: x.",),
+        links=(Link("See the incident", "https://x.test/1"),),
     )
+    assert json.loads(message(card)) == {
+        "type": "message",
+        "attachments": [
+            {
+                "contentType": "application/vnd.microsoft.card.adaptive",
+                "contentUrl": None,
+                "content": {
+                    "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+                    "type": "AdaptiveCard",
+                    "version": "1.4",
+                    "body": [
+                        {
+                            "type": "TextBlock",
+                            "text": "scepman / weu: fails",
+                            "weight": "Bolder",
+                            "size": "Medium",
+                            "color": "Attention",
+                            "wrap": True,
+                        },
+                        {
+                            "type": "FactSet",
+                            "facts": [
+                                {"title": "Severity", "value": "2"},
+                                {"title": "State", "value": "confirmed"},
+                            ],
+                        },
+                        {"type": "TextBlock", "text": "What it means: x.", "wrap": True, "spacing": "Small"},
+                    ],
+                    "actions": [
+                        {
+                            "type": "Action.OpenUrl",
+                            "title": "See the incident",
+                            "url": "https://x.test/1",
+                        }
+                    ],
+                },
+            }
+        ],
+    }
+
+
+def test_the_worst_case() -> None:
+    """Every text at its longest, and four bytes for each character: what happened and where to look is said."""
+    long = "🌍" * 5000
+    links = (Link(long, "https://x.test/1"), Link(long, "https://x.test/2"))
+    card = Card(title=long, tone=Tone.GOOD, facts=((long, long),) * 40, lines=(long,) * 40, links=links)
     assert len(message(card)) <= LARGEST
+    sent = posted(card)
+    (headline,) = sent["body"]
+    assert (headline["text"], headline["color"]) == ("🌍" * 200, "Good")
+    assert [(it["title"], it["url"]) for it in sent["actions"]] == [("🌍" * 60, "https://x.test/1")]
 
 
 def test_many_lines_are_counted() -> None:
-    """What is left out is said."""
-    body = adaptive(Card(title="x", lines=tuple(str(it) for it in range(40))))["body"]
-    assert len(body) == MOST_LINES + 1
-    assert body[-1]["text"] == f"... and {40 - MOST_LINES + 1} more"
+    """What is left out is said, also in what is posted; as many as there is room for are all there."""
+    for most, last in ((MOST_LINES, str(MOST_LINES - 1)), (40, f"... and {40 - MOST_LINES + 1} more")):
+        body = posted(Card(title="x", lines=tuple(str(it) for it in range(most))))["body"]
+        assert len(body) == MOST_LINES + 1
+        assert body[-1]["text"] == last
+
+
+def test_lines_give_way_to_what_is_larger() -> None:
+    """No byte too early, one after the other, each counted; the facts stay."""
+    facts = (("f" * 560, "v" * 560),) * 16
+    spare = LARGEST - len(message(Card(title="x", facts=facts, lines=("", "", ""))))
+    each = spare // 3
+    full = Card(title="x", facts=facts, lines=("a" * each, "b" * each, "c" * (spare - 2 * each)))
+    assert len(message(full)) == LARGEST
+    more = msgspec.structs.replace(full, lines=(*full.lines[:2], f"{full.lines[2]}c"))
+    assert [it["text"] for it in posted(more)["body"][2:]] == [full.lines[0], "... and 2 more"]
+    alone = Card(title="t" * 600, facts=(("f" * 590, "v" * 590),) * 16, lines=("y" * 600,))
+    assert [it["text"] for it in posted(alone)["body"][2:]] == ["... and 1 more"]
+
+
+def test_long_texts_are_cut() -> None:
+    """With a sign that there was more; an address is left out rather than cut, for it would lead elsewhere."""
+    fits, long = "x" * 600, "x" * 601
+    body = adaptive(Card(title=fits, lines=(long,)))["body"]
+    assert [it["text"] for it in body] == [fits, f"{'x' * 597}..."]
+    links = tuple(Link(str(it), "h" * (598 + it)) for it in range(8))
+    made = adaptive(Card(title="x", links=links))
+    assert [len(it["url"]) for it in made["actions"]] == [598, 599, 600]
+    many = adaptive(Card(title="x", links=(Link("y", "z"),) * 5, facts=(("a", "b"),) * 17))
+    assert (len(many["actions"]), len(many["body"][1]["facts"])) == (4, 16)
 
 
 def test_no_link_hides_in_a_text() -> None:
     """A name in Markdown's link syntax does not become a link."""
     body = adaptive(Card(title="[press me](https://evil.test)"))["body"]
-    assert "](" not in body[0]["text"]
+    assert body[0]["text"] == "[press me] (https://evil.test)"
 
 
 def test_a_picture_refuses_what_it_cannot_draw() -> None:

@@ -3,6 +3,7 @@
 A sample's time is when its look began, so every figure is exact to one interval of the samples.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from statistics import median
@@ -61,7 +62,7 @@ def _until_restored(drill: Drill, samples: Iterable[Sample]) -> list[Sample]:
 def _restored(drill: Drill) -> float:
     """When the region began to be given back, in the samples' time."""
     seconds = _seconds(drill.drained_at, drill.restoring_at)
-    return float("inf") if seconds is None else seconds
+    return math.inf if seconds is None else seconds
 
 
 def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
@@ -120,6 +121,6 @@ def compared(recovery: float | None, earlier: Sequence[float]) -> str:
         return ""
     middle = median(known)
     of = f"the median of the last {len(known)}" if len(known) > 1 else "the one before"
-    if recovery > middle * SLOWER and recovery > middle:
+    if recovery > middle * SLOWER:
         return f"slower than before by more than half: {spoken(recovery)}, and {of} is {spoken(middle)}"
     return f"{spoken(recovery)}; {of} is {spoken(middle)}"

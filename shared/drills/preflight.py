@@ -228,9 +228,7 @@ def _concerned(at: Circumstances) -> dict[str, Health]:
 
 
 def _unproved(health: Health) -> str:
-    if health.scep is None:
-        return "no SCEP proof yet"
-    return "" if health.scep.ok else health.scep.problem
+    return "no SCEP proof yet" if health.scep is None else health.scep.problem
 
 
 def _capacity(at: Circumstances) -> _Says:

@@ -180,8 +180,8 @@ def figures(drill: Drill, found: Measured, earlier: Sequence[float]) -> list[tup
 
 
 def _against(drill: Drill, found: Measured) -> str:
-    if found.recovery is None:
-        return "missed" if drill.drained_at is not None else "-"
+    if found.recovery is None:  # which is missed when the drill is over, and not before
+        return "missed" if drill.state is State.FAILED else "-"
     return "kept" if found.recovery <= drill.target_rto_seconds else "missed"
 
 

@@ -56,7 +56,7 @@ class Cron(msgspec.Struct, frozen=True, kw_only=True):
     def last_before(self, now: datetime) -> datetime | None:
         """The latest due minute, `now`'s own included, that is not too long ago to be acted on."""
         minute = now.astimezone(UTC).replace(second=0, microsecond=0)
-        for back in range(int(CATCH_UP.total_seconds() // 60) + 1):
+        for back in range(CATCH_UP // timedelta(minutes=1) + 1):
             at = minute - timedelta(minutes=back)
             if self.fits(at):
                 return at
@@ -93,7 +93,7 @@ def _field(text: str, least: int, most: int, names: Mapping[str, int] | None = N
     found: set[int] = set()
     for part in text.split(","):
         span, slash, every = part.partition("/")
-        step = _number(every, names) if slash else 1
+        step = _number(every) if slash else 1
         if span == "*":
             begin, end = least, most
         else:
@@ -108,7 +108,7 @@ def _field(text: str, least: int, most: int, names: Mapping[str, int] | None = N
     return frozenset(found)
 
 
-def _number(text: str, names: Mapping[str, int] | None) -> int:
+def _number(text: str, names: Mapping[str, int] | None = None) -> int:
     if names and text.upper() in names:
         return names[text.upper()]
     if not re.fullmatch(r"\d{1,2}", text):

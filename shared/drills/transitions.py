@@ -229,9 +229,7 @@ def _lost(drill: Drill, view: View) -> Ending | None:
 
 def _is_time(drill: Drill, now: datetime) -> Ending | None:
     """How it ends when its observation is over."""
-    if seconds_since_drain(drill, now) < drill.observe_seconds:
-        return None
-    return judged(msgspec.structs.replace(drill, restoring_at=now))
+    return judged(drill) if seconds_since_drain(drill, now) >= drill.observe_seconds else None
 
 
 def _must_stop(drill: Drill, view: View, rules: Rules) -> Ending | None:

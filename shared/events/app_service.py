@@ -97,11 +97,11 @@ def _site(event: _Event, data: _Data) -> str:
         raise BadEvent("the event does not say which site it is about")
     site_id = match.group()
     named = data.name or data.site_name
-    if named and named.lower().partition("(")[0] != site_id.rsplit("/", 1)[-1].lower():
+    if named and named.lower().partition("(")[0] != site_id.rpartition("/")[2].lower():
         raise BadEvent("the event names another site than its source")
     return site_id
 
 
 def _kind(data: _Data) -> Kind:
     action = data.app_event_type_detail.action if data.app_event_type_detail else None
-    return _KINDS.get((action or "").lower(), Kind.OTHER)
+    return _KINDS.get(action.lower(), Kind.OTHER) if action else Kind.OTHER

@@ -283,8 +283,7 @@ def _give_back(row: HoldRow, hold: Hold, view: View, rules: HoldRules) -> Turn:
     weight = mine.target_weight()
     share = "" if weight is None else f" with weight {weight} of {mine.weight}"
     text = f"{hold.region} is being enabled{share}"
-    noted = row if any(it.text == text for it in row.history[-1:]) else _noted(row, view.now, text)
-    return Turn(msgspec.structs.replace(noted, hold=mine), Enable(mine, weight))
+    return Turn(msgspec.structs.replace(_noted(row, view.now, text), hold=mine), Enable(mine, weight))
 
 
 def _end(row: HoldRow, now: datetime, text: str, *, by_person: bool = False) -> Turn:

@@ -189,7 +189,7 @@ def _csv_row(incident: Incident) -> list[str]:
         incident.stage,
         str(incident.flaps),
         *("" if it is None else it.isoformat() for it in times),
-        *("" if it is None else f"{it:g}" for it in took),
+        *("" if it is None else f"{it:.15g}" for it in took),
     ]
 
 

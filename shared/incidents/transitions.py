@@ -49,7 +49,7 @@ UNORDERED = timedelta(hours=1)  # looks of ours that are older than the youngest
 
 _TROUBLE = frozenset({Claim.SUSPECT, Claim.BAD})
 # At one time, what is well comes first: of two looks that contradict each other the worse one stands.
-_RANK = {Kind.RESOLVED: 1, Kind.FIRED: 3, Kind.MOVED: 4, Kind.ACKNOWLEDGED: 5, Kind.NOTE: 6}
+_RANK = {Kind.LOOK: 0, Kind.RESOLVED: 1, Kind.FIRED: 3, Kind.MOVED: 4, Kind.ACKNOWLEDGED: 5, Kind.NOTE: 6}
 
 type Subject = tuple[Topic, str]
 
@@ -216,8 +216,7 @@ def _by_subject(facts: Iterable[Fact]) -> dict[Subject, list[Fact]]:
 
 
 def _order(fact: Fact) -> tuple[datetime, int, str]:
-    rank = _RANK.get(fact.kind, 0)
-    return fact.at, 2 if fact.claim in _TROUBLE else rank, fact.mark
+    return fact.at, 2 if fact.claim in _TROUBLE else _RANK[fact.kind], fact.mark
 
 
 def _spans(facts: Sequence[Fact], rules: Rules) -> list[_Span]:
@@ -228,25 +227,23 @@ def _spans(facts: Sequence[Fact], rules: Rules) -> list[_Span]:
 
 
 def _ends(facts: Sequence[Fact]) -> dict[str, datetime]:
-    """Of each look: until when the looks after it, in sequence, say the same (well, out, or trouble)."""
+    """Of each look: until when the looks after it, in sequence, say the same."""
     ends: dict[str, datetime] = {}
-    sort, end = "", None
+    after: Fact | None = None
     for it in reversed([it for it in facts if it.kind is Kind.LOOK]):
-        its = "trouble" if it.claim in _TROUBLE else str(it.claim)
-        if its != sort or end is None:
-            sort, end = its, it.at
-        ends[it.mark] = end
+        ends[it.mark] = ends[after.mark] if after is not None and after.claim is it.claim else it.at
+        after = it
     return ends
 
 
 def _incident(group: str, subject: Subject, span: _Span, notes: Sequence[Fact], rules: Rules) -> Incident:
     """The record of a span. Times are pushed on, never back, so that no stage precedes the one before it."""
-    trouble = [it for it in span.facts if it.claim in _TROUBLE or it.kind is Kind.FIRED]
+    trouble = [it for it in span.facts if _is_trouble(it)]
     worst = _worst(trouble)
     detected = max(span.started, min(it.heard for it in trouble))
     confirmed = span.confirmed and max(span.confirmed, detected)
     mitigated = span.mitigated and max(span.mitigated, confirmed or detected)
-    resolved = span.resolved and max(span.resolved, mitigated or confirmed or detected)
+    resolved = span.resolved and max(span.resolved, detected)  # what it went through came before
     acknowledged = span.acknowledged
     return Incident(
         group=group,
@@ -268,8 +265,13 @@ def _incident(group: str, subject: Subject, span: _Span, notes: Sequence[Fact], 
     )
 
 
+def _is_trouble(fact: Fact) -> bool:
+    """Whether an incident may follow from it."""
+    return fact.claim in _TROUBLE or fact.kind is Kind.FIRED
+
+
 def _severity(trouble: Sequence[Fact]) -> Severity:
-    return min((it.severity for it in trouble), default=Severity.MINOR)
+    return min(it.severity for it in trouble)
 
 
 def _worst(trouble: Sequence[Fact]) -> Fact | None:
@@ -362,10 +364,8 @@ def _take_in(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules)
         known[it.mark] = _joined(known[it.mark], it) if it.mark in known else it
     anchors = {it.anchor for it in ledger.named}
     kept = _compact(known.values(), anchors, now, rules)
-    lost = max(0, len(kept) - MOST_FACTS)
-    if lost:
-        kept = _thinned(kept, anchors)
-    return msgspec.structs.replace(ledger, facts=tuple(kept), dropped=ledger.dropped + lost)
+    room = kept if len(kept) <= MOST_FACTS else _thinned(kept, anchors)
+    return msgspec.structs.replace(ledger, facts=tuple(room), dropped=ledger.dropped + len(kept) - len(room))
 
 
 def _joined(one: Fact, other: Fact) -> Fact:
@@ -391,9 +391,10 @@ def _compact(facts: Iterable[Fact], anchors: set[str], now: datetime, rules: Rul
             if same and it.at < old and it.mark not in anchors:
                 spare.add(it.mark)
     kept = [it for it in ordered if it.mark not in spare]
-    about = {it.region for it in kept if it.kind is not Kind.NOTE}
+    about = {it.region for it in kept if _is_trouble(it)}
     recent = now - timedelta(seconds=rules.lead + rules.keep)
-    return [it for it in kept if it.kind is not Kind.NOTE or it.at >= recent or about & {"", it.region}]
+    needed = about | {""} if about else about  # a note about the whole group belongs to each of its regions
+    return [it for it in kept if it.kind is not Kind.NOTE or it.at >= recent or it.region in needed]
 
 
 def _said(look: Fact) -> tuple[Claim | None, str, Severity]:

@@ -1,6 +1,8 @@
 """The pure parts: predictions, measures, schedules, and that no order of looks leaves a region out."""
 
-from datetime import UTC, date, datetime, timedelta
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
@@ -24,7 +26,7 @@ from shared.drills.model import (
 )
 from shared.drills.predict import predict
 from shared.drills.report import drill_facts, markdown, page, schedule_facts
-from shared.drills.schedule import Calendar, Dates, cron, dates, due, schedules, why_not, windows
+from shared.drills.schedule import CATCH_UP, Calendar, Dates, cron, dates, due, schedules, why_not, windows
 from shared.drills.transitions import MOST_SAMPLES, Enable, Finish, Rest, View, Watch, accepted, pace, turn
 from shared.groups.model import Monitor, MonitorStatus
 from shared.pages import html
@@ -122,6 +124,76 @@ def test_the_longest_gap() -> None:
     assert measure(a_drill(resolvers=("system",), samples=samples(*rows[:3]))).longest_gap == 4.0
 
 
+@pytest.mark.parametrize(
+    ("rows", "gap"),
+    [
+        (((3.0, 0), (5.0, 0)), 0.0),  # none failed
+        (((0.0, 1), (2.0, 0)), 2.0),  # the very first one, which is counted from the drain
+        (((0.5, 1), (2.0, 0)), 2.0),
+        (((-2.0, 1), (0.0, 0), (2.0, 0)), 0.0),  # before the drain
+        (((0.1, 0), (0.2, 1), (0.4, 0)), 0.3),
+        (((0.0, 0), (1.0, 1), (1.26, 0)), 1.3),  # to a tenth
+    ],
+)
+def test_gaps(rows: Sequence[tuple[float, int]], gap: float) -> None:
+    """From the drain on, and only around looks that failed."""
+    looks = samples(*((at_, "1", "1", problem) for at_, problem in rows))
+    assert measure(a_drill(resolvers=("system",), samples=looks)).longest_gap == gap
+
+
+def test_what_follows_the_restoring_is_no_recovery() -> None:
+    """From that moment on the region may answer again, and that is what is measured then."""
+    drill = a_drill(
+        resolvers=("system",),
+        samples=samples((0.0, "1", "1", 0), (40.3, "0", "1", 0), (44.0, "0", "1", 0)),
+        restoring_at=at(40.3),
+        restored_at=at(41),
+        online_at=at(42.26),
+    )
+    found = measure(drill)
+    assert (found.recovery, found.back_in_dns, found.restored_after) == (0.0, 0.0, 1.3)
+    later = msgspec.structs.replace(drill, restoring_at=at(40.1))
+    assert measure(later).back_in_dns == 0.2
+    assert measure(msgspec.structs.replace(drill, restoring_at=None)).back_in_dns is None
+
+
+def test_judged_late() -> None:
+    """Whoever is still led to the region is named."""
+    drill = a_drill(samples=samples((0.0, "00", "0", 0), (2.0, "01", "-", 0)), restoring_at=at(300))
+    assert judged(drill) == Ending(
+        state=State.FAILED,
+        reason="system and devices (SCEP): still led to west, or nowhere, when the observation ended",
+    )
+
+
+def test_judged_by_the_target() -> None:
+    """Kept to the second; missed by one."""
+    looks = samples((0.0, "00", "0", 0), (120.0, "11", "1", 0))
+    kept = judged(a_drill(samples=looks, restoring_at=at(300)))
+    assert kept == Ending(state=State.SUCCEEDED, reason="recovered after 2 min, within the target of 2 min")
+    missed = judged(a_drill(samples=looks, restoring_at=at(300), target_rto_seconds=119))
+    assert missed == Ending(
+        state=State.FAILED,
+        reason="the target was missed: recovery took 2 min, and the target is 1 min 59 s",
+    )
+
+
+@pytest.mark.parametrize(
+    ("looks", "failures", "state"),
+    [
+        (10, 1, State.SUCCEEDED),  # a single one is forgiven
+        (200, 2, State.SUCCEEDED),  # 99 %
+        (199, 2, State.FAILED),
+        (10, 2, State.FAILED),
+    ],
+)
+def test_judged_by_availability(looks: int, failures: int, state: State) -> None:
+    """Failed looks that are more than one, and more than one in a hundred."""
+    rows = (((n + 1) * 1.0, "11", "1", int(1 <= n <= failures)) for n in range(looks))
+    drill = a_drill(samples=samples(*rows), restoring_at=at(300), problems=("503",))
+    assert judged(drill).state is state
+
+
 def test_failed_in_a_row() -> None:
     """Only the last ones count."""
     rows = samples((0, "1", "1", 1), (2, "1", "1", 0), (4, "1", "1", 1), (6, "1", "1", 2))
@@ -144,6 +216,12 @@ def test_slower_than_before() -> None:
     assert compared(60.0, [40.0, 30.0, 50.0]) == "1 min; the median of the last 3 is 40 s"
     assert "the median of the last 10" in compared(5.0, [4.0] * 12)
     assert SLOWER == 1.5
+    assert (
+        compared(61.0, [40.0])
+        == "slower than before by more than half: 1 min 1 s, and the one before is 40 s"
+    )
+    assert compared(50.0, [40.0, 44.0]) == "50 s; the median of the last 2 is 42 s"
+    assert compared(1.0, [0.0]).startswith("slower than before")
 
 
 @given(
@@ -299,6 +377,8 @@ def moments(line: str, begin: datetime, count: int) -> list[str]:
         ("15 9 * JAN,jul SUN", ["Sun 2026-07-05 09:15", "Sun 2026-07-12 09:15"]),
         ("0 0 29 2 *", ["Tue 2028-02-29 00:00", "Sun 2032-02-29 00:00"]),
         ("0 6 13 * 5", ["Fri 2026-03-06 06:00", "Fri 2026-03-13 06:00"]),
+        ("0 0 * * SUN-TUE", ["Tue 2026-03-03 00:00", "Sun 2026-03-08 00:00"]),
+        ("5/25 12 * * *", ["Mon 2026-03-02 12:05", "Mon 2026-03-02 12:30"]),
         ("0 22 * * FRI-SUN", ["Fri 2026-03-06 22:00", "Sat 2026-03-07 22:00"]),
         ("5 0 * * 7", ["Sun 2026-03-08 00:05", "Sun 2026-03-15 00:05"]),
     ],
@@ -311,6 +391,7 @@ def test_cron(line: str, expected: list[str]) -> None:
 NO_CRON = (
     *("", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 31 2 *", "x * * * *", "*/0 * * * *"),
     *("5-1 * * * *", "* * * * MOO", "1,,2 * * * *", "* * * 13 *"),
+    *("* * 1,32 * *", "* * * 1,13 *", "* * * */JAN *"),
 )
 
 
@@ -319,6 +400,50 @@ def test_lines_that_are_no_cron(text: str) -> None:
     """Each is refused; so is a day that never comes."""
     with pytest.raises(ValueError, match=r"five fields|is no number|is not between|never comes"):
         cron(text)
+
+
+def test_times_within_a_minute() -> None:
+    """A line is due in a whole minute: the next one is later, the last one is this one or before it."""
+    line = cron("*/20 12 * * *")
+    due_at = datetime(2026, 3, 2, 12, 20, tzinfo=UTC)
+    for early in (timedelta(seconds=30), timedelta(minutes=1), timedelta(microseconds=1)):
+        assert line.next_after(due_at - early) == due_at
+    assert line.next_after(due_at) == due_at + timedelta(minutes=20)
+    late = timedelta(seconds=30, microseconds=1)
+    assert line.last_before(due_at + late) == due_at
+    assert line.last_before(due_at + CATCH_UP + late) == due_at
+    assert line.last_before(due_at + CATCH_UP + timedelta(minutes=1)) is None
+
+
+@pytest.fixture
+def another_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine is where it is fourteen hours later than in UTC."""
+    monkeypatch.setenv("TZ", "FAR-14")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("another_zone")
+def test_a_machine_in_another_zone() -> None:
+    """Lines, windows and dates are read in UTC, wherever the function app runs and whoever asks."""
+    local = timezone(timedelta(hours=2))
+    begin = datetime(2026, 3, 2, 22, 40, tzinfo=local)
+    end = begin + timedelta(minutes=10)
+    line = cron("30 20 * * MON")
+    assert line.next_after(begin - timedelta(minutes=11)) == datetime(2026, 3, 2, 20, 30, tzinfo=UTC)
+    assert line.last_before(begin) == datetime(2026, 3, 2, 20, 30, tzinfo=UTC)
+    assert why_not(Calendar(blocked=windows("MON-20:30-21:30")), begin, end)[0]
+    outside = why_not(Calendar(allowed=windows("TUE-00:00-00:00,MON-08:00-10:00")), begin, end)[1]
+    assert outside == "Mon 20:40 to 20:50 UTC does not lie inside TUE-00:00-00:00, MON-08:00-10:00"
+    assert why_not(Calendar(blocked_dates=dates("2026-03-03")), begin, end) == ("", "")
+    late = datetime(2026, 3, 3, 1, 55, tzinfo=local)
+    assert why_not(Calendar(blocked_dates=dates("2026-03-03")), late, late + timedelta(minutes=10))[0]
+    far = windows("SUN-10:00-11:00")
+    for days in range(7):  # no day of the week is missed, whatever day it is on the machine
+        sunday = datetime(2026, 3, 8, 10, 5, tzinfo=UTC) + timedelta(days=7 * days)
+        assert why_not(Calendar(allowed=far), sunday, sunday + timedelta(minutes=5)) == ("", "")
 
 
 @given(st.integers(0, 15 * 525_960), st.sampled_from(["7 3 * * *", "0 0 1 */3 *", "30 20 * * MON"]))
@@ -343,6 +468,7 @@ def test_windows() -> None:
     assert why_not(Calendar(blocked=(monday,)), begin, end)[0] == "MON-20:30-21:30 UTC is blocked"
     late = end + timedelta(hours=1)
     assert "does not lie inside" in why_not(Calendar(allowed=(monday,)), begin, late)[1]
+    assert why_not(Calendar(blocked=(monday,)), end + timedelta(minutes=40), late) == ("", "")
     at_night = datetime(2026, 3, 2, 0, 30, tzinfo=UTC)
     assert why_not(Calendar(allowed=(night,)), at_night, at_night + timedelta(minutes=20)) == ("", "")
 
@@ -352,17 +478,23 @@ def test_windows_that_touch_are_one() -> None:
     weekend = Calendar(allowed=windows("SUN-00:00-00:00,SAT-00:00-00:00"))
     saturday = datetime(2026, 3, 7, 23, 50, tzinfo=UTC)
     assert why_not(weekend, saturday, saturday + timedelta(hours=1)) == ("", "")
+    (whole_day,) = windows("SAT-00:00-00:00")
+    assert why_not(
+        Calendar(blocked=(whole_day,)), saturday + timedelta(minutes=10), saturday + timedelta(minutes=20)
+    ) == ("", "")
     sunday = saturday + timedelta(days=1)
     assert "does not lie inside" in why_not(weekend, sunday, sunday + timedelta(hours=1))[1]
 
 
 @pytest.mark.parametrize(
-    "text", ["MON", "MON-2:30-3:30", "MOX-20:30-21:30", "MON-24:00-25:00", "MON-20:30-21:60"]
+    "text",
+    ["MON", "MON-2:30-3:30", "MOX-20:30-21:30", "MON-24:00-01:00", "MON-20:30-21:60", "MON-20:60-21:30"],
 )
 def test_texts_that_are_no_window(text: str) -> None:
-    """Each is refused."""
+    """Each is refused; the last minute of a day is one."""
     with pytest.raises(ValueError, match="is no"):
         windows(text)
+    assert str(*windows("MON-00:00-23:59")) == "MON-00:00-23:59"
 
 
 def test_dates() -> None:
@@ -375,18 +507,21 @@ def test_dates() -> None:
     eve = datetime(2026, 12, 24, 23, 50, tzinfo=UTC)
     assert why_not(Calendar(blocked_dates=found), eve, eve)[0] == "2026-12-24 is blocked"
     before = datetime(2026, 12, 26, 23, 50, tzinfo=UTC)
-    assert why_not(Calendar(blocked_dates=found), before, before + timedelta(minutes=20))[0]
+    blocked = why_not(Calendar(blocked_dates=found), before, before + timedelta(minutes=20))[0]
+    assert blocked == "2026-12-27..2027-01-02 is blocked"
     with pytest.raises(ValueError, match="ends before it begins"):
         dates("2027-01-02..2026-12-27")
 
 
 def test_schedules_of_groups() -> None:
     """A group's own lines, or everybody's."""
-    calendar = Calendar(schedules=schedules("scepman=30 20 * * MON; *=0 4 1 * *"))
+    calendar = Calendar(schedules=schedules("scepman=30 20 * * MON;; *=0 4 1 * *"))
     assert [it.text for it in calendar.lines("SCEPman")] == ["30 20 * * MON"]
     assert [it.text for it in calendar.lines("other")] == ["0 4 1 * *"]
     with pytest.raises(ValueError, match="does not name its group"):
         schedules("30 20 * * MON")
+    with pytest.raises(ValueError, match="is no number"):
+        schedules("scepman=west=30 20 * * MON")
 
 
 def test_due_once_for_each_time() -> None:

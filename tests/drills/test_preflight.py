@@ -268,11 +268,11 @@ def practised(**changes: object) -> Circumstances:
         ),
         (
             "capacity",
-            PASSED,
+            REFUSED,
             lambda: at(
-                declared=Declared(load=(("scepman", 20.0),), capacity=(("east", 10.0), ("scepman/east", 1.0)))
+                declared=Declared(load=(("scepman", 21.0),), capacity=(("east", 10.0), ("scepman/east", 1.0)))
             ),
-            "east can serve 20",
+            "21 requests a minute, and east can serve 20: too few",
         ),
         ("dns", REFUSED, lambda: at(seen=seen(fqdn="")), "the profile has no DNS name"),
         ("dns", WARNED, lambda: at(seen=seen(ttl=0)), "time to live is 0 s"),

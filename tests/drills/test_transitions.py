@@ -334,7 +334,8 @@ def test_two_failed_looks_in_a_row_end_it() -> None:
     """One is forgiven; the reason is the last one's."""
     one = a_drill(samples=samples((0, "11", "1", 1)), problems=("first", "second"))
     assert turn(one, view(40, OUT, EAST), RULES).step == Watch()
-    two = a_drill(samples=samples((0, "11", "1", 1), (2, "11", "1", 2)), problems=("first", "second"))
+    looks = samples((0, "11", "1", 0), (2, "11", "1", 1), (4, "11", "1", 2))
+    two = a_drill(samples=looks, problems=("first", "second"))
     given_back(
         turn(two, view(40, OUT, EAST), RULES),
         State.FAILED,

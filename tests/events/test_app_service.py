@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import BadEvent
-from shared.events.app_service import Kind, parse
+from shared.events.app_service import LONGEST, Kind, parse
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 
@@ -52,29 +52,37 @@ def test_data_may_be_missing() -> None:
     assert parse(payload("app_updated_event_grid.json", data=None)).kind is Kind.OTHER
 
 
+_STORAGE = "Microsoft.Storage.BlobCreated"
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"eventType": "Microsoft.Storage.BlobCreated"}, "not an App Service event"),
-        ({"eventType": None}, "no type"),
-        ({"topic": "/subscriptions/x"}, "which site"),
-        ({"topic": None}, "which site"),
-        ({"eventTime": None}, "no time"),
-        ({"eventTime": "2026-03-02T12:00:30"}, "no time with a zone"),
-        ({"eventTime": "yesterday"}, "no Event Grid event"),
-        ({"data": {"siteName": "another-site"}}, "names another site"),
+        ({"eventType": _STORAGE}, f"not an App Service event: {_STORAGE}"),
+        ({"eventType": "x" * 100}, f"not an App Service event: {'x' * 80}"),
+        ({"eventType": None}, "not an App Service event: no type"),
+        ({"topic": "/subscriptions/x"}, "the event does not say which site it is about"),
+        ({"topic": None}, "the event does not say which site it is about"),
+        ({"eventTime": None}, "the event has no time with a zone"),
+        ({"eventTime": "2026-03-02T12:00:30"}, "the event has no time with a zone"),
+        ({"eventTime": "yesterday"}, "this is no Event Grid event: ValidationError"),
+        ({"data": {"siteName": "another-site"}}, "the event names another site than its source"),
     ],
 )
 def test_refused(changes: dict[str, Any], why: str) -> None:
-    """What is not ours or not readable is refused with the reason."""
-    with pytest.raises(BadEvent, match=why):
+    """What is not ours or not readable is refused with the reason, which is what the log of a dropped event has."""
+    with pytest.raises(BadEvent) as refused:
         parse(payload("app_updated_event_grid.json", **changes))
+    assert str(refused.value) == why
 
 
 def test_too_long() -> None:
-    """Nothing larger than Event Grid's own limit is read."""
-    with pytest.raises(BadEvent, match="larger"):
-        parse(payload("app_updated_event_grid.json", padding="x" * 1_100_000))
+    """Nothing larger than Event Grid's own limit is read; what just fits is."""
+    short = payload("app_updated_event_grid.json", padding="")
+    fits = payload("app_updated_event_grid.json", padding="x" * (LONGEST - len(short)))
+    assert parse(fits) == parse(short)
+    with pytest.raises(BadEvent, match=f"of {LONGEST + 1} characters is larger"):
+        parse(f"{fits} ")
 
 
 _JSON = st.recursive(

@@ -29,6 +29,7 @@ def test_fired() -> None:
     assert alert.condition is Condition.FIRED
     assert alert.at == AT
     assert alert.rule == "an endpoint is degraded"
+    assert parse(body(alertRule=None)).rule == "an unnamed rule"
 
 
 def test_resolved() -> None:
@@ -36,6 +37,11 @@ def test_resolved() -> None:
     later = AT.replace(minute=9)
     alert = parse(body(condition="Resolved", resolvedDateTime=later.isoformat()))
     assert (alert.condition, alert.at, alert.id) == (Condition.RESOLVED, later, parse(body()).id)
+
+
+def test_a_resolution_without_its_own_time() -> None:
+    """It is told with the time of the firing rather than not at all."""
+    assert parse(body(condition="Resolved", resolvedDateTime=None)).at == AT
 
 
 @pytest.mark.parametrize("spell", [str.upper, str.lower, str])
@@ -67,46 +73,83 @@ def _without(*path: str) -> bytes:
     return msgspec.json.encode(said)
 
 
+OTHER_SCHEMA = "the alert's schema is {}: turn on the common alert schema in the action group"
+OTHER_TARGET = "the alert is not about a Traffic Manager profile"
+NOT_AS_SAID = "the alert is not as its schema says"
+
+
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        (b"", "this is no alert"),
-        (b"[]", "this is no alert"),
-        (b"{", "this is no alert"),
-        (b"\xff\xfe", "this is no alert"),
-        (b"[" * 100_000, "this is no alert"),
-        (b'{"schemaId": "AzureMonitorMetricAlert", "data": {}}', "turn on the common alert schema"),
-        (b'{"status": "Activated", "context": {}}', "turn on the common alert schema"),
-        (b'{"schemaId": 7}', "this is no alert"),
-        (_without("data"), "not as its schema says"),
-        (_without("data", "essentials"), "not as its schema says"),
-        (_without("data", "essentials", "alertId"), "has no alertId"),
-        (_without("data", "essentials", "firedDateTime"), "has no firedDateTime"),
-        (_without("data", "essentials", "monitorCondition"), "neither fired nor resolved"),
-        (_without("data", "essentials", "alertTargetIDs"), "not about a Traffic Manager profile"),
-        (_without("data", "alertContext"), "the alert's metric is none"),
-        (_without("data", "alertContext", "condition"), "the alert's metric is none"),
-        (body(monitorCondition="Sleeping"), "neither fired nor resolved: Sleeping"),
-        (body(firedDateTime="2026-03-02T12:00:00"), "has no firedDateTime with a zone"),
-        (body(firedDateTime="yesterday"), "not as its schema says"),
-        (body(alertTargetIDs=["/subscriptions/x/resourcegroups/y"]), "not about a Traffic Manager profile"),
-        (body(alertTargetIDs=[f"{PROFILE}/azureEndpoints/west"]), "not about a Traffic Manager profile"),
-        (body(alertTargetIDs="west"), "not as its schema says"),
-        (b" " * (LONGEST + 1), "larger than Azure Monitor makes them"),
+        (b"", "this is no alert: DecodeError"),
+        (b"[]", "this is no alert: ValidationError"),
+        (b"{", "this is no alert: DecodeError"),
+        (b"\xff\xfe", "this is no alert: DecodeError"),
+        (b"[" * 100_000, "this is no alert: ValidationError"),
+        (b'{"schemaId": 7}', "this is no alert: ValidationError"),
+        (
+            b'{"schemaId": "AzureMonitorMetricAlert", "data": {}}',
+            OTHER_SCHEMA.format("AzureMonitorMetricAlert"),
+        ),
+        (b'{"schemaId": "%s"}' % (b"x" * 100), OTHER_SCHEMA.format("x" * 80)),
+        (b'{"status": "Activated", "context": {}}', OTHER_SCHEMA.format("not named")),
+        (_without("data"), f"{NOT_AS_SAID}: Expected `object`, got `null`"),
+        (_without("data", "essentials"), f"{NOT_AS_SAID}: Object missing required field `essentials`"),
+        (_without("data", "essentials", "alertId"), "the alert has no alertId"),
+        (_without("data", "essentials", "firedDateTime"), "the alert has no firedDateTime with a zone"),
+        (body(firedDateTime="2026-03-02T12:00:00"), "the alert has no firedDateTime with a zone"),
+        (
+            body(condition="Resolved", resolvedDateTime="2026-03-02T12:00:00"),
+            "the alert has no resolvedDateTime with a zone",
+        ),
+        (
+            body(firedDateTime="yesterday"),
+            f"{NOT_AS_SAID}: Invalid RFC3339 encoded datetime - at `$.essentials.firedDateTime`",
+        ),
+        (
+            _without("data", "essentials", "monitorCondition"),
+            "the alert is neither fired nor resolved: nothing",
+        ),
+        (body(monitorCondition="Sleeping"), "the alert is neither fired nor resolved: Sleeping"),
+        (body(monitorCondition="x" * 100), f"the alert is neither fired nor resolved: {'x' * 80}"),
+        (_without("data", "essentials", "alertTargetIDs"), OTHER_TARGET),
+        (body(alertTargetIDs=["/subscriptions/x/resourcegroups/y"]), OTHER_TARGET),
+        (body(alertTargetIDs=[f"{PROFILE}/azureEndpoints/west"]), OTHER_TARGET),
+        (
+            body(alertTargetIDs="west"),
+            f"{NOT_AS_SAID}: Expected `array | null`, got `str` - at `$.essentials.alertTargetIDs`",
+        ),
+        (_without("data", "alertContext"), "the alert's metric is none, not the endpoints' state"),
+        (
+            _without("data", "alertContext", "condition"),
+            "the alert's metric is none, not the endpoints' state",
+        ),
+        (b" " * (LONGEST + 1), f"an alert of {LONGEST + 1} bytes is larger than Azure Monitor makes them"),
     ],
 )
 def test_refused(raw: bytes, why: str) -> None:
     """Each with what is wrong, in words that say what to do or where to look."""
-    with pytest.raises(BadEvent, match=why):
+    with pytest.raises(BadEvent) as refused:
         parse(raw)
+    assert str(refused.value) == why
+
+
+def test_the_largest_alert() -> None:
+    """What just fits is read."""
+    assert parse(body().ljust(LONGEST)) == parse(body())
 
 
 def test_another_metric() -> None:
-    """An alert on the number of queries is somebody else's."""
+    """An alert on the number of queries is somebody else's; the first three metrics are named."""
     said = an_alert(PROFILE, AT)
-    said["data"]["alertContext"]["condition"]["allOf"][0]["metricName"] = "QpsByEndpoint"
-    with pytest.raises(BadEvent, match="metric is QpsByEndpoint"):
+    criterion = said["data"]["alertContext"]["condition"]["allOf"][0]
+    names = ["QpsByEndpoint", "x" * 100, "Other", "Fourth"]
+    said["data"]["alertContext"]["condition"]["allOf"] = [{**criterion, "metricName": it} for it in names]
+    with pytest.raises(BadEvent) as refused:
         parse(msgspec.json.encode(said))
+    assert str(refused.value) == (
+        f"the alert's metric is QpsByEndpoint, {'x' * 80}, Other, not the endpoints' state"
+    )
 
 
 @given(st.binary(max_size=200))

@@ -170,7 +170,7 @@ def an_answer(*names: str) -> NameAnswer:
 def test_dns_moved_when_both_the_name_and_traffic_manager_say_so() -> None:
     """Who said it, and where the name leads now."""
     health = {"west": DOWN, "east": WELL}
-    fact = moved(a_group(), a_region("west"), health, an_answer("x.example", host("east")), NOW)
+    fact = moved(a_group(), a_region("west"), health, an_answer("x.example", "y.example", host("east")), NOW)
     assert fact == Fact(
         kind=Kind.MOVED, at=NOW, heard=NOW, region="west", who="DNS",
         text=f"{a_profile().fqdn} leads to {host('east')}, no longer to {host('west')}",

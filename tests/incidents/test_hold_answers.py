@@ -279,6 +279,10 @@ def test_a_hole_is_judged_by_a_second_at_least() -> None:
     found = turn(a_row(hold), view(enabled=False, west=answering(at=at, ca="ca"), after=at), often)
     assert found.row.hold is not None
     assert found.row.hold.sound_since == START
+    later = timedelta(seconds=GAP + 0.1)
+    found = turn(a_row(hold), view(enabled=False, west=answering(at=later, ca="ca"), after=later), often)
+    assert found.row.hold is not None
+    assert found.row.hold.sound_since == START + later
 
 
 def test_after_the_soak_it_goes_back_and_the_row_says_why() -> None:
@@ -305,6 +309,11 @@ def test_after_the_soak_it_goes_back_and_the_row_says_why() -> None:
 
 def test_a_person_lets_it_back_at_once() -> None:
     """With its whole weight, sound or not."""
+    sound_now = a_hold(released_by="ada", weight=40, sound_since=START, seen_at=START + SOAK)
+    back = view(enabled=False, weight=40, routing="Weighted", west=answering(at=SOAK, ca="ca"), after=SOAK)
+    step = turn(a_row(sound_now), back, ON).step
+    assert isinstance(step, Enable)
+    assert step.weight == 40
     hold = a_hold(released_by="ada", weight=40)
     found = turn(a_row(hold), view(enabled=False, weight=40, routing="Weighted"), ON)
     assert isinstance(found.step, Enable)

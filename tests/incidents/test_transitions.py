@@ -80,6 +80,9 @@ def test_the_whole_life() -> None:
         ((suspect(1),), Stage.DETECTED, Severity.MINOR),
         ((suspect(1), suspect(2)), Stage.DETECTED, Severity.MINOR),  # 60 s: not long enough
         ((suspect(1), suspect(2), suspect(3)), Stage.CONFIRMED, Severity.MAJOR),
+        ((suspect(1), suspect(2.5)), Stage.CONFIRMED, Severity.MAJOR),  # 90 s: long enough
+        ((well(1), fired(2)), Stage.DETECTED, Severity.MINOR),  # that it was well before is no contradiction
+        ((well(1), well(2), fired(2)), Stage.RESOLVED, Severity.MINOR),  # that it is well at that time is one
         ((fired(1), suspect(2)), Stage.CONFIRMED, Severity.MAJOR),  # two witnesses
         ((suspect(1), fired(2)), Stage.CONFIRMED, Severity.MAJOR),
         ((suspect(1), over(2)), Stage.DETECTED, Severity.MINOR),  # an alert's end does not end what we see
@@ -116,6 +119,8 @@ def test_what_opens_nothing(facts: tuple[Fact, ...]) -> None:
 def test_flaps_join() -> None:
     """What comes back within ten minutes is the same incident; after that it is another one."""
     assert one(bad(1), well(3), bad(12), well(14)).flaps == 1
+    assert one(bad(1), well(3), bad(13)).flaps == 1
+    assert one(bad(1), well(3), bad(5), well(6), bad(7)).flaps == 2
     first, second = derive((bad(1), well(3), bad(14), well(15)), GROUP, RULES)
     assert (first.flaps, first.resolved, second.started) == (0, at(3), at(14))
 
@@ -137,6 +142,30 @@ def test_an_alert_that_our_own_look_contradicts() -> None:
     assert incident.resolved == at(4)  # we knew of it no earlier
     joined = one(bad(1), well(3), fired(4, heard=6), well(7))
     assert (joined.flaps, joined.resolved) == (0, at(4))
+    between = one(well(1), fired(2), bad(3))  # what we saw before and after it is no look at that time
+    assert (between.flaps, between.confirmed) == (0, at(3))
+    assert one(well(1), fired(2), out(3)).resolved == at(3)
+
+
+@pytest.mark.parametrize("minute", range(1, 9))
+def test_at_one_time_the_worse_counts(minute: int) -> None:
+    """What is well comes first, then what is not, then what follows from it; the timeline says it in this order."""
+    facts = [
+        note(minute, "n"), acked(minute), moved(minute), fired(minute, alert="alert-2"), bad(minute),
+        over(minute), well(minute),
+    ]  # fmt: skip
+    incident = one(fired(0), *facts)
+    assert [it.text for it in incident.timeline] == [
+        "alert alert-1 fired",
+        "west is well",
+        "alert alert-1 resolved",
+        "west is bad",
+        "alert alert-2 fired",
+        "DNS no longer answers west",
+        "acknowledged",
+        "n",
+    ]
+    assert (incident.stage, incident.mitigated, incident.flaps) == (Stage.MITIGATED, at(minute), 1)
 
 
 def test_regions_and_matters_are_apart() -> None:
@@ -157,6 +186,9 @@ def test_the_cause_at_its_worst_counts() -> None:
         bad(1), bad(2, **shared), bad(3, **shared), bad(4), suspect(5, cause=Cause.UNKNOWN), well(6)
     )
     assert incident.cause == Cause.SHARED
+    assert one(bad(1), bad(2, cause=Cause.SHARED)).cause == Cause.SHARED  # the latest of two that are as bad
+    assert one(bad(1), bad(2, cause=Cause.UNKNOWN)).cause == Cause.ONE_REGION  # that knows
+    assert one(bad(1, cause=Cause.UNKNOWN)).cause == Cause.UNKNOWN
 
 
 def test_evidence_of_every_change_is_kept() -> None:
@@ -178,6 +210,29 @@ def test_notes_from_around_the_incident_are_in_its_timeline() -> None:
     )
     lines = [it.text for it in one(bad(2), well(3), *notes).timeline]
     assert lines == ["stopped by a person", "west is bad", "west is well"]
+    edges = [
+        note(it, f"{it}") for it in (-13.1, -13, 13, 13.1)
+    ]  # a quarter of an hour before, the flap window after
+    assert [it.text for it in one(bad(2), well(3), *edges).timeline] == [
+        "-13",
+        "west is bad",
+        "west is well",
+        "13",
+    ]
+
+
+def test_a_long_timeline_loses_its_middle() -> None:
+    """The beginning and the end stay, and how much is missing is said."""
+    alerts = [fired(1 + it / 100, alert=f"{it:03}") for it in range(201)]
+    whole = one(*alerts[:200]).timeline
+    assert [it.text for it in whole] == [f"alert {it:03} fired" for it in range(200)]
+    cut = one(*alerts).timeline
+    assert [it.text for it in cut] == [
+        *(f"alert {it:03} fired" for it in range(50)),
+        "2 lines are left out here",
+        *(f"alert {it:03} fired" for it in range(52, 201)),
+    ]
+    assert (cut[50].who, cut[50].at) == ("Counterpart", alerts[50].at)
 
 
 # -- the law: facts in any order, repeated, late or contradictory -----------------------------------------------
@@ -353,6 +408,26 @@ def test_two_incidents_that_turn_out_to_be_one() -> None:
     assert [it.owed for it in ledger.named] == before
 
 
+def test_what_was_told_under_another_number_is_not_told_again() -> None:
+    """Also how bad it was, and that devices are led elsewhere."""
+    ledger = advance(a_ledger(), (bad(1), well(3)), at(13), RULES)
+    ledger = advance(ledger, (bad(14, severity=Severity.CRITICAL), moved(15)), at(15), RULES)
+    before = [it.owed for it in ledger.named]
+    assert before == [(Telling.RESOLVED,), (Telling.OPENED, Telling.MITIGATED)]
+    ledger = advance(ledger, (fired(10, heard=15), over(11, heard=15)), at(16), RULES)
+    (joined,) = incidents(ledger, RULES)
+    assert (joined.severity, joined.stage) == (Severity.CRITICAL, Stage.MITIGATED)
+    assert [it.owed for it in ledger.named] == before
+
+
+def test_a_card_is_paid_for_alone() -> None:
+    """Another incident's card, and another card of the same one, stay owed."""
+    ledger = advance(a_ledger(), (bad(1), moved(2), bad(1, region="east")), at(3), RULES)
+    assert [it.region for it in incidents(ledger, RULES)] == ["east", "west"]
+    ledger = paid(ledger, 2, Telling.OPENED)
+    assert [it.owed for it in ledger.named] == [(Telling.OPENED,), (Telling.MITIGATED,)]
+
+
 # -- acknowledging, and the end ---------------------------------------------------------------------------------
 
 
@@ -380,9 +455,10 @@ def test_what_is_over_goes_into_the_archive() -> None:
     ledger = shelve(ledger, over_now)
     assert incidents(ledger, RULES) == ()
     assert [it for it in ledger.facts if it.kind is not Kind.NOTE] == []
-    ledger = advance(ledger, (fired(2, heard=71), bad(1)), at(71), RULES)
+    assert ledger.named == ()
+    ledger = advance(ledger, (fired(2, heard=71), bad(1), fired(3, heard=71)), at(71), RULES)
     assert incidents(ledger, RULES) == ()
-    ledger = advance(ledger, (bad(72),), at(72), RULES)
+    ledger = advance(ledger, (fired(2, heard=72), bad(72)), at(72), RULES)
     assert [it.id.rsplit("-", 1)[-1] for it in incidents(ledger, RULES)] == ["2"]
 
 
@@ -395,6 +471,68 @@ def test_a_long_outage_stays_small() -> None:
     ledger = advance(ledger, [well(200)], at(200), RULES)
     (incident,) = incidents(ledger, RULES)
     assert (incident.started, incident.resolved) == (at(0), at(200))
+
+
+def test_looks_of_the_last_hour_stay() -> None:
+    """A late fact may still come between them; one that is an hour older than the youngest gets no company."""
+    ledger = a_ledger()
+    for minute in range(62):
+        ledger = advance(ledger, [bad(minute)], at(minute), RULES)
+    assert [it.at for it in ledger.facts] == [at(it) for it in range(62)]
+    ledger = advance(ledger, [bad(62)], at(62), RULES)
+    assert [it.at for it in ledger.facts] == [at(0), *(at(it) for it in range(2, 63))]
+
+
+def test_changes_stay_however_old() -> None:
+    """Only what stands between two like it is dropped."""
+    claims = [bad, bad, well, bad, well, well, bad, well, bad]
+    looks = [claim(minute) for minute, claim in enumerate(claims)]
+    ledger = advance(a_ledger(), [*looks, well(200)], at(200), RULES)
+    assert [it.at for it in ledger.facts] == [*(it.at for it in looks), at(200)]
+
+
+def test_notes_are_kept_while_an_incident_may_need_them() -> None:
+    """Those of its region and of the whole group, for as long as it lasts; others for an hour and a quarter."""
+    notes = [note(0, "group"), note(0, "west", region="west"), note(0, "east", region="east")]
+    ledger = advance(a_ledger(), [*notes, bad(1)], at(75), RULES)
+    assert len(ledger.facts) == 4
+    ledger = advance(ledger, [], at(75.1), RULES)
+    (incident,) = incidents(ledger, RULES)
+    assert {it.text for it in ledger.facts} == {"group", "west", "west is bad"}
+    assert {it.text for it in incident.timeline} == {"group", "west", "west is bad"}
+    quiet = advance(a_ledger(), [*notes, well(1), over(2), moved(3)], at(75.1), RULES)
+    assert [it.kind for it in quiet.facts] == [Kind.LOOK, Kind.RESOLVED, Kind.MOVED]
+
+
+def test_one_fact_in_two_wordings() -> None:
+    """The worse severity stands, and the first hearing, whichever came first."""
+    mild = bad(1, severity=Severity.MINOR)
+    worse = msgspec.structs.replace(bad(1), text="worded otherwise", heard=at(2))
+    for facts in ((mild, worse), (worse, mild)):
+        (fact,) = deliver([it] for it in facts).facts
+        assert (fact.severity, fact.heard) == (Severity.MAJOR, at(1))
+
+
+def test_what_gives_an_incident_its_number_survives_a_storm() -> None:
+    """From the middle, too; the beginning and the end stay as they are, and no fact is lost uncounted."""
+    early = [fired(it / 100, alert=f"{it}") for it in range(1500)]
+    late = [fired(60 + it / 100, alert=f"{it}") for it in range(1500)]
+    ledger = advance(a_ledger(), [bad(50, region="east")], at(51), RULES)
+    (east,) = incidents(ledger, RULES)
+    ledger = advance(ledger, [*early, *late], at(90), RULES)
+    head = MOST_FACTS // 4
+    assert [it.mark for it in ledger.facts] == [
+        *(it.mark for it in early[:head]),
+        bad(50, region="east").mark,
+        *(it.mark for it in late[-(MOST_FACTS - head - 1) :]),
+    ]
+    assert ledger.dropped == 3001 - MOST_FACTS
+    assert east.id in {it.id for it in incidents(ledger, RULES)}
+    begun = advance(a_ledger(), early[:1], at(1), RULES)  # its number comes from the beginning, which stays
+    begun = advance(begun, early + late, at(90), RULES)
+    assert begun.dropped + len(begun.facts) == 3000
+    full = advance(a_ledger(), early[:1], at(1), RULES)
+    assert len(advance(full, early[:MOST_FACTS], at(20), RULES).facts) == MOST_FACTS
 
 
 def test_a_storm_has_an_end() -> None:
