@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from benchmarks.arm_calls import bench_of
-from benchmarks.in_memory import Azure, Hands, Rows, ports_of, settings_of
+from benchmarks.in_memory import SUBSCRIPTIONS, Azure, Hands, Rows, ports_of, settings_of
 from benchmarks.measure import Figure
 from shared.adapters.pace import LONGEST, Pace
 from shared.errors import Throttled
@@ -45,6 +45,7 @@ SWEEP = 1.15  # times what the buckets allow
 SHARED_SWEEP = 1.5  # the same for instances that know of each other only by Azure's answers
 LISTS = 4  # calls that a pair's settings cost: app settings and connection strings, twice
 OVER_HTTP = 150  # groups
+GLANCE = 0.25  # seconds from one look whether a sweep is over to the next
 INSTANCES, HANDS_EACH = 4, 24  # of the function app, and rounds that each runs at once (host.json)
 
 
@@ -140,13 +141,17 @@ class Running(Hands):
 
 
 class Metered(Azure):
-    """Azure with its bucket for listings."""
+    """Azure with its buckets for listings, one for each subscription."""
 
-    def __init__(self, groups: int, clock: Running) -> None:
-        super().__init__(groups, clock)
+    def __init__(self, groups: int, clock: Running, *, subscriptions: int) -> None:
+        super().__init__(groups, clock, subscriptions=subscriptions)
         size, refill = RATES["writes"]
-        self.bucket = Bucket(size, refill, size, clock.began)
+        self._buckets = [Bucket(size, refill, size, clock.began) for _ in range(subscriptions)]
         self.refused = 0
+
+    def bucket(self, site_id: str) -> Bucket:
+        """The one that this site's listings take from."""
+        return self._buckets[SUBSCRIPTIONS.index(site_id.split("/")[2])]
 
 
 class Instance:
@@ -165,13 +170,16 @@ class Instance:
         return await self._azure.list_references(site_id)
 
     async def _listing(self, site_id: str) -> None:
-        mine = self._pace.of("POST", f"{site_id}/config/appsettings/list")
+        mine, bucket = (
+            self._pace.of("POST", f"{site_id}/config/appsettings/list"),
+            self._azure.bucket(site_id),
+        )
         until = asyncio.get_running_loop().time() + LONGEST
         while asyncio.get_running_loop().time() < until:
             await mine.turn(urgent=False)
-            wait = self._azure.bucket.take(asyncio.get_running_loop().time())
+            wait = bucket.take(asyncio.get_running_loop().time())
             if wait is None:
-                left = {"x-ms-ratelimit-remaining-subscription-writes": f"{int(self._azure.bucket.left)}"}
+                left = {"x-ms-ratelimit-remaining-subscription-writes": f"{int(bucket.left)}"}
                 mine.heard(200, left, "writes")
                 return
             self._azure.refused += 1
@@ -179,43 +187,75 @@ class Instance:
         raise Throttled("listing settings")
 
 
-def swept_in_memory() -> list[Figure]:
-    """First contact of a thousand groups: looked at by one timer, and handed out to several instances."""
-    figures = []
-    logging.disable(logging.CRITICAL)
-    for name, instances, budget in (("one-timer", 0, SWEEP), ("four-instances", INSTANCES, SHARED_SWEEP)):
-        wall, refused = run(_sweep(1_000, instances))
-        calls = 1_000 * LISTS
-        figures += [
-            Figure(
-                f"sweep.1000-groups.{name}.ratio-to-the-buckets",
-                round(wall / _allowed(calls), 3),
-                "ratio",
-                budget,
-            ),
-            Figure(f"sweep.1000-groups.{name}.refused-share", round(refused / calls, 3), "ratio"),
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """First contact of so many groups, and what it may take."""
+
+    groups: int
+    instances: int = 0  # to which the rounds are handed out; 0: one timer does them all
+    subscriptions: int = 1
+    most: float | None = None  # times what the buckets allow
+
+    @property
+    def name(self) -> str:
+        """In results."""
+        by = "four-instances" if self.instances else "one-timer"
+        where = f".{self.subscriptions}-subscriptions" if self.subscriptions > 1 else ""
+        return f"sweep.{self.groups}-groups.{by}{where}"
+
+    def figures(self) -> list[Figure]:
+        """Play it."""
+        wall, refused = run(_sweep(self))
+        calls = self.groups * LISTS
+        allowed = _allowed(calls / self.subscriptions)
+        refusals = Figure(
+            f"{self.name}.refused-share", round(refused / calls, 3), "ratio", None if self.instances else 0
+        )
+        if not allowed:  # all are granted at once
+            return [refusals]
+        return [
+            Figure(f"{self.name}.ratio-to-the-buckets", round(wall / allowed, 3), "ratio", self.most),
+            refusals,
         ]
+
+
+SWEEPS = (
+    Sweep(1),
+    Sweep(10),
+    Sweep(100, most=SWEEP),
+    Sweep(1_000, most=SWEEP),
+    Sweep(1_000, INSTANCES, most=SHARED_SWEEP),
+    Sweep(10_000, INSTANCES, subscriptions=10, most=SHARED_SWEEP),
+)
+
+
+def swept_in_memory() -> list[Figure]:
+    """First contact: looked at by one timer, and handed out to several instances."""
+    logging.disable(logging.CRITICAL)
+    figures = [figure for it in SWEEPS for figure in it.figures()]
     logging.disable(logging.NOTSET)
     return figures
 
 
-async def _sweep(groups: int, instances: int) -> tuple[float, int]:
+async def _sweep(of: Sweep) -> tuple[float, int]:
     """Ticks until every group's settings were read once; seconds of the loop, and refused calls."""
-    hands, store, errands = Running(), Rows(), FakeErrands()
-    azure = Metered(groups, hands)
-    plain, settings = ports_of(azure, store, hands), settings_of()
+    hands, store, errands, instances = Running(), Rows(), FakeErrands(), of.instances
+    azure = Metered(of.groups, hands, subscriptions=of.subscriptions)
+    plain, settings = ports_of(azure, store, hands), settings_of(subscriptions=of.subscriptions)
     each = [
         dataclasses.replace(plain, settings_reads=Instance(azure), errands=errands if instances else None)
         for _ in range(instances or 1)
     ]
     workers = [asyncio.create_task(_pull(errands, it, settings)) for it in each for _ in range(HANDS_EACH)]
+    unread = [it.id for it in azure.profiles]
     try:
-        while await _unread(azure, store):
+        while unread:
             tick = asyncio.create_task(reconcile.run_all(each[0], settings))
-            for _ in range(60):
-                await asyncio.sleep(1)
-                if not await _unread(azure, store):
-                    break
+            until = asyncio.get_running_loop().time() + 60.0
+            while unread and asyncio.get_running_loop().time() < until:
+                await asyncio.sleep(GLANCE)
+                while unread and await _is_read(unread[-1], store):
+                    unread.pop()
             await tick
     finally:
         for it in workers:
@@ -233,15 +273,15 @@ async def _pull(errands: FakeErrands, ports: Ports, settings: Settings) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _unread(azure: Azure, store: Rows) -> int:
-    rows = [await read_rollout(store, it.id) for it in azure.profiles]
-    return sum(it is None or it.looked_at is None for it in rows)
+async def _is_read(group_id: str, store: Rows) -> bool:
+    row = await read_rollout(store, group_id)
+    return row is not None and row.looked_at is not None
 
 
-def _allowed(calls: int) -> float:
-    """Seconds in which the bucket grants so many calls, from full."""
+def _allowed(calls: float) -> float:
+    """Seconds in which a bucket grants so many calls, from full."""
     size, refill = RATES["writes"]
-    return (calls - size) / refill
+    return max(0.0, (calls - size) / refill)
 
 
 async def swept_over_http() -> list[Figure]:

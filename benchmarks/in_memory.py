@@ -28,10 +28,10 @@ from shared.ports import Ports
 from shared.settings import Settings
 from shared.store import Key, Row, Stored, Version
 
-SUBSCRIPTION = "00000000-1111-2222-3333-444444444444"
+SUBSCRIPTIONS = tuple(f"00000000-1111-2222-3333-{number:012}" for number in range(10))
+SUBSCRIPTION = SUBSCRIPTIONS[0]
 BEGAN = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 KEYS = 45  # settings of a site, about as many as SCEPman has
-_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
 
 
 class Hands:
@@ -98,10 +98,17 @@ class Rows:
 
 
 class Azure:
-    """Pairs of healthy sites with the same settings. Counts Resource Manager's calls and the probes."""
+    """Pairs of healthy sites with the same settings. Counts Resource Manager's calls and the probes.
 
-    def __init__(self, groups: int, clock: Clock) -> None:
-        self.profiles = [_profile(number) for number in range(groups)]
+    The groups are spread over so many `subscriptions`.
+    """
+
+    def __init__(self, groups: int, clock: Clock, *, subscriptions: int = 1) -> None:
+        self.profiles = [_profile(it, SUBSCRIPTIONS[it % subscriptions]) for it in range(groups)]
+        self._in = {
+            it: self.profiles[number::subscriptions]
+            for number, it in enumerate(SUBSCRIPTIONS[:subscriptions])
+        }
         self.calls: Counter[str] = Counter()
         self._clock = clock
         self._same = RegionSettings(
@@ -111,8 +118,9 @@ class Azure:
 
     async def list_profiles(self, subscription: str) -> tuple[Profile, ...]:
         """All of them, in pages of a hundred."""
-        self.calls["profiles"] += max(1, -(-len(self.profiles) // 100))
-        return tuple(self.profiles)
+        found = self._in[subscription]
+        self.calls["profiles"] += max(1, -(-len(found) // 100))
+        return tuple(found)
 
     async def get_site(self, site_id: str) -> Site:
         """A Windows site that runs."""
@@ -196,11 +204,11 @@ def ports_of(azure: Azure, store: Rows, hands: Hands, changes: Changes | None = 
     )
 
 
-def settings_of(**more: str) -> Settings:
-    """The defaults, for the subscription in memory."""
+def settings_of(*, subscriptions: int = 1, **more: str) -> Settings:
+    """The defaults, for the subscriptions in memory."""
     return Settings.from_env(
         {
-            "COUNTERPART_SUBSCRIPTIONS": SUBSCRIPTION,
+            "COUNTERPART_SUBSCRIPTIONS": ",".join(SUBSCRIPTIONS[:subscriptions]),
             "COUNTERPART_FINGERPRINT_KEY": "k" * 48,
             "COUNTERPART_VAULT_URL": "https://kv.vault.azure.net",
             "COUNTERPART_STORE": "sqlite:never-opened.sqlite",
@@ -209,15 +217,19 @@ def settings_of(**more: str) -> Settings:
     )
 
 
-def site_id(number: int, region: str) -> str:
+def site_id(number: int, region: str, subscription: str = SUBSCRIPTION) -> str:
     """The ARM id of a group's site."""
-    return f"{_GROUP}/providers/Microsoft.Web/sites/app-{number:05}-{region}"
+    return f"{_group(subscription)}/providers/Microsoft.Web/sites/app-{number:05}-{region}"
 
 
-def _profile(number: int) -> Profile:
+def _group(subscription: str) -> str:
+    return f"/subscriptions/{subscription}/resourceGroups/rg"
+
+
+def _profile(number: int, subscription: str) -> Profile:
     name = f"scepman-{number:05}"
     return Profile(
-        id=f"{_GROUP}/providers/Microsoft.Network/trafficManagerProfiles/{name}",
+        id=f"{_group(subscription)}/providers/Microsoft.Network/trafficManagerProfiles/{name}",
         name=name,
         enabled=True,
         routing="Performance",
@@ -226,16 +238,16 @@ def _profile(number: int) -> Profile:
         monitor=Monitor(
             protocol="HTTPS", port=443, path="/probe", interval=10, timeout=5, tolerated_failures=3
         ),
-        endpoints=tuple(_endpoint(number, it) for it in ("weu", "neu")),
+        endpoints=tuple(_endpoint(number, it, subscription) for it in ("weu", "neu")),
         tags=(("counterpart", "managed"),),
     )
 
 
-def _endpoint(number: int, region: str) -> Endpoint:
+def _endpoint(number: int, region: str, subscription: str) -> Endpoint:
     return Endpoint(
         name=region,
         type="azureEndpoints",
-        target_id=site_id(number, region),
+        target_id=site_id(number, region, subscription),
         target=f"app-{number:05}-{region}.test",
         location=region,
         enabled=True,
