@@ -49,6 +49,8 @@ class Loop(asyncio.AbstractEventLoop):
     def pass_alone(self, seconds: float) -> bool:
         """Let so much time pass at once, if nobody else could do anything in it. Returns whether it did."""
         when = self._now + seconds
+        while self._timers and self._timers[0][2].cancelled():
+            heapq.heappop(self._timers)
         if self._ready or (self._timers and self._timers[0][0] <= when):
             return False
         self._now = when

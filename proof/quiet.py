@@ -115,12 +115,14 @@ class _Asked:
     @functools.cached_property
     def sweep(self) -> float:
         """When all settings are read again: by either slice, for both."""
-        of = {"settings-sync": self.settings.rules.sweep, "packages": self.settings.package_rules.sweep}
-        kinds = {key: key.partition("/")[0] for key in self.rows}
-        looked = [
-            (_read(self.rows[key][0])["looked_at"], of[kind]) for key, kind in kinds.items() if kind in of
-        ]
-        return min((seconds(at) + every if at else self.now for at, every in looked), default=self.now)
+        rules, package_rules = self.settings.rules, self.settings.package_rules
+        return min(self._next("settings-sync", rules.sweep), self._next("packages", package_rules.sweep))
+
+    def _next(self, kind: str, every: float) -> float:
+        at = next(
+            (_read(body)["looked_at"] for key, (body, _) in self.rows.items() if key.startswith(kind)), None
+        )
+        return seconds(at) + every if at else self.now
 
 
 type _Ages = Iterator[float | None]
