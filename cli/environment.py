@@ -28,15 +28,23 @@ def parse(file: Path) -> dict[str, str]:
         SettingsError: there is no such file, or a line is no variable.
     """
     try:
-        lines = file.read_text("utf-8").splitlines()
+        return variables(file.read_bytes(), f"--env-file {file}")
     except OSError as error:
         raise SettingsError((f"--env-file {file}: {error.strerror}",)) from error
+
+
+def variables(content: bytes, name: str) -> dict[str, str]:
+    """The variables of a file's content. Raises SettingsError, which names the file and the line."""
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise SettingsError((f"{name}: not UTF-8",)) from error
     found: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _LINE.fullmatch(line.strip())
-        if match is None:
-            raise SettingsError((f"--env-file {file}, line {number}: not NAME=value",))
+        if match is None or "\0" in line:
+            raise SettingsError((f"{name}, line {number}: not NAME=value",))
         found[match[1]] = match[2].strip().strip("'\"")
     return found

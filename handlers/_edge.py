@@ -159,7 +159,7 @@ def preferred(accept: str, offers: Sequence[str]) -> str:
 def _sign_in_first(req: func.HttpRequest) -> func.HttpResponse:
     """A person is led to the platform's sign-in and back; a program is told."""
     if preferred(req.headers.get("Accept", ""), (JSON, HTML)) == HTML:
-        back = quote(urlsplit(req.url).path, safe="/")
+        back = _path(req.url)
         return func.HttpResponse(
             status_code=302,
             headers={"Location": f"{_LOGIN}?post_login_redirect_uri={back}", "Cache-Control": "no-store"},
@@ -171,6 +171,14 @@ def _sign_in_first(req: func.HttpRequest) -> func.HttpResponse:
         "detail": "this is for who is signed in: send a bearer token of the app's own audience, or use a browser",
     }
     return func.HttpResponse(msgspec.json.encode(body), status_code=401, mimetype="application/problem+json")
+
+
+def _path(url: str) -> str:
+    """The path of a request's URL, whose host is the caller's to say."""
+    try:
+        return quote(urlsplit(url).path, safe="/", errors="replace")
+    except ValueError:
+        return "/"
 
 
 def _asked(req: func.HttpRequest, *, sign_in: bool) -> Asked:

@@ -25,10 +25,14 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def handle(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
     """Abort the drill of the id in the route."""
-    try:
-        body = msgspec.json.decode(asked.body, type=Body) if asked.body.strip() else Body()
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise BadEvent(f"the body gives no reason for aborting: {error}") from error
+    body = _decode(asked.body)
     by = asked.person or body.by or "the holder of a function key"
     drill = await drills.abort(asked.params.get("id", ""), by, body.reason, ports, settings)
     return Answer(200, drill_facts(drill))
+
+
+def _decode(body: bytes) -> Body:
+    try:
+        return msgspec.json.decode(body, type=Body) if body.strip() else Body()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise BadEvent(f"the body gives no reason for aborting: {error}") from error

@@ -6,7 +6,7 @@
       PermanentError  again will not help
         BadEvent  SettingsError  UnsafePlan  StalePlan  IllegalTransition  NotFound  Refused  Denied
       TransientError  later may work; may carry retry_after
-        Conflict  Throttled  Unavailable
+        Conflict  Throttled  Unavailable  Unreadable
 """
 
 from collections.abc import Mapping
@@ -79,3 +79,7 @@ class Throttled(TransientError):
 
 class Unavailable(TransientError):
     """No answer, a late one, or a server's error."""
+
+
+class Unreadable(TransientError):
+    """A row of the store was written by another version of the product: that one can read it, this one cannot."""

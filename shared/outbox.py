@@ -10,7 +10,7 @@ with the reason, and `given_up` lists it. People get one digest instead of many 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -18,8 +18,8 @@ import msgspec
 
 from shared.cards import Card, Tone
 from shared.clock import Clock
-from shared.errors import AppError, Conflict, PermanentError, TransientError
-from shared.store import Key, Row, Store, Stored, Version, key
+from shared.errors import AppError, Conflict, PermanentError, TransientError, Unreadable
+from shared.store import Key, Row, Store, Stored, Version, decoded, key, readable
 
 log = logging.getLogger(__name__)
 
@@ -136,16 +136,14 @@ async def send(store: Store, channels: Mapping[str, Channel], clock: Clock) -> S
     Raises Unavailable or Throttled only when the outbox itself cannot be read; what cannot be sent is noted.
     """
     now = clock.now()
-    rows = [(_mark(it), it) async for it in store.list(f"{PREFIX}/")]
+    rows = [it async for it in readable(store, f"{PREFIX}/", Mark)]
     for mark, stored in rows:
         if _is_spent(mark, now):
             await _quietly(store.delete(stored.row.key, if_version=stored.version))
     total = Sent()
     for name, channel in channels.items():
         marks = [mark for mark, _ in rows if mark.channel == name]
-        due = _due(
-            ((_decoded(it), it.version) for mark, it in rows if mark.channel == name and mark.waiting), now
-        )
+        due = _due(_waiting((it for mark, it in rows if mark.channel == name and mark.waiting)), now)
         if not due:
             continue
         if not (channel.for_people and _is_burst(marks, len(due), now)):
@@ -160,8 +158,7 @@ async def send(store: Store, channels: Mapping[str, Channel], clock: Clock) -> S
 
 async def waiting(store: Store) -> tuple[Letter, ...]:
     """What is not sent, given up or still to be tried: for people who ask."""
-    letters = [_decoded(it) async for it in store.list(f"{PREFIX}/")]
-    return tuple(it for it in letters if it.sent_at is None)
+    return tuple([it async for it, _ in readable(store, f"{PREFIX}/", Letter) if it.sent_at is None])
 
 
 # -- sending ----------------------------------------------------------------------------------------------------
@@ -301,12 +298,13 @@ async def _quietly(write: Awaitable[object]) -> None:
         log.debug("an outbox row was written by another instance")
 
 
-def _mark(stored: Stored) -> Mark:
-    return msgspec.json.decode(stored.row.body, type=Mark)
-
-
-def _decoded(stored: Stored) -> Letter:
-    return msgspec.json.decode(stored.row.body, type=Letter)
+def _waiting(rows: Iterable[Stored]) -> Iterator[_Due]:
+    """The letters that can be read; the others are left to the version that wrote them."""
+    for it in rows:
+        try:
+            yield decoded(it, Letter), it.version
+        except Unreadable as error:
+            log.error("not told: %s", error)  # noqa: TRY400 -- its words say it
 
 
 def _due(waiting: Iterable[_Due], now: datetime) -> list[_Due]:

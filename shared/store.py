@@ -2,15 +2,19 @@
 
 Keys are paths of lower-case segments, `settings_sync/<group>`; a body is JSON bytes of at most `MAX_BODY`.
 Compare-and-swap is the only concurrency tool: `revise` gets, decides, puts, and decides again on a conflict.
+A row that this version cannot read is never written over, never deleted, and never taken for one that is missing.
 """
 
+import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import NewType, Protocol
 
 import msgspec
 
-from shared.errors import Conflict
+from shared.errors import Conflict, Unreadable
+
+log = logging.getLogger(__name__)
 
 Key = NewType("Key", str)
 Version = NewType("Version", str)
@@ -74,12 +78,34 @@ async def read[T](store: Store, at: Key, kind: type[T]) -> tuple[T | None, Versi
     """The row's body as `kind`, with its version; a missing row is (None, None).
 
     Raises:
-        msgspec.ValidationError: the row was written by something that is not this version of the product.
+        Unreadable: the row was written by something that is not this version of the product.
     """
     stored = await store.get(at)
     if stored is None:
         return None, None
-    return msgspec.json.decode(stored.row.body, type=kind), stored.version
+    return decoded(stored, kind), stored.version
+
+
+def decoded[T](stored: Stored, kind: type[T]) -> T:
+    """A row's body as `kind`. Raises Unreadable."""
+    try:
+        return msgspec.json.decode(stored.row.body, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Unreadable(
+            f"the row {stored.row.key} was written by another version of Counterpart ({error}); "
+            "nothing is done on a guess: bring that version back, or see docs/runbooks/rows-unreadable.md"
+        ) from error
+
+
+async def readable[T](store: Store, prefix: str, kind: type[T]) -> AsyncIterator[tuple[T, Stored]]:
+    """Every row under a prefix that can be read, decoded; the others stay as they are, and the log says so."""
+    async for stored in store.list(prefix):
+        try:
+            found = decoded(stored, kind)
+        except Unreadable as error:
+            log.error("passed over: %s", error)  # noqa: TRY400 -- its words say it
+        else:
+            yield found, stored
 
 
 async def write(store: Store, at: Key, value: msgspec.Struct, *, if_version: Version | None) -> Version:

@@ -28,6 +28,8 @@ from shared.groups.model import Value
 DEADLINE: Final = 30.0  # seconds for one copy, retries included
 PART: Final = 25_000  # bytes of one secret's value, our own heading not counted; Key Vault takes 25 KiB
 HEADING: Final = "counterpart-copy of"  # ... N secrets: begins the first of several
+MOST: Final = 99  # secrets of one copy
+LARGEST: Final = 16 * 1024 * 1024  # bytes of a copy; more than a site can have in settings
 CONTENT_TYPE: Final = "application/vnd.counterpart.copy"
 NEEDS: Final = (
     "the role Counterpart copies (infra/roles/copies.json), or Key Vault Secrets Officer, on the vault"
@@ -133,12 +135,14 @@ def _split(content: Value) -> list[str]:
         return [plain]
     text = base64.b85encode(zlib.compress(plain.encode(), 9)).decode()
     parts = [text[start : start + PART] for start in range(0, len(text), PART)]
+    if len(parts) > MOST or len(plain) > LARGEST:
+        raise PermanentError(f"a copy in {len(parts)} secrets is more than can be read back")
     return [f"{HEADING} {len(parts)} secrets\n{parts[0]}", *parts[1:]]
 
 
 def _count(first: str) -> int:
     """How many secrets the copy has, from the first one."""
-    found = re.match(rf"{HEADING} (\d+) secrets\n", first)
+    found = re.match(rf"{HEADING} ([0-9]{{1,2}}) secrets\n", first)
     return int(found[1]) if found else 1
 
 
@@ -146,7 +150,11 @@ def _join(parts: list[str], name: str) -> Value:
     if not parts[0].startswith(HEADING):
         return Value(parts[0])
     text = parts[0].partition("\n")[2] + "".join(parts[1:])
+    unpacking = zlib.decompressobj()
     try:
-        return Value(zlib.decompress(base64.b85decode(text)).decode())
+        plain = unpacking.decompress(base64.b85decode(text), LARGEST)
+        if unpacking.eof:  # not cut off, and no longer than a copy of ours
+            return Value(plain.decode())
     except (ValueError, zlib.error):
-        raise Unavailable(f"the parts of copy {name} do not belong together") from None
+        pass
+    raise Unavailable(f"the parts of copy {name} do not belong together")

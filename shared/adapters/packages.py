@@ -48,7 +48,7 @@ type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _BUFFER: Final = 16 * 1024
 _OK, _PARTIAL, _UNCHANGED = 200, 206, 304
 _REDIRECTS: Final = range(300, 400)
-_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 _NUMERIC: Final = re.compile(
     r"(0x[0-9a-f]*|\d+)\.?", re.IGNORECASE
 )  # of a last label: no name's, some address's
@@ -275,13 +275,19 @@ def _refuse_others(answer: aiohttp.ClientResponse) -> None:
 
 def _extent(answer: aiohttp.ClientResponse, at: int, length: int) -> tuple[int, int]:
     """(bytes in this answer, bytes of the whole), from Content-Range."""
-    found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    if answer.status != _PARTIAL or found is None:
+    part = part_of(answer.headers.get("Content-Range", ""))
+    if answer.status != _PARTIAL or part is None:
         raise _Refused("its answer does not say which part of the package it is", answer.status)
-    first, last, size = (int(it) for it in found.groups())
+    first, last, size = part
     if first != at or last != min(at + length, size) - 1:
         raise _Refused("it answers another part of the package than was asked for", answer.status)
     return last - first + 1, size
+
+
+def part_of(text: str) -> tuple[int, int, int] | None:
+    """(first byte, last byte, bytes of the whole) of a Content-Range; None: it says no such thing."""
+    found = _RANGE.fullmatch(text)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
 # -- whom we connect to ---------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ the same name with `-poison` behind it. Imports the SDK; import it lazily.
 """
 
 import base64
-import binascii
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -129,5 +128,7 @@ def _decoded(content: str) -> str:
     """The text; what is no Base64 is shown as it is."""
     try:
         return base64.b64decode(content, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except (
+        ValueError
+    ):  # binascii.Error and UnicodeDecodeError are of its kind; letters beyond ASCII are plainly it
         return content

@@ -63,7 +63,7 @@ from shared.disruption.workflow import release, request
 from shared.errors import AppError, Denied, IllegalTransition, NotFound, StalePlan, Throttled, UnsafePlan
 from shared.groups.discover import row_name
 from shared.groups.model import AppSettings, Group, Health, RegionSettings, Value
-from shared.store import Key, Store, Version, key, read, revise, write
+from shared.store import Key, Store, Version, key, read, readable, revise, write
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +124,7 @@ def watch_key(location: Location) -> Key:
 
 async def watches(store: Store) -> dict[str, Watch]:
     """Every watched location, by id."""
-    found = [msgspec.json.decode(it.row.body, type=Watch) async for it in store.list(_PREFIX)]
-    return {it.location.id: it for it in found}
+    return {it.location.id: it async for it, _ in readable(store, _PREFIX, Watch)}
 
 
 async def watch(tools: Tools) -> None:

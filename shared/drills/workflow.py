@@ -75,7 +75,7 @@ from shared.groups.discover import row_name, site_ids
 from shared.groups.model import Group, NameAnswer, Profile
 from shared.groups.ports import Names
 from shared.outbox import Message, post
-from shared.store import Key, Store, Stored, key, read, revise, write
+from shared.store import Key, Store, Stored, decoded, key, read, readable, revise, write
 
 log = logging.getLogger(__name__)
 
@@ -327,7 +327,7 @@ async def rescue(tools: Tools) -> None:
 async def _rescue(stored: Stored, tools: Tools) -> None:
     """One group's. A row that cannot be read, or a bug that one drill meets, must not keep the others out."""
     try:
-        drill = msgspec.json.decode(stored.row.body, type=Slot).drill
+        drill = decoded(stored, Slot).drill
         if drill is not None and is_urgent(drill, tools.clock.now(), tools.rules):
             await _settle(drill, tools)
     except Exception:
@@ -783,9 +783,8 @@ async def find(id: str, store: Store) -> Drill:  # noqa: A002 -- as above
 async def list_drills(store: Store) -> tuple[Drill, ...]:
     """Every drill there is, the newest first."""
     found: dict[str, Drill] = {}
-    async for stored in store.list(f"{ARCHIVE}/"):
-        drill = msgspec.json.decode(stored.row.body, type=Archived).drill
-        found[drill.id] = drill
+    async for row, _ in readable(store, f"{ARCHIVE}/", Archived):
+        found[row.drill.id] = row.drill
     for slot in await list_slots(store):
         if slot.drill is not None:
             found[slot.drill.id] = slot.drill
@@ -794,15 +793,13 @@ async def list_drills(store: Store) -> tuple[Drill, ...]:
 
 async def list_slots(store: Store) -> tuple[Slot, ...]:
     """Every group's row."""
-    return tuple([msgspec.json.decode(it.row.body, type=Slot) async for it in store.list(f"{SLOTS}/")])
+    return tuple([it async for it, _ in readable(store, f"{SLOTS}/", Slot)])
 
 
 async def earlier_drills(group_id: str, store: Store) -> tuple[Drill, ...]:
     """The group's drills in the archive, the newest first."""
-    found = [
-        msgspec.json.decode(it.row.body, type=Archived).drill
-        async for it in store.list(f"{ARCHIVE}/{row_name(group_id)}-drill-")
-    ]
+    prefix = f"{ARCHIVE}/{row_name(group_id)}-drill-"
+    found = [it.drill async for it, _ in readable(store, prefix, Archived)]
     return tuple(sorted(found, key=lambda it: it.accepted_at, reverse=True))
 
 
@@ -820,13 +817,12 @@ async def recoveries(drill: Drill, store: Store) -> tuple[float, ...]:
 async def forget(store: Store, now: datetime, rules: Rules) -> int:
     """Delete what is older than the retention, and keys that nobody will use again. Returns how many."""
     gone = 0
-    async for stored in store.list(f"{ARCHIVE}/"):
-        row = msgspec.json.decode(stored.row.body, type=Archived)
+    async for row, stored in readable(store, f"{ARCHIVE}/", Archived):
         if now - row.archived > timedelta(seconds=rules.retention):
             await store.delete(stored.row.key, if_version=stored.version)
             gone += 1
-    async for stored in store.list(f"{KEYS}/"):
-        if now - msgspec.json.decode(stored.row.body, type=_Bound).at > KEYS_KEPT:
+    async for bound, stored in readable(store, f"{KEYS}/", _Bound):
+        if now - bound.at > KEYS_KEPT:
             await store.delete(stored.row.key, if_version=stored.version)
             gone += 1
     return gone

@@ -54,7 +54,7 @@ from shared.incidents.transitions import (
     shelve,
 )
 from shared.outbox import Message, post
-from shared.store import Key, Store, key, read, revise, write
+from shared.store import Key, Store, key, read, readable, revise, write
 
 log = logging.getLogger(__name__)
 
@@ -198,8 +198,7 @@ async def note(facts: Collection[Fact], incident: str, tools: Tools) -> None:
 async def forget(store: Store, now: datetime, rules: Rules) -> int:
     """Delete what is older than the retention. Returns how many."""
     gone = 0
-    async for stored in store.list(f"{ARCHIVE}/"):
-        row = msgspec.json.decode(stored.row.body, type=Archived)
+    async for row, stored in readable(store, f"{ARCHIVE}/", Archived):
         if now - row.archived > timedelta(seconds=rules.retention):
             await store.delete(stored.row.key, if_version=stored.version)
             gone += 1
@@ -454,11 +453,11 @@ async def recent(group_id: str, store: Store, rules: Rules) -> tuple[Incident, .
 async def list_incidents(store: Store, rules: Rules) -> tuple[Incident, ...]:
     """Every incident there is, the newest first."""
     found: dict[str, Incident] = {}
-    async for stored in store.list(f"{ARCHIVE}/"):
-        it = msgspec.json.decode(stored.row.body, type=Archived).incident
+    async for row, _ in readable(store, f"{ARCHIVE}/", Archived):
+        it = row.incident
         found[it.id] = it
-    async for stored in store.list(f"{LEDGERS}/"):
-        found |= {it.id: it for it in incidents(msgspec.json.decode(stored.row.body, type=Ledger), rules)}
+    async for ledger, _ in readable(store, f"{LEDGERS}/", Ledger):
+        found |= {it.id: it for it in incidents(ledger, rules)}
     return tuple(sorted(found.values(), key=lambda it: (it.started, it.id), reverse=True))
 
 

@@ -1,8 +1,10 @@
 """The RollbackCopies port's contract, on the fake and on Key Vault through the real SDK (the simulated vault)."""
 
+import base64
 import contextlib
 import logging
 import random
+import zlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,17 @@ import pytest
 from azure.core.credentials import AccessToken
 
 from shared.adapters.http import open_session
-from shared.adapters.key_vault import CONTENT_TYPE, HEADING, PART, KeyVaultCopies
+from shared.adapters.key_vault import (
+    CONTENT_TYPE,
+    HEADING,
+    LARGEST,
+    MOST,
+    PART,
+    KeyVaultCopies,
+    _count,
+    _join,
+    _split,
+)
 from shared.errors import Denied, PermanentError, Unavailable
 from shared.groups.model import Value
 from shared.settings_sync.ports import RollbackCopies
@@ -214,3 +226,27 @@ async def test_no_value_is_logged_or_told(cloud: Premises, caplog: pytest.LogCap
     assert "v4lue" not in caplog.text
     assert "v4lue" not in str(refused.value)
     assert caplog.records
+
+
+def test_a_heading_that_promises_too_many_parts_is_none_of_ours() -> None:
+    """No number that stands in the vault makes us ask for more secrets than a copy can have."""
+    assert _count(f"{HEADING} 3 secrets\n") == 3
+    assert _count(f"{HEADING} {'9' * 5000} secrets\n") == 1
+    assert _count(f"{HEADING} 1000000 secrets\n") == 1
+
+
+@pytest.mark.parametrize("length", [LARGEST, LARGEST + 1])
+def test_a_copy_unpacks_to_so_much_and_no_more(length: int) -> None:
+    """What is packed small may be huge; a copy of ours is not."""
+    first = f"{HEADING} 1 secrets\n{base64.b85encode(zlib.compress(b'x' * length, 9)).decode()}"
+    if length > LARGEST:
+        with pytest.raises(Unavailable, match="do not belong together"):
+            _join([first], "a")
+    else:
+        assert len(_join([first], "a").reveal()) == length
+
+
+def test_what_could_not_be_read_back_is_not_laid_in() -> None:
+    """A copy that would need more secrets than are ever read is refused before the first."""
+    with pytest.raises(PermanentError, match="more than can be read back"):
+        _split(Value(noise(MOST * PART * 2)))

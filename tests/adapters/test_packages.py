@@ -214,6 +214,7 @@ def text(status: int, **headers: str) -> Handler:
         (text(404), "answers 404"),
         (text(500), "answers 500"),
         (text(206), "does not say which part"),
+        (text(206, Content_Range=f"bytes 0-3/{'9' * 5000}"), "does not say which part"),
         (text(206, Content_Range="bytes 7-10/99"), "another part"),
         (text(206, Content_Range="bytes 0-3/99"), "longer than what was asked for"),
         (text(206, Content_Range="bytes 0-3/99", Content_Encoding="gzip"), "encoded"),

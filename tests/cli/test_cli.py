@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cli.environment import parse
 from cli.main import Exit, app
+from shared.errors import SettingsError
 from simulator.pair import a_pair
 from simulator.server import Cloud
 from simulator.world import World
@@ -123,6 +125,25 @@ async def test_bad_input(shell: Shell, arguments: tuple[str, ...], code: Exit, s
     """Wrong input has an exit code of its own and a sentence that helps."""
     edit(shell.world, "weu", ocsp="120")
     assert said in await shell.run(*arguments, expect=code)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"A=b\nno variable\n", "line 2"), (b"A=\xff\n", "not UTF-8"), (b"A=b\0c\n", "line 1")],
+)
+def test_an_environment_file_that_is_none(tmp_path: Path, content: bytes, said: str) -> None:
+    """It is refused by its name and the line, and nothing of it is taken."""
+    file = tmp_path / "counterpart.env"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=said):
+        parse(file)
+
+
+def test_an_environment_file_as_windows_writes_it(tmp_path: Path) -> None:
+    """A byte order mark belongs to no name, and quotes to no value."""
+    file = tmp_path / "counterpart.env"
+    file.write_bytes(b"\xef\xbb\xbfA=b\r\nexport C='d'\r\n")
+    assert parse(file) == {"A": "b", "C": "d"}
 
 
 async def test_wrong_configuration() -> None:

@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient
 
-from shared.adapters.storage_queue import POISON, QUEUE, StorageQueueErrands, open_errands
+from shared.adapters.storage_queue import POISON, QUEUE, StorageQueueErrands, _decoded, open_errands
 from shared.errors import Unavailable
 from shared.fleet import Errands
 from tests.adapters.azurite import queue_connection, running_azurite
@@ -117,6 +117,12 @@ async def test_what_was_set_aside_is_seen_until_it_is_forgotten(bench: Bench) ->
     await bench.port.forget(failed)
     await bench.port.forget(failed)
     assert await bench.port.failed() == ()
+
+
+@pytest.mark.parametrize("content", ["grüße", "no Base64!", "gA=="])
+def test_what_somebody_else_put_there_is_shown_as_it_is(content: str) -> None:
+    """Letters that Base64 has not, or bytes that are no text, hold up nothing."""
+    assert _decoded(content) == content
 
 
 async def test_an_errand_is_gone_after_its_time(queues: str) -> None:

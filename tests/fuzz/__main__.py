@@ -32,8 +32,8 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     chosen = [it for it in TARGETS if not asked.target or it.name in asked.target]
     if asked.atheris:
-        quick = [it for it in chosen if not it.slow]  # the others go through a parser that is among these
-        found = [it.name for it in quick if _guide(it, asked.minutes / len(quick))]
+        plain = [it for it in chosen if not it.handled]  # the others go through a parser that is among these
+        found = [it.name for it in plain if _guide(it, asked.minutes / len(plain))]
     else:
         found = _at_random(chosen, asked.minutes, asked.seed)
     print(f"fuzz: {len(chosen)} parsers, {'nothing found' if not found else 'found: ' + ', '.join(found)}")
@@ -52,7 +52,7 @@ def _at_random(chosen: list[Target], minutes: float, seed: int | None) -> list[s
     found: list[str] = []
     while time.monotonic() < until:
         for target in chosen:
-            for _ in range(20 if target.slow else 500):
+            for _ in range(20 if target.seldom else 500):
                 data = _made(target, dice)
                 tried[target.name] += 1
                 if _harms(target, data):

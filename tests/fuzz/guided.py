@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def main(name: str, seconds: int) -> None:
     """Fuzz until the time is over or something is found; the fuzzer ends the process."""
     atheris: Any = importlib.import_module("atheris")  # optional, and without types
-    with atheris.instrument_imports(include=["shared"]):
+    with atheris.instrument_imports(include=["cli", "handlers", "shared"]):
         targets: Any = importlib.import_module("tests.fuzz.targets")
     target = next(it for it in targets.TARGETS if it.name == name)
     directory = ROOT / ".fuzz" / target.name

@@ -5,6 +5,7 @@ one of the named errors. Called by the tests, by `python -m tests.fuzz`, and by 
 """
 
 import asyncio
+import base64
 import functools
 import json
 import zipfile
@@ -24,25 +25,53 @@ import dns.rdatatype
 import dns.rrset
 import msgspec
 
+from cli.environment import variables
 from cli.reference import OWN_RULES
-from handlers import app_service_changed, decision, drill, reconcile_group, traffic_manager_alert
-from handlers._edge import STATUSES, answer, settle
-from shared.adapters import failures
+from handlers import (
+    app_service_changed,
+    decision,
+    decision_page,
+    drill,
+    drill_abort,
+    drill_report,
+    drills,
+    incident,
+    reconcile_group,
+    traffic_manager_alert,
+)
+from handlers._edge import HTML, JSON, MARKDOWN, STATUSES, answer, preferred, settle
+from shared.adapters import failures, key_vault, resource_manager, storage_queue
 from shared.adapters.dns import DnsNames
 from shared.adapters.home_page import parse_version
 from shared.adapters.http import nameserver
-from shared.artifact_hosts import catalogue
+from shared.adapters.pace import Pace
+from shared.adapters.packages import part_of
+from shared.artifact_hosts import catalogue, history
+from shared.artifact_hosts.catalogue import Catalogue
 from shared.artifact_hosts.directory import MoreTail, NotAZip, find_end, read_members
-from shared.errors import BadEvent, SettingsError, StalePlan, UnsafePlan
+from shared.artifact_hosts.model import Packages, Watch
+from shared.disruption.workflow import Held
+from shared.drills import schedule
+from shared.drills.model import Archived as ArchivedDrill
+from shared.drills.model import Entry, Slot
+from shared.errors import BadEvent, NotFound, SettingsError, StalePlan, Unavailable, Unreadable, UnsafePlan
 from shared.events import app_service, azure_monitor
 from shared.fleet import Errand, written
 from shared.fleet import parse as parse_errand
 from shared.groups.model import Value
 from shared.groups.scep import UnreadableAnswer, parse_ca_certificates, parse_capabilities
+from shared.groups.workflow import Watched
+from shared.incidents.hold import HoldRow
+from shared.incidents.model import Archived as ArchivedIncident
+from shared.incidents.model import Ledger
+from shared.outbox import Letter
+from shared.reconcile.lease import Lease
 from shared.settings import FIELDS, Settings
 from shared.settings_sync import patch, policy
+from shared.settings_sync.model import Rollout
 from shared.settings_sync.policy import SHIPPED
-from tests.builders import a_profile, a_region, a_side
+from shared.store import Key, Row, Stored, Version, decoded
+from tests.builders import a_profile, a_region, a_side, site_id
 from tests.fakes.clock import START, FakeClock
 from tests.rounds import World
 
@@ -54,13 +83,23 @@ LARGEST = 64 * 1024  # bytes of an input
 
 @dataclass(frozen=True)
 class Target:
-    """One parser. `run` is given any bytes and raises nothing but `errors`."""
+    """One parser. `run` is given any bytes and raises nothing but `errors`.
+
+    `handled`: it goes through a handler, with a loop and a whole world made for each input. What it parses is a
+    target of its own, so the guided fuzzer, which lives on many inputs, is spared these.
+    """
 
     name: str
     run: Callable[[bytes], object]
     seeds: tuple[bytes, ...]
     errors: tuple[type[Exception], ...] = ()
+    handled: bool = False
     slow: bool = False
+
+    @property
+    def seldom(self) -> bool:
+        """Whether an input takes so long that few are tried."""
+        return self.handled or self.slow
 
     def attempt(self, data: bytes) -> None:
         """Run it; only what is not foreseen is raised."""
@@ -168,6 +207,33 @@ def _posted(handle: Any) -> Callable[[bytes], None]:
         msgspec.json.decode(answered.get_body())
 
     return run
+
+
+def _signing_in(data: bytes) -> None:
+    """A page that is for who is signed in, asked for by somebody who is not, under any URL."""
+    lines = data.decode("utf-8", "replace").partition("\n")
+    request = func.HttpRequest("GET", lines[0], body=b"", headers={"Accept": lines[2] or "text/html"})
+    world = _world()
+    said = asyncio.run(
+        answer(incident.handle, request, lambda: (world.ports, world.settings), sign_in=True, reading=True)
+    )
+    assert said.status_code in {302, 401}
+    assert said.headers.get("Location", "/").startswith("/")
+
+
+def _opened(data: bytes) -> None:
+    """Every page and list, by an id and a query that anybody may write."""
+    world, name = _world(), text(data)
+    request = func.HttpRequest(
+        "GET", "https://f/api/x", body=b"", params={"group": name}, route_params={"id": name}
+    )
+    for handle in (incident.handle, decision_page.handle, drill_report.handle, drills.handle):
+        said = asyncio.run(answer(handle, request, lambda: (world.ports, world.settings)))
+        assert said.status_code in {200, *(status for _, status, _ in STATUSES)}
+
+
+def _accepted(data: bytes) -> None:
+    assert preferred(data.decode("latin-1"), (JSON, HTML, MARKDOWN)) in {JSON, HTML, MARKDOWN}
 
 
 # -- packages and certificates ----------------------------------------------------------------------------------
@@ -307,6 +373,57 @@ def _lists(data: bytes) -> None:
     catalogue.host_of(url)
 
 
+def _calendar(data: bytes) -> None:
+    """What a person writes of practice runs and of when there may be none."""
+    words = data.decode("utf-8", "replace")
+    for parse in (schedule.schedules, schedule.windows, schedule.dates):
+        try:
+            parse(words)
+        except ValueError:
+            continue
+
+
+def _set_aside(data: bytes) -> None:
+    """A message of the poison queue, which anybody with rights to the storage account may have written."""
+    parse_errand(storage_queue._decoded(data.decode("utf-8", "replace")))
+
+
+def _parts(data: bytes) -> None:
+    """A copy that lies in several secrets of the vault."""
+    words = data.decode("utf-8", "replace")
+    assert 0 <= key_vault._count(words) <= key_vault.MOST
+    key_vault._join([words], "a-copy")
+
+
+# -- rows -------------------------------------------------------------------------------------------------------
+
+ROWS: tuple[type[msgspec.Struct], ...] = (
+    *(ArchivedDrill, ArchivedIncident, Held, HoldRow, Lease, Ledger, Letter, Packages, Rollout, Slot),
+    *(Watch, Watched),
+)
+
+
+def _row(data: bytes) -> None:
+    """A row of the store as each of its kinds: another version of Counterpart may have written it."""
+    for kind in ROWS:
+        try:
+            decoded(Stored(Row(Key("a/row"), data), Version("1")), kind)
+        except Unreadable:
+            continue
+
+
+def _rows() -> tuple[bytes, ...]:
+    location = Catalogue().locate(Value(f"{catalogue.HOSTS['vendor']}dist/Artifacts.zip"))
+    line = Entry(at=START, who="schedule", text="practice run skipped: too soon")
+    kept: tuple[msgspec.Struct, ...] = (
+        Held(),
+        Lease(holder="one", until=START),
+        Slot(group_id=a_profile().id, group="scepman", considered=START, history=(line,)),
+        history.begin(location, START),
+    )
+    return tuple(msgspec.json.encode(it) for it in kept)
+
+
 def _copy(data: bytes) -> None:
     """What lies in the vault as a region's old values."""
     patch.backward(Value(text(data)), (), a_side({"A": None}, region=a_region()))
@@ -320,19 +437,55 @@ def _retry_after(data: bytes) -> None:
     assert wait is None or 0 <= wait <= failures.LONGEST_WAIT
 
 
+def _bucket(data: bytes) -> None:
+    """What Resource Manager says of what is left."""
+
+    async def hear() -> None:
+        bucket = Pace().of("GET", f"https://arm/subscriptions/{text(data)}/x")
+        name = "x-ms-ratelimit-remaining-subscription-reads"
+        bucket.heard(200, {name: data.decode("latin-1")}, "reads")
+        bucket.heard(429, {"Retry-After": data.decode("latin-1")}, "reads")
+
+    asyncio.run(hear())
+
+
 def _nameservers(data: bytes) -> None:
     nameserver(data.decode("utf-8", "replace"))
 
 
 TARGETS: tuple[Target, ...] = (
     Target("app-service-event", lambda data: app_service.parse(text(data)), EVENTS, (BadEvent,)),
-    Target("app-service-event-handled", _event, EVENTS, slow=True),
+    Target("app-service-event-handled", _event, EVENTS, handled=True),
     Target("alert", azure_monitor.parse, (ALERT,), (BadEvent,)),
-    Target("alert-handled", _posted(traffic_manager_alert.handle), (ALERT,), slow=True),
-    Target("decision-handled", _posted(decision.handle), DECISIONS, slow=True),
-    Target("drill-handled", _posted(drill.handle), DRILLS, slow=True),
+    Target("alert-handled", _posted(traffic_manager_alert.handle), (ALERT,), handled=True),
+    Target("decision", decision._decode, DECISIONS, (BadEvent,)),
+    Target("decision-handled", _posted(decision.handle), DECISIONS, handled=True),
+    Target("drill", drill._decode, DRILLS, (BadEvent,)),
+    Target("drill-handled", _posted(drill.handle), DRILLS, handled=True),
+    Target(
+        "drill-abort",
+        drill_abort._decode,
+        (b'{"reason":"the auditors are here","by":"ada"}', b""),
+        (BadEvent,),
+    ),
+    Target("drill-abort-handled", _posted(drill_abort.handle), (b'{"reason":"x"}', b" "), handled=True),
+    Target(
+        "pages-handled",
+        _opened,
+        (b"scepman-1a2b3c4d5e-drill-7", b"scepman-1a2b3c4d5e-7", b"a.0f"),
+        handled=True,
+    ),
+    Target("sign-in-handled", _signing_in, (b"https://f/api/incidents/a-1\ntext/html;q=0.9",), handled=True),
+    Target("accept", _accepted, (b"text/html,application/json;q=0.9,text/markdown;q=0.123,*/*;q=0",)),
     Target("errand", lambda data: parse_errand(text(data)), ERRANDS, (BadEvent,)),
-    Target("errand-handled", _errand, ERRANDS, slow=True),
+    Target("errand-handled", _errand, ERRANDS, handled=True),
+    Target("errand-set-aside", _set_aside, (base64.b64encode(ERRANDS[0]), ERRANDS[0]), (BadEvent,)),
+    Target(
+        "site-id",
+        lambda data: resource_manager.parse_resource_id(text(data)),
+        (site_id("west").encode(),),
+        (NotFound,),
+    ),
     Target("zip-directory", _zip, _zips(), (NotAZip, MoreTail)),
     Target(
         "ca-certificates",
@@ -360,11 +513,35 @@ TARGETS: tuple[Target, ...] = (
         ),
     ),
     Target(
+        "drill-calendar",
+        _calendar,
+        (
+            b"scepman=30 20 * * MON; *=0 4 1 */2 *",
+            b"MON-20:30-21:30,FRI-23:00-01:00",
+            b"2026-12-24,2026-12-27..2027-01-02",
+        ),
+    ),
+    Target(
+        "env-file",
+        lambda data: variables(data, "file"),
+        (_lines(), b"\xef\xbb\xbfexport A='b'\n# c\n"),
+        (SettingsError,),
+    ),
+    Target("store-row", _row, _rows()),
+    Target(
+        "vault-copy-parts",
+        _parts,
+        (key_vault._split(Value("x" * 30_000))[0].encode(),),
+        (Unavailable,),
+    ),
+    Target(
         "vault-copy",
         _copy,
         (b'{"app":[["A","A","1"],["B","B",null]],"connections":[["connectionstrings/C","C","x","Custom"]]}',),
         (StalePlan, UnsafePlan),
     ),
+    Target("content-range", lambda data: part_of(data.decode("latin-1")), (b"bytes 0-3/812", b"bytes 4-4/5")),
+    Target("token-bucket", _bucket, (b"11999", b"30")),
     Target("retry-after", _retry_after, (b"30", b"Mon, 02 Mar 2026 12:00:30 GMT")),
     Target("dns-servers", _nameservers, (b"10.0.0.4:53", b"[::1]:53", b"::1"), (SettingsError,)),
 )

@@ -50,7 +50,7 @@ def test_the_corpus(target: Target) -> None:
 @each_target
 def test_changed_inputs(target: Target) -> None:
     """A real input, changed in its bytes or its structure, gives an answer or a named error."""
-    many = SLOW if target.slow else QUICK
+    many = SLOW if target.seldom else QUICK
 
     @settings(max_examples=many, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(target.seeds), changes)
@@ -63,7 +63,7 @@ def test_changed_inputs(target: Target) -> None:
 @each_target
 def test_any_bytes(target: Target) -> None:
     """So does what was never real."""
-    many = SLOW if target.slow else QUICK
+    many = SLOW if target.seldom else QUICK
 
     @settings(max_examples=many, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.binary(max_size=400))

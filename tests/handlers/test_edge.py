@@ -96,6 +96,14 @@ async def test_the_platform_says_who_asks() -> None:
     assert seen == ["ada@contoso.test", ""]
 
 
+async def test_a_host_that_is_none_leads_to_the_sign_in_too() -> None:
+    """Which host a caller names is the caller's to say, and no reason to fail."""
+    asked = func.HttpRequest("GET", "https://[f/api/incidents/a-1", body=b"", headers={"Accept": "text/html"})
+    got = await answer(health.handle, asked, world, sign_in=True, reading=True)
+    assert got.status_code == 302
+    assert got.headers["Location"] == "/.auth/login/aad?post_login_redirect_uri=/"
+
+
 async def test_what_cannot_be_helped_is_acknowledged(caplog: pytest.LogCaptureFixture) -> None:
     """A permanent error is logged and not delivered again."""
 
