@@ -8,6 +8,7 @@ import asyncio
 import base64
 import functools
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -255,7 +256,16 @@ def _zips() -> tuple[bytes, ...]:
                 with packed.open(name, "w", force_zip64=bool(comment)) as member:
                     member.write(b"content")
         made.append(file.getvalue())
-    return tuple(made)
+    return (*made, _zip64(made[0]))
+
+
+def _zip64(plain: bytes) -> bytes:
+    """The same with the records of Zip64 before its end record, which says to look there."""
+    files, end = plain[:-22], plain[-22:]
+    count, length, offset = struct.unpack_from("<10xHII", end)
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, count, count, length, offset)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, len(files), 1)
+    return files + record + locator + end[:8] + b"\xff" * 12 + end[20:]
 
 
 # -- DNS --------------------------------------------------------------------------------------------------------

@@ -1,15 +1,19 @@
 """A fixed amount of fuzzing in every run; `make fuzz MINUTES=...` does the same for as long as one likes."""
 
 import logging
+import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.mutations import CHANGES, LARGEST, mutated
+from tests.fuzz.parsers import NO_TARGET, ROOT, TARGET_OF, places
 from tests.fuzz.targets import TARGETS, Target
 
 QUICK = 120  # examples of a parser alone
@@ -38,6 +42,34 @@ def test_real_inputs_are_read(target: Target) -> None:
     """Each seed is taken without an error: what is changed below is the real thing."""
     for it in target.seeds:
         target.run(it)
+
+
+def test_every_parser_is_known() -> None:
+    """What decodes text or bytes is tried by a target, or says why it need not be."""
+    assert {str(it) for it in places()} == {*TARGET_OF, *NO_TARGET}
+    assert not set(TARGET_OF) & set(NO_TARGET)
+
+
+@each_target
+def test_a_target_reaches_its_parsers(target: Target) -> None:
+    """Its seeds and its corpus run the very functions that it is named for."""
+    wanted = {place for place, name in TARGET_OF.items() if name == target.name}
+    reached = set[str]()
+
+    def noting(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event == "call" and (path := Path(code.co_filename)).is_relative_to(ROOT):
+            name = code.co_qualname.replace("<locals>.", "")
+            reached.add(f"{path.relative_to(ROOT).as_posix()} {name}")
+
+    before = sys.getprofile()
+    sys.setprofile(noting)
+    try:
+        for it in (*target.seeds, *target.corpus):
+            target.attempt(it)
+    finally:
+        sys.setprofile(before)
+    assert wanted <= reached
 
 
 @each_target
