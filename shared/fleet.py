@@ -23,7 +23,8 @@ from shared.outbox import Message
 # errands than hands, the ones that are late are dropped rather than run with evidence that is no use.
 LIFETIME: Final = timedelta(seconds=45)
 LARGEST: Final = 64 * 1024  # bytes of a storage queue's message, encoded as Base64
-_RUNBOOK: Final = "docs/runbooks/rounds-fail.md"
+_LEFT: Final = "the function app's log has the traceback. Step by step: docs/runbooks/rounds-fail.md"
+_UNREADABLE_RUNBOOK: Final = "docs/runbooks/rows-unreadable.md"
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,10 +95,15 @@ def shuffled(profiles: Iterable[Profile], now: datetime) -> tuple[Profile, ...]:
     )
 
 
-def failing(group_id: str, name: str, now: datetime) -> Message:
-    """What people are told of a group whose rounds fail in a way that nobody foresaw: once a day for each group."""
+def failing(group_id: str, name: str, now: datetime, unreadable: str = "") -> Message:
+    """What people are told of a group whose rounds fail in a way that nobody foresaw: once a day for each group.
+
+    `unreadable`: why a row of it cannot be read, when it is that.
+    """
+    why = unreadable or "its rounds end in an error that Counterpart does not understand."
+    left = f"bring the newer version back. Step by step: {_UNREADABLE_RUNBOOK}" if unreadable else _LEFT
     return Message(
-        id=f"rounds-fail.{row_name(group_id)}.{now:%Y%m%d}",
+        id=f"{'rows-unreadable' if unreadable else 'rounds-fail'}.{row_name(group_id)}.{now:%Y%m%d}",
         kind="rounds.failing",
         subject=group_id,
         at=now,
@@ -106,10 +112,10 @@ def failing(group_id: str, name: str, now: datetime) -> Message:
             tone=Tone.ATTENTION,
             facts=(("Group", name), ("Seen", f"{now:%Y-%m-%d %H:%M:%S} UTC")),
             lines=(
-                "What it means: its rounds end in an error that Counterpart does not understand.",
+                f"What it means: {why}",
                 "Until that is mended its settings are not kept in step, and a failure of its regions may go untold.",
                 "Counterpart goes on trying every minute. Other groups are not touched by it.",
-                f"Left to you: the function app's log has the traceback. Step by step: {_RUNBOOK}",
+                f"Left to you: {left}",
             ),
         ),
         facts={"group": name, "group_id": group_id},

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from shared.artifact_hosts.model import HOSTS
 from shared.artifact_hosts.ports import HomePages, PackageReads
 from shared.clock import Clock, Ids
 from shared.disruption.ports import AppControl, EndpointControl, SettingsWrites
@@ -14,7 +15,7 @@ from shared.groups.workflow import Directory
 from shared.joining import Joining
 from shared.outbox import Channel
 from shared.settings_sync.ports import RollbackCopies, SettingsReads
-from shared.store import Store
+from shared.store import Recalling, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,11 @@ class Ports:
     def directory(self) -> Directory:
         """Whose site an event names; remembered for a moment, for as long as these ports live."""
         return Directory(self.profiles, self.clock)
+
+    @cached_property
+    def recalling(self) -> Recalling:
+        """The store, with the package hosts' rows remembered for a moment: all groups ask for the same."""
+        return Recalling(self.store, f"{HOSTS}/", self.clock)
 
     @cached_property
     def doorbells(self) -> Joining[object]:

@@ -8,10 +8,12 @@ A row that this version cannot read is never written over, never deleted, and ne
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 from typing import NewType, Protocol
 
 import msgspec
 
+from shared.clock import Clock
 from shared.errors import Conflict, Unreadable
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,8 @@ Version = NewType("Version", str)
 
 MAX_BODY = 512 * 1024  # bytes; an Azure Tables entity holds 1 MiB (UTF-16 doubles ASCII text)
 ATTEMPTS = 3
+RECALLED = timedelta(seconds=5)  # that a row is remembered where it is asked for often
+MANY_RECALLED = 512  # rows
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 
@@ -92,8 +96,8 @@ def decoded[T](stored: Stored, kind: type[T]) -> T:
         return msgspec.json.decode(stored.row.body, type=kind)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Unreadable(
-            f"the row {stored.row.key} was written by another version of Counterpart ({error}); "
-            "nothing is done on a guess: bring that version back, or see docs/runbooks/rows-unreadable.md"
+            f"the row {stored.row.key} was written by another version of Counterpart, and nothing is done on a "
+            f"guess ({error})"
         ) from error
 
 
@@ -134,3 +138,46 @@ async def revise[T: msgspec.Struct](
         else:
             return after
     raise AssertionError("unreachable: the loop returns or raises")
+
+
+class Recalling:
+    """A store with the rows under a prefix, or one row, remembered for a moment where they are asked for often.
+
+    A row that somebody else has written meanwhile is found out by its version when it is written.
+    """
+
+    def __init__(self, inner: Store, prefix: str, clock: Clock) -> None:
+        self._inner, self._prefix, self._clock = inner, prefix, clock
+        self._rows: dict[Key, tuple[datetime, Stored | None]] = {}  # until when
+
+    async def get(self, key: Key) -> Stored | None:
+        """As the port says."""
+        if not key.startswith(self._prefix):
+            return await self._inner.get(key)
+        until, row = self._rows.get(key, (None, None))
+        if until is None or self._clock.now() >= until:
+            row = await self._inner.get(key)
+            self._keep(key, row)
+        return row
+
+    async def put(self, row: Row, *, if_version: Version | None) -> Version:
+        """As the port says."""
+        self._rows.pop(row.key, None)  # nothing is sure until it is written
+        version = await self._inner.put(row, if_version=if_version)
+        if row.key.startswith(self._prefix):
+            self._keep(row.key, Stored(row, version))
+        return version
+
+    async def delete(self, key: Key, *, if_version: Version) -> None:
+        """As the port says."""
+        self._rows.pop(key, None)
+        await self._inner.delete(key, if_version=if_version)
+
+    def list(self, prefix: str) -> AsyncIterator[Stored]:
+        """As the port says."""
+        return self._inner.list(prefix)
+
+    def _keep(self, key: Key, row: Stored | None) -> None:
+        if len(self._rows) >= MANY_RECALLED:
+            self._rows.clear()
+        self._rows[key] = self._clock.now() + RECALLED, row

@@ -7,8 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import Conflict
-from shared.store import ATTEMPTS, Key, Row, Version, key, read, revise, write
+from shared.errors import Conflict, Unreadable
+from shared.store import (
+    ATTEMPTS,
+    MANY_RECALLED,
+    RECALLED,
+    Key,
+    Recalling,
+    Row,
+    Version,
+    key,
+    read,
+    readable,
+    revise,
+    write,
+)
+from tests.fakes.clock import FakeClock
 from tests.fakes.store import FakeStore
 
 AT = key("counters", "one")
@@ -109,6 +123,53 @@ async def test_a_row_of_another_shape_is_refused() -> None:
     """A body that this version did not write is an error, and is not overwritten."""
     store = FakeStore()
     await store.put(Row(AT, b'{"total": 1}'), if_version=None)
-    with pytest.raises(msgspec.ValidationError):
+    with pytest.raises(Unreadable, match="counters/one was written by another version"):
         await revise(store, AT, Counter, one_more)
     assert store.rows[Key(AT)].row.body == b'{"total": 1}'
+
+
+async def test_a_listing_passes_over_what_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:
+    """The other rows are there, the log names the one that is not, and it stays as it is."""
+    store = FakeStore()
+    await write(store, AT, Counter(1), if_version=None)
+    await store.put(Row(key("counters", "other"), b'{"total": 1}'), if_version=None)
+    assert [it async for it, _ in readable(store, "counters/", Counter)] == [Counter(1)]
+    assert "counters/other" in caplog.text
+    assert len(store.rows) == 2
+
+
+async def test_what_is_asked_for_often_is_read_once_in_a_moment() -> None:
+    """Another's write shows a moment later; a row under another prefix is never remembered."""
+    inner, clock = FakeStore(), FakeClock()
+    store = Recalling(inner, "counters/", clock)
+    elsewhere = key("others", "one")
+    for at in (AT, elsewhere):
+        assert await store.get(at) is None
+        await write(inner, at, Counter(1), if_version=None)
+    assert await store.get(AT) is None
+    assert (await read(store, elsewhere, Counter))[0] == Counter(1)
+    clock.advance(RECALLED.total_seconds())
+    assert (await read(store, AT, Counter))[0] == Counter(1)
+
+
+async def test_what_was_remembered_wrongly_is_found_out_by_writing() -> None:
+    """Somebody else wrote first: the next attempt reads anew, and nothing of theirs is lost."""
+    inner = FakeStore()
+    store = Recalling(inner, "counters/", FakeClock())
+    await revise(store, AT, Counter, one_more)
+    await revise(inner, AT, Counter, one_more)
+    assert await revise(store, AT, Counter, one_more) == Counter(3)
+    held, version = await read(store, AT, Counter)
+    assert held == Counter(3)
+    assert version is not None
+    await store.delete(AT, if_version=version)
+    assert await store.get(AT) is None
+
+
+async def test_not_more_is_remembered_than_fits() -> None:
+    """A fleet's rows do not stay in memory."""
+    inner = FakeStore()
+    store = Recalling(inner, "counters/", FakeClock())
+    for number in range(MANY_RECALLED * 2 + 1):
+        await store.get(key("counters", f"{number}"))
+    assert len(store._rows) <= MANY_RECALLED

@@ -12,6 +12,7 @@ import msgspec
 from shared.groups.model import Os
 from shared.groups.soak import Start
 
+HOSTS = "artifact-hosts"  # begins the keys of the rows that hold the checks of hosts, which all groups share
 SETTING = "WEBSITE_RUN_FROM_PACKAGE"  # App Service reads it in any capitals
 
 

@@ -19,6 +19,7 @@ from shared.artifact_hosts.choose import FIT, Choice, choose
 from shared.artifact_hosts.compare import compare
 from shared.artifact_hosts.findings import findings, skew
 from shared.artifact_hosts.model import (
+    HOSTS,
     Check,
     Finding,
     Flight,
@@ -72,7 +73,6 @@ CHECKS_AT_ONCE = 8
 _CLAIM_LEFT = 2 / 3  # of a claim must be left when a PUT begins: more than the PUT's own deadline of 60 s
 _COPY_LIVES = timedelta(days=1)  # an unverified write is over long before; then the copy expires by itself
 _WANTED_AGAIN = timedelta(hours=12)  # how often a row notes that it is still wanted
-_PREFIX = "artifact-hosts/"
 _HTTPS = 443
 
 
@@ -119,12 +119,19 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 def watch_key(location: Location) -> Key:
     """Where a location's checks lie."""
-    return key("artifact-hosts", location.id)
+    return key(HOSTS, location.id)
 
 
 async def watches(store: Store) -> dict[str, Watch]:
     """Every watched location, by id."""
-    return {it.location.id: it async for it, _ in readable(store, _PREFIX, Watch)}
+    return {it.location.id: it async for it, _ in readable(store, f"{HOSTS}/", Watch)}
+
+
+async def watches_of(locations: Iterable[Location], store: Store) -> dict[str, Watch]:
+    """Those of these locations that are watched, by id: one read for each, however many others there are."""
+    wanted = {it.id: it for it in locations}
+    rows = await asyncio.gather(*(read(store, watch_key(it), Watch) for it in wanted.values()))
+    return {row.location.id: row for row, _ in rows if row is not None}
 
 
 async def watch(tools: Tools) -> None:
@@ -209,6 +216,20 @@ async def _want(locations: Iterable[tuple[Location, str]], known: Mapping[str, W
             return msgspec.structs.replace(row, wanted_at=now, site_id=site_id or row.site_id)
 
         await revise(tools.store, watch_key(location), Watch, decide)
+
+
+def _wanted(group: Group, row: Packages, catalogue: Catalogue) -> tuple[tuple[Location, str], ...]:
+    """The locations that matter to a group: where its regions get their packages, and the twins of these."""
+    found: dict[str, tuple[Location, str]] = {}
+    for region in group.regions:
+        use = row.use(region.name)
+        if use is None or use.location is None:
+            continue
+        for twin in catalogue.twins(use.location, region.os):
+            found.setdefault(twin.id, (twin, ""))
+        unlisted = use.location.origin in {Origin.UNLISTED, Origin.RETIRED}
+        found[use.location.id] = (use.location, region.site_id if unlisted else "")
+    return tuple(found.values())
 
 
 # -- tending a group ----------------------------------------------------------------------------------------------
@@ -363,19 +384,12 @@ class _Round:
 
     async def _watch(self, row: Packages, found: Mapping[str, object]) -> None:
         """Know the watched locations, and see to it that those of this group are among them."""
-        self._watches = await watches(self.tools.store)
-        if not found:
-            return
-        wanted: dict[str, tuple[Location, str]] = {}
-        for region in self.group.regions:
-            use = row.use(region.name)
-            if use is None or use.location is None:
-                continue
-            for twin in self.tools.catalogue.twins(use.location, region.os):
-                wanted.setdefault(twin.id, (twin, ""))
-            unlisted = use.location.origin in {Origin.UNLISTED, Origin.RETIRED}
-            wanted[use.location.id] = (use.location, region.site_id if unlisted else "")
-        await _want(wanted.values(), self._watches, self.tools)
+        wanted = _wanted(self.group, row, self.tools.catalogue)
+        under_way = (row.flight.old, row.flight.new) if row.flight is not None else ()
+        mine = (*(it for it, _ in wanted), *(it for it in under_way if it is not None))
+        self._watches = await watches_of(mine, self.tools.store)
+        if found:
+            await _want(wanted, self._watches, self.tools)
 
     def _restarts(self, row: Packages, now: datetime) -> Packages:
         """Note the restarts that we were told of, once."""
@@ -508,7 +522,7 @@ class _Round:
     async def _gone_bad(self, claimed: Packages, flight: Flight, url: Value) -> str:
         """Why the new host will not do after all, by a look of this moment; or nothing."""
         assert flight.new is not None  # noqa: S101 -- a rotation has a target
-        row = (await watches(self.tools.store)).get(flight.new.id)
+        row = (await watches_of((flight.new,), self.tools.store)).get(flight.new.id)
         now = self.tools.clock.now()
         check = await self.tools.packages.check(url, known=history.known_tag(row, now) if row else "")
         await _note(flight.new, check, self.tools)

@@ -16,7 +16,7 @@ from shared.drills.model import PRACTICE, Drill, Entry, Open, Request, Seen
 from shared.drills.ports import Look
 from shared.drills.schedule import CATCH_UP, due
 from shared.drills.workflow import Checked, Started
-from shared.errors import AppError, NotFound, Refused
+from shared.errors import AppError, NotFound, Refused, Unreadable
 from shared.groups.model import Group, Health, Profile
 from shared.groups.workflow import assemble, discover, observe
 from shared.incidents import detect
@@ -174,7 +174,11 @@ async def rescue(ports: Ports, settings: Settings) -> None:
 
 
 async def tend(profile: Profile, ports: Ports, settings: Settings, *, patient: bool) -> None:
-    """Take the group's drill further, and begin a practice run that is due. Its errors are logged, not raised."""
+    """Take the group's drill further, and begin a practice run that is due. Its errors are logged, not raised.
+
+    Raises:
+        Unreadable: another version wrote the drill, so nobody knows here whether one is under way.
+    """
     if patient:
         try:
             await _practise(profile, ports, settings)
@@ -189,6 +193,8 @@ async def tend(profile: Profile, ports: Ports, settings: Settings, *, patient: b
             profile.id, look, tools(ports, settings), worker=ports.ids.new(), patient=patient
         )
         await _noted(before, after, ports, settings)
+    except Unreadable:
+        raise
     except AppError as error:
         log.warning("%s: the drill was not seen to: %s", profile.name, error)
 

@@ -6,7 +6,7 @@ knows no hosts and artifact_hosts no rollouts, so what the one must know of the 
 
 from shared.artifact_hosts.history import state_of
 from shared.artifact_hosts.model import HostState
-from shared.artifact_hosts.workflow import read_packages, watches
+from shared.artifact_hosts.workflow import read_packages, watches_of
 from shared.groups.model import Group
 from shared.ports import Ports
 from shared.settings import Settings
@@ -18,7 +18,7 @@ async def no_package(region: str, *, group: Group, ports: Ports, settings: Setti
     use = row.use(region) if row else None
     if use is None or use.location is None:
         return ""
-    watch = (await watches(ports.store)).get(use.location.id)
+    watch = (await watches_of((use.location,), ports.store)).get(use.location.id)
     if watch is None or state_of(watch, ports.clock.now(), settings.package_rules) is not HostState.DOWN:
         return ""
     return (

@@ -12,7 +12,7 @@ import msgspec
 from shared import outbox
 from shared.artifact_hosts import model as packages
 from shared.artifact_hosts.workflow import Tended, read_packages
-from shared.errors import AppError, Unavailable
+from shared.errors import AppError, Unavailable, Unreadable
 from shared.events.app_service import Signal
 from shared.events.azure_monitor import Alert
 from shared.groups.classify import TROUBLED, standings
@@ -57,6 +57,9 @@ async def look(
     """Take in how the regions stand. Returns the health, looked at anew with SCEP where something is wrong.
 
     What goes wrong here must not keep a round from its other work: it is logged, and the next round tries again.
+
+    Raises:
+        Unreadable: another version wrote what is known of the group's incidents.
     """
     try:
         hosts: Mapping[str, str] = {}
@@ -64,6 +67,8 @@ async def look(
             health = await eyes(prove=True)
             hosts = await _rotating(group, ports)
         return health, await workflow.watch(group, health, tools(ports, settings), packages=hosts)
+    except Unreadable:
+        raise
     except AppError as error:
         log.warning("%s: incidents were not seen to: %s", group.name, error)
         return health, ()

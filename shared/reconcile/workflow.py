@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
@@ -14,8 +14,7 @@ from shared import outbox
 from shared.artifact_hosts import workflow as artifact_hosts
 from shared.artifact_hosts.model import Order, Watch, Work
 from shared.artifact_hosts.workflow import Tended
-from shared.clock import Clock
-from shared.errors import AppError, BadEvent, Conflict, NotFound, Unavailable
+from shared.errors import AppError, BadEvent, Conflict, NotFound, Unavailable, Unreadable
 from shared.fleet import LIFETIME, Errand, Errands, Failed, failing, is_ours, parse, shuffled, written
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
@@ -28,7 +27,7 @@ from shared.settings_sync import ask, workflow
 from shared.settings_sync.model import Decision, Rollout
 from shared.settings_sync.ports import SettingsReads
 from shared.settings_sync.workflow import Eyes
-from shared.store import ATTEMPTS, Key, Row, Store, Stored, Version
+from shared.store import ATTEMPTS, Recalling
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,6 @@ ROUND = 120.0  # seconds that one group's round may take: a write of a minute, w
 BEGIN_WITHIN = (
     120.0  # seconds of a tick in which a round may begin; with `ROUND` this is within `functionTimeout`
 )
-RECALLED = timedelta(seconds=5)  # that a round remembers what it read of a group's observations
 SKEW = timedelta(seconds=60)
 REGIONS = 2  # fewer have nothing to keep in step
 _SHOWN = 120  # characters of what a caller wrote
@@ -83,48 +81,6 @@ class _Noting:
         return await self._inner.list_references(site_id)
 
 
-class _Recalling:
-    """The store with one row remembered for a moment: what was last seen of a group, which a round asks for often.
-
-    A row that somebody else has written meanwhile is found out by its version when it is written.
-    """
-
-    def __init__(self, inner: Store, at: Key, clock: Clock) -> None:
-        self._inner, self._key, self._clock = inner, at, clock
-        self._row: Stored | None = None
-        self._until = datetime.min.replace(tzinfo=UTC)
-
-    async def get(self, key: Key) -> Stored | None:
-        """As the port says."""
-        if key != self._key:
-            return await self._inner.get(key)
-        if self._clock.now() >= self._until:
-            self._keep(await self._inner.get(key))
-        return self._row
-
-    async def put(self, row: Row, *, if_version: Version | None) -> Version:
-        """As the port says."""
-        if row.key != self._key:
-            return await self._inner.put(row, if_version=if_version)
-        self._until = self._clock.now()  # nothing is sure until it is written
-        version = await self._inner.put(row, if_version=if_version)
-        self._keep(Stored(row, version))
-        return version
-
-    async def delete(self, key: Key, *, if_version: Version) -> None:
-        """As the port says."""
-        if key == self._key:
-            self._until = self._clock.now()
-        await self._inner.delete(key, if_version=if_version)
-
-    def list(self, prefix: str) -> AsyncIterator[Stored]:
-        """As the port says."""
-        return self._inner.list(prefix)
-
-    def _keep(self, row: Stored | None) -> None:
-        self._row, self._until = row, self._clock.now() + RECALLED
-
-
 async def look(profile: Profile, ports: Ports, settings: Settings) -> None:
     """Only look at a group's regions, and let the incidents see it: for who must answer soon."""
     ports = _recalling(profile, ports)
@@ -134,8 +90,9 @@ async def look(profile: Profile, ports: Ports, settings: Settings) -> None:
 
 
 def _recalling(profile: Profile, ports: Ports) -> Ports:
-    """The ports for one round."""
-    return replace(ports, store=_Recalling(ports.store, watched_key(profile.id), ports.clock))
+    """The ports for one round, which asks for what was last seen of its group often."""
+    seen = Recalling(ports.recalling, watched_key(profile.id), ports.clock)
+    return replace(ports, store=seen)
 
 
 def _eyes(group: Group, ports: Ports, settings: Settings) -> Eyes:
@@ -160,17 +117,24 @@ async def run(
     `restarted` is the ARM id of a site that is said to have just restarted, `read_at` is when Traffic Manager said
     what the profile holds, just now if it is not given: a permit takes no old evidence. `patient`: a drill that is
     under way may take most of a minute; it comes first, for nothing may hold up the giving back of its region.
+
+    Raises:
+        Unreadable: a row of the group was written by another version. It is looked at, and nothing is written to it.
     """
-    await drills.tend(profile, ports, settings, patient=patient)
+    drilled = await _caught(drills.tend(profile, ports, settings, patient=patient))
     ports = _recalling(profile, ports)
     group = await _assemble(profile, ports, settings, read_at or ports.clock.now())
     eyes = _eyes(group, ports, settings)
     health, recent = await incidents.look(group, eyes, await eyes(), ports, settings)
+    if isinstance(drilled, AppError):
+        raise drilled
     reads = _Noting(ports.settings_reads)
     # One part's trouble is raised when the others were seen to: a dead host must not wait for a vault.
     synced = await _caught(
         _keep_in_step(profile, group, eyes, health, reads, ports, settings, doorbell=doorbell)
     )
+    if isinstance(synced, Unreadable):  # what is under way is not known here, so packages are left alone too
+        raise synced
     tended = await _caught(_tend(group, eyes, reads, ports, settings, restarted=restarted))
     packages = None if isinstance(tended, AppError) else tended
     if isinstance(synced, Round):
@@ -329,9 +293,10 @@ async def _tell_set_aside_one(failed: Failed, ports: Ports) -> None:
     await _tell_failing(profile, ports)
 
 
-async def _tell_failing(profile: Profile, ports: Ports) -> None:
+async def _tell_failing(profile: Profile, ports: Ports, unreadable: str = "") -> None:
     now = ports.clock.now()
-    await outbox.post(ports.store, failing(profile.id, profile.name, now), tuple(ports.channels), now)
+    message = failing(profile.id, profile.name, now, unreadable)
+    await outbox.post(ports.store, message, tuple(ports.channels), now)
 
 
 async def _passed_over(
@@ -342,11 +307,15 @@ async def _passed_over(
         return await _timely(profile, read_at, ports, settings)
     except Exception as error:
         log.exception("%s: this round failed, which nobody foresaw", profile.name)
-        try:
-            await _tell_failing(profile, ports)
-        except AppError as untold:
-            log.warning("%s: nobody was told of it: %s", profile.name, untold)
+        await _try_to_tell(profile, ports)
         return Failure(profile.name, error)
+
+
+async def _try_to_tell(profile: Profile, ports: Ports, unreadable: str = "") -> None:
+    try:
+        await _tell_failing(profile, ports, unreadable)
+    except AppError as untold:
+        log.warning("%s: nobody was told of it: %s", profile.name, untold)
 
 
 async def _timely(profile: Profile, read_at: datetime, ports: Ports, settings: Settings) -> Round | Failure:
@@ -354,6 +323,10 @@ async def _timely(profile: Profile, read_at: datetime, ports: Ports, settings: S
     try:
         async with asyncio.timeout(ROUND) as deadline:
             return await run(profile, ports, settings, doorbell=False, read_at=read_at, patient=True)
+    except Unreadable as error:
+        log.error("%s: this round failed: %s", profile.name, error)  # noqa: TRY400 -- its words say it
+        await _try_to_tell(profile, ports, str(error))
+        return Failure(profile.name, error)
     except AppError as error:
         log.warning("%s: this round failed: %s", profile.name, error)
         return Failure(profile.name, error)

@@ -1,6 +1,7 @@
 """Hosts are watched, regions are moved before a restart needs it, and every step is safe to die in."""
 
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from shared.artifact_hosts.model import HostState, State, Work
 from shared.errors import AppError, Denied, IllegalTransition, NotFound, Throttled, Unavailable, UnsafePlan
 from shared.groups.model import MonitorStatus, Os
 from shared.settings_sync.model import State as RolloutState
+from shared.store import Stored
 from tests.artifact_hosts.hosting import (
     DEFERRED_URL,
     GITHUB_LINUX,
@@ -68,6 +70,22 @@ async def test_an_unchanged_package_is_asked_about_by_its_tag() -> None:
     tags = [tag for url, tag in world.packages.checked if url == GITHUB_URL]
     assert set(tags) == {"", A_PACKAGE.digest}
     assert 1 <= tags.count("") <= 3
+
+
+async def test_a_round_reads_its_own_hosts_only() -> None:
+    """However many hosts other groups have: a round lists none, and asks for its own."""
+    world = await up({"west": ONE_URL, "east": TWO_URL}, twins=OWN)
+    listed, inner = list[str](), world.store.list
+
+    def noting(prefix: str) -> AsyncIterator[Stored]:
+        listed.append(prefix)
+        return inner(prefix)
+
+    setattr(world.store, "list", noting)  # noqa: B010 -- mypy takes no method for a field
+    tended = (await world.tick()).packages
+    assert tended is not None
+    assert tended.row.state is State.WATCHING
+    assert listed == []
 
 
 async def test_an_unlisted_url_is_watched_without_being_kept(caplog: pytest.LogCaptureFixture) -> None:

@@ -128,8 +128,9 @@ def _files(top: Path) -> Iterator[Path]:
 
 def _decoding(node: ast.AST, inside: tuple[str, ...]) -> Iterator[str]:
     for child in ast.iter_child_nodes(node):
-        own = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        within = (*inside, child.name) if own else inside
+        within = inside
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            within = (*inside, child.name)
         if isinstance(child, ast.Call):
             called = ast.unparse(child.func)
             if DECODING & {called, called.rsplit(".", 1)[-1]}:
