@@ -1,7 +1,8 @@
 """When somebody aborts a drill, its region is given back before we answer.
 
-Needs no permit and waits for nobody. Safe to repeat: a drill whose region is being given back stays as it is; one
-that is over is 409.
+Needs no permit. Waits only for who is at the draining of it right now, and not longer than they show a sign of life;
+when Azure does not take the giving back, the answer says so and every wake-up tries again. Safe to repeat: a drill
+whose region is being given back stays as it is; one that is over is 409.
 """
 
 from typing import Annotated

@@ -404,9 +404,13 @@ def aborted(drill: Drill, by: str, why: str, now: datetime) -> Drill:
     match drill.state:
         case State.ACCEPTED:
             return _over(drill, State.ABORTED, said, now).drill
-        case State.DRAINING if is_claimed(drill, "", now):  # whoever is at it gives it back
-            return _noted(msgspec.structs.replace(drill, ending=ending), now, said, who=by)
-        case State.DRAINING | State.OBSERVING:
+        case State.DRAINING:
+            noted = drill if drill.ending is not None else _noted(drill, now, said, who=by)
+            wanted = drill.ending or ending
+            if is_claimed(drill, "", now):  # whoever is at it gives it back
+                return msgspec.structs.replace(noted, ending=wanted)
+            return restoring(msgspec.structs.replace(noted, doubtful=True), wanted, now).drill
+        case State.OBSERVING:
             return restoring(_noted(drill, now, said, who=by), ending, now).drill
         case State.RESTORING | State.VERIFYING:
             return drill

@@ -671,6 +671,9 @@ async def _enable(drill: Drill, tools: Tools) -> Drill | None:
 async def abort(id: str, by: str, why: str, tools: Tools) -> Drill:  # noqa: A002 -- it is called that everywhere
     """A person wants it to end now; its region is given back before this returns.
 
+    While somebody is at the draining of it, that is waited for, as long as they show a sign of life: what is enabled
+    before it was disabled would not stay so. When Azure does not take the giving back, the row says so.
+
     Raises:
         NotFound: there is no such drill.
         IllegalTransition: it is over.
@@ -678,8 +681,14 @@ async def abort(id: str, by: str, why: str, tools: Tools) -> Drill:  # noqa: A00
     drill = await find(id, tools.store)
     if drill.ended:
         raise IllegalTransition(f"drill {drill.id} is over: {drill.state}, {drill.reason}")
-    now = tools.clock.now()
-    after = await _change(drill.group_id, drill.id, lambda it: aborted(it, by, why, now), tools)
+
+    def change(it: Drill) -> Drill:
+        return it if it.ended else aborted(it, by, why, tools.clock.now())
+
+    after = await _change(drill.group_id, drill.id, change, tools)
+    while after is not None and after.state is State.DRAINING:
+        await tools.clock.sleep(tools.rules.sample_every)
+        after = await _change(drill.group_id, drill.id, change, tools)
     if after is not None and after.state is State.RESTORING:
         after = await _enable(after, tools)
     if after is not None and after.ended:

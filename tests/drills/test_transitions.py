@@ -697,9 +697,10 @@ def test_while_somebody_drains_it_gives_it_back_when_it_is_done() -> None:
         ending=Ending(state=State.ABORTED, reason="ada aborted it"),
         timeline=(Entry(at=at(9), who="ada", text="ada aborted it"),),
     )
-    given_back(
-        Turn(aborted(draining(), "ada", "", at(25)), Enable()), State.ABORTED, "ada aborted it", at(25)
-    )
+    assert aborted(noted, "ada", "", at(10)) == noted
+    late = aborted(noted, "bob", "", at(25))
+    given_back(Turn(late, Enable()), State.ABORTED, "ada aborted it", at(25))
+    assert late.doubtful
 
 
 def test_while_it_is_observed_an_abortion_gives_it_back() -> None:

@@ -382,6 +382,52 @@ async def test_aborted_before_it_began() -> None:
         await world.abort(id_)
 
 
+async def test_aborted_while_draining() -> None:
+    """The answer waits until whoever is at it is done: the region was out, and is back before the answer."""
+    world = await a_world()
+    id_ = await world.begun()
+    asked: list[asyncio.Task[bool]] = []
+
+    async def aborted_and_back() -> bool:
+        await world.abort(id_)
+        return "west" in str(world.profiles.patches) and world.all_enabled()
+
+    async def in_turns(name: str) -> None:
+        if name == "PATCH" and not asked:
+            asked.append(asyncio.create_task(aborted_and_back()))
+        await asyncio.sleep(0)
+
+    world.effects.pause = in_turns
+    await world.minute()
+    assert await asked[0]
+    await world.minute(3)
+    told = await world.told(id_)
+    assert (told["state"], told["reason"]) == (State.ABORTED, "ada aborted it")
+    assert [it["text"] for it in told["timeline"]].count("ada aborted it") == 1
+    assert world.all_enabled()
+
+
+async def test_aborted_after_who_drained_it_died() -> None:
+    """Whether the region is out is not known: it is enabled before the answer, and watched for a late disabling."""
+    world = await a_world()
+    id_ = await world.begun()
+
+    async def until_the_patch(name: str) -> None:
+        if name == "PATCH":
+            raise Killed(name)
+
+    world.effects.pause = until_the_patch
+    with pytest.raises(Killed):
+        await world.minute()
+    world.effects = Effects()
+    await world.abort(id_)
+    assert world.all_enabled()
+    assert (await world.drill()).doubtful
+    await world.minute(5)
+    assert (await world.told(id_))["state"] == State.ABORTED
+    await world.clean()
+
+
 async def test_aborted_while_observing() -> None:
     """The region is back before the answer; the drill is verified, and ends as aborted."""
     world = await a_world()
