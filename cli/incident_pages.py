@@ -91,7 +91,8 @@ types `Counterpart.Incident.Opened` and so on). Each is told **at most once per 
 between sending and noting it can make it twice, with the same id. When more than {burst} cards would come
 within an hour, a digest comes instead, every {every} at most. What is not taken is tried again with growing
 pauses, and given up after {give_up}: that is an error in the log, a line in `counterpart incidents list`, and
-one in the incident's timeline.
+one in the incident's timeline. Where a late alert shows that two incidents are one, it has one id more, and a second
+end is told if the first had been told before.
 
 Runbooks: [many messages in one](runbooks/digest.md), [a message could not be told](runbooks/not-told.md); those
 of the causes are in the tables above.

@@ -26,12 +26,13 @@ from proof.observer import Observer
 from proof.ports import PROFILE, READ, Line, Process, moment, ports, site_id
 from proof.story import Story
 from proof.weather import Weather
-from proof.world import Site, World
+from proof.world import Site, Tick, World
 from shared.errors import PermanentError, TransientError
 from shared.ports import Ports
 from shared.settings import Settings
 
 PROCESS: ContextVar[Process] = ContextVar("PROCESS")
+TURN: Final = 60.0  # from one turn of the timer to the next
 AGAIN: Final = (10.0, 30.0, 60.0, 300.0)  # seconds until a failed delivery comes again
 
 
@@ -127,15 +128,26 @@ class Cast:
         """The timer fires: in one instance, or, when they are rivals, in both."""
         alive = self.alive()
         rivals = self.loop.time() < self.rivals_until
+        chosen = alive if rivals else alive[:1]
+        began, hit = self.loop.time(), self.weather.met.total()
+        lines = [(it.line, dict(it.line.counts)) for it in chosen]
         tasks = [
             self.wake(it, lambda ports: reconcile.handle("{}", ports=ports, settings=self.settings))
-            for it in (alive if rivals else alive[:1])
+            for it in chosen
         ]
-        while tasks:
-            pending = [it for it in tasks if not it.done()]
-            if not pending or not any(it.process.busy for it in self.instances):
-                return
+        while pending := [it for it in tasks if not it.done()]:
+            if not any(it.process.busy for it in self.instances):
+                break
             await self._until(pending)
+        calls = {
+            name: count - before.get(name, 0)
+            for line, before in lines
+            for name, count in line.counts.items()
+            if count != before.get(name, 0)
+        }
+        undisturbed = len(lines) == 1 and lines[0][0].process.alive and hit == self.weather.met.total()
+        clean = undisturbed and self.loop.time() - began < TURN
+        self.observer.ticked(Tick(began, clean, calls))
 
     async def _until(self, tasks: list[asyncio.Task[Any]]) -> None:
         """Until one of them is done, or a little later: the process of one may be dead."""
@@ -198,6 +210,7 @@ class Cast:
         if not alive:
             self._deliver(5.0, work, tries)
             return
+        self.observer.stirred()
         chosen = alive if self.loop.time() < self.rivals_until else [self.world.dice.choice(alive)]
         for it in chosen:
             task = self.wake(it, work)
@@ -221,6 +234,7 @@ class Cast:
 
     def person(self, work: Callable[[Ports], Awaitable[object]]) -> None:
         """A person asks for something, once."""
+        self.observer.stirred()
         alive = self.alive()
         if alive:
 
@@ -284,6 +298,7 @@ class Cast:
     def order_drill(self, region: str, *, key: str = "") -> None:
         """A person asks for a drill."""
         self.story.tell(f"a person orders a drill of {region}")
+        self.observer.ordered_drill(region)
         body = {
             "group": "scepman",
             "region": region,

@@ -19,12 +19,15 @@ Each rule says how much later than the truth the product may act: it looks once 
 """
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from proof.world import PACKAGE, SECRET, Call, Moment, Site, World
+import msgspec
+
+from proof.budget import Budget
+from proof.outages import Outages
+from proof.world import PACKAGE, SECRET, Call, Moment, Site, Tick, World
 
 LAWS: Final = {
     1: "never disrupt the last healthy region",
@@ -41,7 +44,10 @@ FRESH: Final = 60.0 + 30.0 + SKEW  # evidence of a permit, and the part of a cla
 GLANCE: Final = 30.0 + SKEW  # from reading the profile to changing it
 BLINK: Final = 66.0  # between two looks, nobody sees anything
 BEHIND: Final = FRESH + 6.0  # the last look at a source, when the write is sent
-REDELIVERED: Final = 86_400.0 * 2  # for so long a message is known to have been sent
+SETTLED: Final = 1500.0  # after the last thing that happened all that follows from it was done, or is held
+DRILLED: Final = 400.0  # from asking for a drill to its draining: three turns of the timer, and requests
+REHEARSAL: Final = 120.0 + 90.0 + SKEW  # from draining to the deadline in the drill's row
+HEALED: Final = 30  # undisturbed turns in good health, twice the soak of a hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +93,12 @@ class Observer:
         self._word: dict[str, float] = {}
         self._forced: dict[str, float] = {}
         self.taken: dict[str, float] = {}  # region: its endpoint was disabled by us
+        self._drills: dict[str, float] = {}  # region: when a person asked for one
+        self._drilled: set[str] = set()  # of the regions taken, those that a drill took
+        self._sound: Counter[str] = Counter()  # of them: undisturbed turns in which they were to be back
+        self._stirred = -1e9  # when somebody did something, or something happened
+        self._shape: object = None  # of what nobody tells us: package hosts, authorities
+        self._differ: set[str] = set()  # keys in which the regions do not agree
         self._starting: dict[str, float] = {}  # region: restarted by us
         self._told: dict[str, list[tuple[float, str]]] = {}  # message: deliveries
         self._troubled = -1e9  # a delivery that did not end well, or a death
@@ -98,6 +110,9 @@ class Observer:
         for site in world.sites.values():
             for name, it in site.settings.items():
                 self._keys[site.name, name] = _Key([(-1e9, it)])
+        self._home = {it.name: it.app.get(PACKAGE) for it in world.sites.values()}
+        self._budget = Budget(len(world.sites), early=SKEW)
+        self._outages = Outages(world, self.check)
 
     @property
     def now(self) -> float:
@@ -120,6 +135,7 @@ class Observer:
 
     def edited(self, site: Site, before: Mapping[str, object]) -> None:
         """A person changed settings."""
+        self.stirred()
         for name, _, new in _changes(before, site.settings):
             key = self._note(site, name, new)
             key.edited, key.ours = self.now, None
@@ -127,20 +143,35 @@ class Observer:
 
     def decided(self, names: list[str], *, forced: bool) -> None:
         """A person decided on keys."""
+        self.stirred()
         for name in names:
             self._word[name] = self.now
             if forced:
                 self._forced[name] = self.now
 
+    def ordered_drill(self, region: str) -> None:
+        """A person asked for a drill of a region; whether it takes place is the product's decision."""
+        self._drills[region] = self.now
+        self._outages.rehearsed(region, self.now)
+
     def trouble(self) -> None:
         """A process died, or the outcome of one of its requests was not told to it."""
         self._troubled = self.now
+        self.stirred()
+
+    def stirred(self) -> None:
+        """Somebody rang, or did something: for a while it is not quiet."""
+        self._stirred = self.now
 
     # -- what the product does
 
     def written(self, site: Site, before: Mapping[str, object], call: Call) -> None:
         """The product wrote settings."""
         changes = _changes(before, site.settings)
+        if (
+            before.get(PACKAGE) == self._home[site.name]
+        ):  # who was moved goes home when its host has stayed well
+            self._acted(site, call)
         self.effects.append((self.now, call.name, site.name, tuple(changes)))
         self.check(7, bool(changes), lambda: f"{site.name} was restarted by a write that changes nothing")
         self._disturbed(site, call)
@@ -149,6 +180,7 @@ class Observer:
 
     def restarted(self, site: Site, call: Call) -> None:
         """The product restarted an app."""
+        self._acted(site, call)
         self.effects.append((self.now, call.name, site.name, None))
         self._disturbed(site, call)
 
@@ -157,10 +189,12 @@ class Observer:
         if site.enabled or call is None:
             self.taken.pop(site.name, None)
         if call is None:
+            self.stirred()
             return
+        self._acted(site, call)
         self.effects.append((self.now, call.name, site.name, site.weight))
         if not site.enabled:
-            self.taken[site.name] = self.now
+            self._take(site, call)
             offered = any(
                 any(it.offered for it in other.within(call.began - GLANCE, self.now))
                 for other in self._others(site)
@@ -172,9 +206,11 @@ class Observer:
         self.check(4, SECRET.encode() not in body, lambda: f"a value lies in the store, in {key}")
         kind = key.partition("/")[0]
         if kind in _REASONED:
-            row = json.loads(body)
+            row = msgspec.json.decode(body)
             for where, reason in _REASONED[kind](row):
                 self.check(5, bool(reason), lambda where: f"{key}: {where} has no reason", where)
+            if kind == "outbox":
+                self._outages.letter(key, row)
 
     def told(self, letter: str, body: bytes, call: Call) -> None:
         """The product told people something."""
@@ -186,6 +222,7 @@ class Observer:
                 3, self._troubled >= first, lambda: f"{letter} was told twice, and nothing had gone wrong"
             )
         earlier.append((self.now, call.process))
+        self._outages.heard(letter, body.decode())
         self.effects.append((self.now, "tell", letter, None))
 
     def logged(self, line: str) -> None:
@@ -197,7 +234,66 @@ class Observer:
         if site.well:
             self._starting.pop(site.name, None)
 
+    def ticked(self, tick: Tick) -> None:
+        """A turn of the timer is over."""
+        world = self._world
+        hosts = tuple((it.up, it.version) for it in world.hosts.values())
+        shape = hosts, tuple(it.authority for it in world.sites.values())
+        if shape != self._shape or not tick.clean:
+            self._shape = shape
+            self.stirred()
+        if self._is_quiet():
+            spent = self._budget.over(tick.began, tick.calls)
+            self.check(7, not spent, lambda: f"nothing had happened for long, and {spent}")
+        else:
+            self._budget.begin_anew()
+        if tick.clean:
+            for name, at in self.taken.items():
+                self._overdue(world.sites[name], at, tick)
+        self._outages.ticked(tick)
+
     # -- rules
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing has happened for so long that nothing may follow from it any more."""
+        begin = self.now - SETTLED
+        sites = self._world.sites.values()
+        return (
+            self._stirred <= begin
+            and not self._differ
+            and all(it.past[-1].at <= begin and it.well and it.status == "Online" for it in sites)
+            and all(it.up for it in self._world.hosts.values())
+            and len({it.authority for it in sites}) == 1
+            and all(it.app.get(PACKAGE) == self._home[it.name] for it in sites)
+        )
+
+    def _acted(self, site: Site, call: Call) -> None:
+        """The product changed something of a region."""
+        quiet = self._is_quiet() and not self.taken
+        self.check(7, not quiet, lambda: f"{call.name} at {site.name}, and nothing had happened for long")
+        self.stirred()
+
+    def _take(self, site: Site, call: Call) -> None:
+        self.taken[site.name] = self.now
+        self._sound[site.name] = 0
+        self._drilled.discard(site.name)
+        asked = self._drills.get(site.name, -1e9)
+        if self.now - asked < DRILLED and not _was_ill(site, call.began):
+            self._drilled.add(site.name)
+
+    def _overdue(self, site: Site, at: float, tick: Tick) -> None:
+        """What we took out is back by its time: of a drill by its deadline, of a hold when it is sound again."""
+        sites = self._world.sites.values()
+        drill = site.name in self._drilled
+        if drill:
+            due, most = at + REHEARSAL <= tick.began, 1
+        else:
+            sound = site.well and site.since <= tick.began and len({it.authority for it in sites}) == 1
+            due, most = sound, HEALED
+        self._sound[site.name] = self._sound[site.name] + 1 if due else 0
+        what = "a drill" if drill else "a hold"
+        late = self._sound[site.name] > most
+        self.check(6, not late, lambda: f"{site.name} is still out, though {what} should have given it back")
 
     def _disturbed(self, site: Site, call: Call) -> None:
         begin = call.began - FRESH
@@ -303,6 +399,9 @@ class Observer:
     def _agreement(self, name: str) -> None:
         if len({repr(it.settings.get(name)) for it in self._world.sites.values()}) == 1:
             self._agreed[name] = self.now
+            self._differ.discard(name)
+        elif name != PACKAGE:
+            self._differ.add(name)
 
     # -- the end
 
@@ -321,7 +420,7 @@ class Observer:
         for key, (body, _) in world.rows.items():
             left = _LEFT.get(key.partition("/")[0])
             if left is not None:
-                what = left(json.loads(body))
+                what = left(msgspec.json.decode(body))
                 self.check(3, not what, lambda key, what: f"{key}: {what} was left over", key, what)
 
 
@@ -349,7 +448,7 @@ def _was_ill(site: Site, at: float) -> bool:
 type _Row = dict[str, Any]
 
 # What a row of each kind says of its decisions, and what of it may not be left over. Read as JSON, as anybody could.
-_REASONED: Final[dict[str, Callable[[_Row], list[tuple[str, str]]]]] = {
+_REASONED: Final[dict[str, Callable[[_Row], list[tuple[str, object]]]]] = {
     "settings-sync": lambda row: [
         (str(row["state"]), row["reason"]),
         *((it["key"], it["reason"]) for it in (row.get("plan") or {}).get("decisions", ())),
@@ -361,6 +460,9 @@ _REASONED: Final[dict[str, Callable[[_Row], list[tuple[str, str]]]]] = {
     ],
     "permit": lambda row: [("permit", it["reason"]) for it in [row.get("permit")] if it],
     "failback-holds": lambda row: [("line", it["text"]) for it in row.get("history", ())],
+    "outbox": lambda row: [
+        ("its card", row["card"]["title"] and row["card"]["lines"] and all(row["card"]["lines"])),
+    ],
 }
 _LEFT: Final[dict[str, Callable[[_Row], str]]] = {
     "settings-sync": lambda row: "a write" if row.get("flight") else "",

@@ -40,6 +40,8 @@ SYNC: Final = "shared/settings_sync/workflow.py"
 TURNS: Final = "shared/settings_sync/transitions.py"
 HOSTS: Final = "shared/artifact_hosts/workflow.py"
 HOLD: Final = "shared/incidents/hold.py"
+INCIDENTS: Final = "shared/incidents/transitions.py"
+DRILLS: Final = "shared/drills/workflow.py"
 
 BUGS: Final = (
     Bug(
@@ -180,7 +182,7 @@ BUGS: Final = (
     ),
     Bug(
         "a card is told twice",
-        "shared/incidents/transitions.py",
+        INCIDENTS,
         "    due = tuple(it for it in _due(named, incident, now, rules) if it not in named.told)",
         "    due = tuple(_due(named, incident, now, rules))",
         ("tests/incidents/test_workflow.py",),
@@ -224,6 +226,57 @@ BUGS: Final = (
         "shared/settings_sync/merge.py",
         "    if len(set(moved.values())) > 1:",
         "    if len(set(moved.values())) > 9:",
+    ),
+    Bug(
+        "the timer reads the settings at every turn",
+        SYNC,
+        "    return now - rollout.looked_at >= timedelta(seconds=rules.sweep)",
+        "    return True",
+    ),
+    Bug(
+        "the two sweeps each read at a time of their own",
+        HOSTS,
+        "SWEEPS_MISSED = 2\n",
+        "SWEEPS_MISSED = 1\n",
+    ),
+    Bug(
+        "a region that is to come back from a drill is left out for half an hour more",
+        DRILLS,
+        "    try:\n        await tools.control.enable_endpoint(drill.group_id, drill.region)",
+        "    if tools.clock.now() - drill.since < timedelta(minutes=30):\n        return None\n"
+        "    try:\n        await tools.control.enable_endpoint(drill.group_id, drill.region)",
+    ),
+    Bug(
+        "an outage is not told",
+        INCIDENTS,
+        "        if told or sure or waited:",
+        "        if told:",
+    ),
+    Bug(
+        "the end of an outage is not told",
+        INCIDENTS,
+        "    elif _is_past(incident, now, rules) and (told or sure):",
+        "    elif _is_past(incident, now, rules) and not (told or sure):",
+    ),
+    Bug(
+        "an end that was told before counts for the outage after it",
+        INCIDENTS,
+        "    again = (Telling.RESOLVED,) if Telling.RESOLVED in first.told else ()",
+        "    again = ()",
+    ),
+    Bug(
+        "a held change is told as an outage of a region",
+        "shared/reconcile/incidents.py",
+        "        yield detect.matter(\n            Topic.SETTINGS,\n            since=rollout.since,\n"
+        "            now=now,\n            cause=HELD,\n",
+        "        yield detect.matter(\n            Topic.SERVICE,\n            region=rollout.footprints[0].region,\n"
+        "            since=rollout.since,\n            now=now,\n            cause=HELD,\n",
+    ),
+    Bug(
+        "a letter is called sent that nobody took",
+        "shared/outbox.py",
+        "        await channel.send(letter)\n    except AppError as error:",
+        "        if letter.tries > 1:\n            await channel.send(letter)\n    except AppError as error:",
     ),
 )
 

@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import msgspec
+
 from proof.loop import TICKS, Loop
 from proof.weather import FINE, Error, Fate, Weather
 from proof.world import INTERVAL, TIMEOUT, TOLERATED, Call, Clash, Gone, World
@@ -536,7 +538,7 @@ class Channel:
 
     async def send(self, letter: Letter) -> None:
         """Take a letter."""
-        body = repr(letter).encode()
+        body = msgspec.json.encode(letter)
         await self._line.do("channel.send", lambda call: self._world.witness.told(letter.id, body, call))
 
 

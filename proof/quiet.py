@@ -28,6 +28,7 @@ from shared.settings import Settings
 TURN: Final = 60.0  # the timer's
 _TIME: Final = re.compile(rb'"20\d\d-\d\d-\d\dT[0-9:.]+Z"')
 _EARLY: Final = 0.9  # shared.groups.workflow
+_MISSED: Final = 2.0  # shared.artifact_hosts.workflow
 _WANTED: Final = 12 * 3600.0  # shared.artifact_hosts.workflow
 _DAY: Final = 86_400.0
 _NIGHTLY: Final = 3 * 3600.0  # shared.reconcile.incidents
@@ -115,8 +116,8 @@ class _Asked:
     @functools.cached_property
     def sweep(self) -> float:
         """When all settings are read again: by either slice, for both."""
-        rules, package_rules = self.settings.rules, self.settings.package_rules
-        return min(self._next("settings-sync", rules.sweep), self._next("packages", package_rules.sweep))
+        missed = _MISSED * self.settings.package_rules.sweep
+        return min(self._next("settings-sync", self.settings.rules.sweep), self._next("packages", missed))
 
     def _next(self, kind: str, every: float) -> float:
         at = next(
@@ -317,7 +318,7 @@ def _swept(rows: Rows, first: float, last: float, skew: float, settings: Setting
     begin = first
     while True:
         its = _turn(one + sweep - skew, begin)
-        others = _turn(other + also - skew, begin)
+        others = _turn(other + _MISSED * also - skew, begin)
         turn = min(its, others)
         if turn > last:
             break

@@ -52,6 +52,15 @@ class Call:
 
 
 @dataclasses.dataclass(frozen=True)
+class Tick:
+    """A turn of the timer, when it is over."""
+
+    began: float
+    clean: bool  # one instance alone had it, lived, met no call that failed, and was done within the minute
+    calls: Mapping[str, int]  # how often it asked for what
+
+
+@dataclasses.dataclass(frozen=True)
 class Moment:
     """How a region was from a time on."""
 
@@ -76,6 +85,7 @@ class Site:
         self.runs = 1  # the package's version
         self.changed = -1e9  # when its settings were changed last
         self.since = -1e9  # so long it has been well, or not
+        self.switched = -1e9  # when its endpoint was enabled or disabled last
         self.past = [Moment(-1e9, well=True, offered=True)]
 
     @property
@@ -292,7 +302,7 @@ class World:
         site.weight = weight or site.weight
         if site.enabled is enabled:
             return
-        site.enabled = enabled
+        site.enabled, site.switched = enabled, self.clock.time()
         self.witness.switched(site, call)
         self._status(site, "CheckingEndpoint" if enabled else "Disabled")
         if enabled:

@@ -70,6 +70,9 @@ log = logging.getLogger(__name__)
 
 MOVES_AT_ONCE = 24  # steps in one wake-up; a guard against a loop, far above what a rotation takes
 CHECKS_AT_ONCE = 8
+# The settings' part reads at every sweep, and what it read serves here too. Only when it did not for so many sweeps,
+# this part reads by itself; sooner, the two would each read at a time of their own.
+SWEEPS_MISSED = 2
 _CLAIM_LEFT = 2 / 3  # of a claim must be left when a PUT begins: more than the PUT's own deadline of 60 s
 _COPY_LIVES = timedelta(days=1)  # an unverified write is over long before; then the copy expires by itself
 _WANTED_AGAIN = timedelta(hours=12)  # how often a row notes that it is still wanted
@@ -368,8 +371,9 @@ class _Round:
         return turned
 
     def _due(self, row: Packages, now: datetime) -> Sequence[str]:
-        """The regions whose settings are to be read now: all at the sweep, the flight's own always."""
-        swept = row.looked_at is not None and now - row.looked_at < timedelta(seconds=self.tools.rules.sweep)
+        """The regions whose settings are to be read now: all if nobody did for long, the flight's own always."""
+        long = timedelta(seconds=SWEEPS_MISSED * self.tools.rules.sweep)
+        swept = row.looked_at is not None and now - row.looked_at < long
         known = {it.region for it in row.uses}
         due = {it.name for it in self.group.regions if not swept or it.name not in known}
         if row.flight is not None and row.flight.work is Work.ROTATE and self.group.region(row.flight.region):

@@ -324,18 +324,33 @@ def advance(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules) 
     found = {it.id: it for it in incidents(numbered, rules)}
     by_id = {incident_id(numbered, it.number): it for it in numbered.named}
     for id_, incident in found.items():
-        also = [by_id[alias] for alias in incident.aliases]
-        by_id[id_] = _owe(_knowing(by_id[id_], also), incident, now, rules)
+        first, also = by_id[id_], {alias: by_id[alias] for alias in incident.aliases}
+        by_id[id_] = _owe(_knowing(first, also.values(), incident.topic), incident, now, rules)
+        if _is_past(incident, now, rules):
+            by_id |= {alias: _ended(it, first, incident.topic) for alias, it in also.items()}
     return msgspec.structs.replace(numbered, named=tuple(by_id.values()))
 
 
-def _knowing(named: Named, also: Iterable[Named]) -> Named:
-    """What was told of an incident under its other numbers was told of it."""
+def _knowing(named: Named, also: Iterable[Named], topic: Topic) -> Named:
+    """What was told of an incident under its other numbers was told of it; an end, only if none of its own waits."""
+    waits = {Telling.RESOLVED} if opening(topic) in named.told else set[Telling]()
     for it in also:
-        told = tuple(dict.fromkeys((*named.told, *it.told)))
+        news = [its for its in it.told if its not in waits]
+        told = tuple(dict.fromkeys((*named.told, *news)))
         worst = min(named.told_severity, it.told_severity)
         named = msgspec.structs.replace(named, told=told, told_severity=worst)
     return named
+
+
+def _ended(alias: Named, first: Named, topic: Topic) -> Named:
+    """Of an incident that turned out to be an earlier one: its end is told, too, if that one's was told before.
+
+    People heard of that end and then of this beginning; without one end more they would take it for open.
+    """
+    if opening(topic) not in alias.told or Telling.RESOLVED in alias.told:
+        return alias
+    again = (Telling.RESOLVED,) if Telling.RESOLVED in first.told else ()
+    return msgspec.structs.replace(alias, told=(*alias.told, Telling.RESOLVED), owed=(*alias.owed, *again))
 
 
 def incident_id(ledger: Ledger, number: int) -> str:
@@ -453,8 +468,13 @@ def _due(named: Named, incident: Incident, now: datetime, rules: Rules) -> Itera
             yield opening(incident.topic)
             if incident.mitigated is not None:
                 yield Telling.MITIGATED
-    elif incident.resolved is not None and now - incident.resolved >= rules.flap_window and (told or sure):
+    elif _is_past(incident, now, rules) and (told or sure):
         yield Telling.RESOLVED
+
+
+def _is_past(incident: Incident, now: datetime, rules: Rules) -> bool:
+    """Whether it is over for so long that what comes now is another incident."""
+    return incident.resolved is not None and now - incident.resolved >= rules.flap_window
 
 
 def paid(ledger: Ledger, number: int, telling: Telling) -> Ledger:

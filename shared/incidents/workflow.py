@@ -120,7 +120,7 @@ async def _pay(ledger: Ledger, tools: Tools) -> Ledger:
     for number, telling in owed:
         incident = found.get(incident_id(ledger, number))
         if incident is not None:
-            message = _message(ledger, incident, telling, tools)
+            message = _message(ledger, incident, number, telling, tools)
             await post(tools.store, message, tools.channels, tools.clock.now())
             level = logging.INFO if telling is Telling.RESOLVED else logging.WARNING
             log.log(level, "incident %s: %s", incident.id, message.card.title)
@@ -134,8 +134,8 @@ async def _change(ledger: Ledger, change: Callable[[Ledger], Ledger], tools: Too
     return after or ledger
 
 
-def _message(ledger: Ledger, incident: Incident, telling: Telling, tools: Tools) -> Message:
-    """The card with its facts. Its id is the incident's with the state: it is told once."""
+def _message(ledger: Ledger, incident: Incident, number: int, telling: Telling, tools: Tools) -> Message:
+    """The card with its facts. Its id is made of the number that owes it and the state: it is told once."""
     siblings = [
         it.region
         for it in incidents(ledger, tools.rules)
@@ -149,7 +149,7 @@ def _message(ledger: Ledger, incident: Incident, telling: Telling, tools: Tools)
         siblings=siblings if incident.topic is Topic.SERVICE else (),
     )
     return Message(
-        id=f"{incident.id}.{telling}",
+        id=f"{incident_id(ledger, number)}.{telling}",
         kind=f"incident.{telling}",
         subject=incident.id,
         at=tools.clock.now(),

@@ -53,6 +53,19 @@ async def test_quiet_while_all_is_well() -> None:
     assert len([what for _, what in world.app.reads[reads:] if what == "settings"]) == 2 * 4
 
 
+async def test_settings_are_read_once_a_sweep_after_a_rollout_too() -> None:
+    """A rollout moves the settings' sweep; this part goes with it, and does not read in between."""
+    world = await up()
+    await world.minutes(16)
+    world.edit("east", K=val("new"))
+    await world.ring()
+    await world.minutes(30)
+    assert world.has("west", "K") == val("new")
+    reads = len(world.app.reads)
+    await world.minutes(120)
+    assert len([what for _, what in world.app.reads[reads:] if what == "settings"]) == 2 * 8
+
+
 async def test_hosts_are_checked_on_their_own_schedule() -> None:
     """Every five minutes, not every minute, and each location once however many regions use it."""
     world = await up({"west": GITHUB_URL, "east": GITHUB_URL}, rotate=False)

@@ -428,6 +428,29 @@ def test_a_card_is_paid_for_alone() -> None:
     assert [it.owed for it in ledger.named] == [(Telling.OPENED,), (Telling.MITIGATED,)]
 
 
+def test_two_incidents_that_turn_out_to_be_one_have_one_end_more() -> None:
+    """The end of the older one was told before the younger one's beginning: that needs an end of its own, once."""
+    ledger = advance(a_ledger(), (bad(1), well(3)), at(3), RULES)
+    ledger = advance(ledger, (bad(14),), at(14), RULES)
+    ledger = advance(ledger, (fired(10, heard=15), over(11, heard=15), well(16)), at(16), RULES)
+    assert [it.owed for it in ledger.named] == [(Telling.RESOLVED,), (Telling.OPENED,)]
+    for minute in (26, 27):
+        ledger = advance(ledger, (), at(minute), RULES)
+        assert [it.owed for it in ledger.named] == [(Telling.RESOLVED,), (Telling.OPENED, Telling.RESOLVED)]
+
+
+def test_the_end_of_an_older_incident_is_not_the_end_of_the_open_one() -> None:
+    """Late facts tell of an outage that was over; when it turns out to be this one, this one has its own end."""
+    ledger = advance(a_ledger(), (bad(14),), at(14), RULES)
+    late = (fired(1, heard=15), bad(2), over(3, heard=15), well(3))
+    ledger = advance(ledger, late, at(15), RULES)
+    assert [it.owed for it in ledger.named] == [(Telling.OPENED,), (Telling.RESOLVED,)]
+    ledger = advance(ledger, (fired(8, heard=16), over(9, heard=16), well(17)), at(17), RULES)
+    assert len(incidents(ledger, RULES)) == 1
+    ledger = advance(ledger, (), at(27), RULES)
+    assert [it.owed for it in ledger.named] == [(Telling.OPENED, Telling.RESOLVED), (Telling.RESOLVED,)]
+
+
 # -- acknowledging, and the end ---------------------------------------------------------------------------------
 
 

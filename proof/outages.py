@@ -1,0 +1,128 @@
+"""Whether people are told of every outage and of its end, and of none that never was. Part of the observer.
+
+An outage is a region that does not answer while its endpoint is enabled. How long the product may take is counted in
+turns of the timer that nothing disturbed, since it sees nothing without them: it looks once a minute, and a look may
+use a probe of the minute before; one witness is believed after a minute and a half, and Traffic Manager has noticed
+after two. An end is told when the region has stayed well for ten minutes.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Final
+
+from proof.world import Site, Tick, World
+
+KNOWN: Final = 5  # undisturbed turns in an outage after which it is told
+STAYED: Final = 600.0 + 180.0  # after the first undisturbed turn in which it is well, its end is told
+FALSE: Final = 900.0  # so long after all was well nothing new is told of it,
+CALM: Final = 4  # and not after so many undisturbed turns
+REHEARSED: Final = (
+    1500.0  # after a drill was asked for, its region may be out or ill and nothing is said of it
+)
+SENT: Final = 60  # undisturbed turns after which a letter is no longer waiting: pauses grow to 38 minutes
+
+
+_DIGEST: Final = " messages in one"
+
+
+@dataclasses.dataclass
+class _Seen:
+    """How one region was in the turns of late."""
+
+    since: float = 0.0  # of what is counted
+    turns: int = 0  # undisturbed, since then
+    first: float = 0.0  # when the first of them began
+
+
+class Outages:
+    """What is so, and what is told of it."""
+
+    def __init__(self, world: World, check: Callable[..., None]) -> None:
+        self._world, self._check = world, check
+        self._seen = {name: _Seen() for name in world.sites}
+        self._open: dict[str, set[str]] = {name: set() for name in world.sites}  # incidents that were told
+        self._known: set[str] = set()
+        self._waiting: dict[str, int] = {}  # letters, and how many undisturbed turns they have waited
+        self._rehearsed: dict[str, float] = {}
+        self._heard: set[str] = set()  # letters that the channel took
+        self._digest = ""  # the last card that stood for many letters
+
+    def rehearsed(self, region: str, at: float) -> None:
+        """A person wants a drill."""
+        self._rehearsed[region] = at
+
+    # -- what is told
+
+    def heard(self, letter: str, said: str) -> None:
+        """The channel took a letter, or a card that stands for many."""
+        self._heard.add(letter)
+        if _DIGEST in said:
+            self._digest = said
+
+    def letter(self, key: str, row: dict[str, Any]) -> None:
+        """A row of the outbox was written."""
+        if row["sent_at"] or row["given_up_at"]:
+            self._waiting.pop(key, None)
+            self._check(3, self._was_heard(row), lambda: f"{key} is called sent, and nobody heard it")
+            return
+        self._waiting.setdefault(key, 0)
+        told = row["kind"].removeprefix("incident.")
+        if key in self._known or row["facts"].get("topic") != "service":
+            return
+        self._known.add(key)
+        region, names = row["facts"]["region"], {row["subject"], *row["facts"]["also_known_as"]}
+        if told == "opened":
+            self._open[region].add(row["subject"])
+            self._alarm(self._world.sites[region], row["subject"])
+        elif told == "resolved":
+            self._open[region] -= names
+
+    def _was_heard(self, row: dict[str, Any]) -> bool:
+        if not row["sent_at"]:
+            return True  # given up, which is logged as an error
+        if not row["digested"]:
+            return row["id"] in self._heard
+        return row["card"]["title"] in self._digest or " more" in self._digest
+
+    def _alarm(self, site: Site, incident: str) -> None:
+        seen, now = self._seen[site.name], self._world.clock.time()
+        long = _is_calm(site) and now - site.past[-1].at > FALSE
+        so = not (long and seen.since == site.past[-1].at and seen.turns >= CALM)
+        self._check(5, so, lambda: f"{incident} tells of an outage of {site.name}, which is well for long")
+
+    # -- what is so
+
+    def ticked(self, tick: Tick) -> None:
+        """A turn is over."""
+        if not tick.clean:
+            return
+        for site in self._world.sites.values():
+            self._look(site, tick)
+        for key in self._waiting:
+            self._waiting[key] += 1
+            self._check(
+                3, self._waiting[key] <= SENT, lambda key: f"{key} waits, and the channel is fine", key
+            )
+
+    def _look(self, site: Site, tick: Tick) -> None:
+        out, calm = not site.well and site.enabled, _is_calm(site)
+        if not out and not calm:
+            return
+        since = site.past[-1].at if calm else max(site.since, site.switched)
+        seen = self._seen[site.name]
+        if since > tick.began:
+            return
+        if since != seen.since:
+            seen.since, seen.turns, seen.first = since, 0, tick.began
+        seen.turns += 1
+        told = bool(self._open[site.name])
+        if tick.began - self._rehearsed.get(site.name, -1e9) < REHEARSED:
+            seen.turns = 0
+        elif out and seen.turns >= KNOWN:
+            self._check(3, told, lambda: f"{site.name} is ill and nobody was told")
+        elif calm and told and tick.began - seen.first >= STAYED:
+            self._check(3, False, lambda: f"{site.name} is well, and nobody was told so")
+
+
+def _is_calm(site: Site) -> bool:
+    return site.past[-1].well and site.past[-1].offered
