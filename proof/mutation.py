@@ -28,11 +28,6 @@ _SLOW: Final = frozenset(
     {"tests/drills/test_laws.py", "tests/drills/test_practice.py", "tests/incidents/test_hold.py"}
 )
 
-_TESTED_IN: Final = {
-    "shared/pages.py": ["tests/handlers/test_pages.py"],
-    "shared/words.py": ["tests/incidents/test_render.py"],  # in what people read
-}
-
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Survivor:
@@ -98,8 +93,6 @@ def modules() -> list[str]:
 
 def covering(module: str) -> list[str]:
     """The tests that hold a module in place: those of its slice, without the slow ones of its effects."""
-    if module in _TESTED_IN:
-        return _TESTED_IN[module]
     slice_ = Path(module).parent.name
     if slice_ == "shared":
         return [f"tests/test_{Path(module).stem}.py"]

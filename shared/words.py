@@ -24,4 +24,4 @@ def moment(at: datetime) -> str:
 
 def cell(text: str) -> str:
     """Text that breaks neither a table of Markdown nor a list."""
-    return " ".join(text.replace("|", "\\|").split())
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())

@@ -5,10 +5,11 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from shared.cards import Tone
 from shared.disruption.permit import FRESH
 from shared.errors import BadEvent
 from shared.fleet import LARGEST, LIFETIME, Errand, failing, is_ours, parse, shuffled, written
-from shared.groups.discover import Scope
+from shared.groups.discover import Scope, row_name
 from tests.builders import SUBSCRIPTION, a_profile, an_endpoint
 from tests.fakes.clock import START
 
@@ -50,8 +51,16 @@ def test_a_message_holds_every_profile_of_usual_size() -> None:
 )
 def test_what_is_no_errand_is_a_named_error(text: str) -> None:
     """Whoever else writes into the queue gets no round, and no crash."""
-    with pytest.raises(BadEvent):
+    with pytest.raises(BadEvent, match="no errand"):
         parse(text)
+
+
+def test_a_message_of_the_most_characters_is_read() -> None:
+    """One more is refused unread; whatever is read says what was wrong with it."""
+    text = written(an_errand()) or ""
+    assert parse(text + " " * (LARGEST - len(text))) == an_errand()
+    with pytest.raises(BadEvent, match=f"a message of {LARGEST + 1} characters"):
+        parse(text + " " * (LARGEST + 1 - len(text)))
 
 
 def test_a_time_without_a_zone_is_no_time() -> None:
@@ -73,6 +82,10 @@ def test_an_errand_is_late_before_its_evidence_is_old() -> None:
 def test_a_message_is_not_taken_at_its_word() -> None:
     """Only a group that the configuration watches is looked at: its subscription, and its tag or its id."""
     ours = an_errand()
+    letters = SUBSCRIPTION.replace("0000", "abcd", 1)
+    theirs = Errand(profile=a_profile(id=ours.profile.id.replace(SUBSCRIPTION, letters)), read_at=START)
+    assert is_ours(theirs, Scope(subscriptions=(letters,)))
+    assert not is_ours(theirs, Scope(subscriptions=("resourcegroups",)))
     assert is_ours(ours, HERE)
     assert not is_ours(ours, Scope(subscriptions=("99999999-1111-2222-3333-444444444444",)))
     assert not is_ours(ours, Scope(profiles=(a_profile(name="another").id,)))
@@ -99,4 +112,33 @@ def test_a_failing_group_is_told_once_a_day() -> None:
     assert one.id == failing(a_profile().id, "scepman", START + timedelta(hours=1)).id
     assert one.id != failing(a_profile().id, "scepman", START + timedelta(days=1)).id
     assert one.id != failing(a_profile(name="other").id, "scepman", START).id
-    assert "docs/runbooks/rounds-fail.md" in one.card.lines[-1]
+
+
+def test_what_is_told_of_a_failing_group() -> None:
+    """Which, when, what it means, and the runbook; and the same for programs."""
+    id_ = a_profile().id
+    told = failing(id_, "scepman", START)
+    assert (told.kind, told.subject, told.at) == ("rounds.failing", id_, START)
+    assert told.id == f"rounds-fail.{row_name(id_)}.20260302"
+    assert told.facts == {"group": "scepman", "group_id": id_}
+    assert (told.card.tone, told.card.title.split(":")[0]) == (Tone.ATTENTION, "scepman")
+    assert told.card.facts == (("Group", "scepman"), ("Seen", "2026-03-02 12:00:00 UTC"))
+    assert len(told.card.lines) == 4
+    assert told.card.lines[-1].endswith(" docs/runbooks/rounds-fail.md")
+
+
+def test_the_largest_message() -> None:
+    """To the byte, as it is encoded: 48 KiB of JSON are 64 KiB of Base64."""
+    plain = len(written(an_errand("")) or "")
+    fits = an_errand()
+    room = LARGEST // 4 * 3 - plain
+    assert room > 0
+    longest = msgspec.structs.replace(
+        fits, profile=a_profile(name="", fqdn="x" * (room + len(".trafficmanager.net")))
+    )
+    text = written(longest)
+    assert text is not None
+    assert len(text) == LARGEST // 4 * 3
+    assert parse(text) == longest
+    over = msgspec.structs.replace(longest.profile, fqdn=longest.profile.fqdn + "x")
+    assert written(msgspec.structs.replace(longest, profile=over)) is None

@@ -145,7 +145,7 @@ class Catalogue:
 
 def _vendors(hosts: Mapping[str, str]) -> Iterable[_Entry]:
     for host, base in hosts.items():
-        branch = _BRANCHES.get(host, "")
+        branch = _BRANCHES[host]
         for channel, (folder, windows, linux) in _FILES.items():
             yield _vendors_file(host, channel, Os.WINDOWS, f"{base}{branch}{folder}/{windows}")
             yield _vendors_file(host, channel, Os.LINUX, f"{base}{branch}{folder}/{linux}")

@@ -100,13 +100,10 @@ def _end_record(tail: bytes, size: int) -> int:
     if plain >= 0 and tail.startswith(_END_SIGNATURE, plain) and tail.endswith(b"\0\0"):
         return plain
     at = tail.rfind(_END_SIGNATURE, max(0, len(tail) - _END.size - _FULL16))
-    whole = len(tail) >= min(size, LONGEST_TAIL)
-    if at < 0 and not whole:
-        raise MoreTail
+    if at < _LOCATOR.size + _END64.size and len(tail) < min(size, LONGEST_TAIL):
+        raise MoreTail  # it was not found, or Zip64's records may stand before it
     if at < 0 or at > plain:
         raise NotAZip("it has no end record: it is no zip, or cut off")
-    if at < _LOCATOR.size + _END64.size and not whole:
-        raise MoreTail  # Zip64's records may stand before it
     return at
 
 

@@ -27,7 +27,7 @@ def skew(uses: Sequence[Use], systems: Mapping[str, Os]) -> str | None:
         alike = {region: it for region, it in known.items() if systems.get(region) is system}
         if len({it.digest for it in alike.values()}) > 1:
             return ", ".join(f"{region} got package {it.short}" for region, it in sorted(alike.items()))
-    one_system = len(set(systems.values())) == 1
+    one_system = len({systems.get(it.region) for it in uses}) == 1
     return "" if one_system and len(known) == len(uses) else None
 
 

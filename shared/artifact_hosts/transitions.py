@@ -408,7 +408,7 @@ def _undoing(row: Packages, flight: Flight, view: View, rules: Rules) -> Turn:
     old = view.watches.get(flight.old.id) if flight.old else None
     if flight.phase is Phase.DONE and old is not None and old.problem:
         # Its old URL would restart the region without a package. It may still come back where it is.
-        reason = f"{row.reason.partition(';')[0]}; its old URL waits: {flight.old}: {old.problem}"
+        reason = f"{row.reason}; its old URL waits: {flight.old}: {old.problem}"
         return Turn(enter(row, State.UNDOING, reason, view.now), Rest())
     until = view.now + timedelta(seconds=rules.claim)
     mine = msgspec.structs.replace(flight, phase=Phase.UNDOING, worker=view.worker, worker_until=until)

@@ -18,7 +18,7 @@ def merge(
     written: Iterable[Written] = (),
     verdicts: Iterable[Verdict] = (),
 ) -> tuple[Decision, ...]:
-    """Decide every key that any region or the baseline knows, in order of the keys.
+    """Decide every key that any region or the baseline knows or that is undecided, in order of the keys.
 
     `undecided` are keys without a baseline because they differed at first contact. `written` are values that we
     put somewhere and that are still on their way: they are nobody's own change.
@@ -29,7 +29,7 @@ def merge(
     directions = (it for it in verdicts if it.kind in {VerdictKind.TAKE, VerdictKind.REJECT})
     said = {(it.key, it.state): it for it in directions}  # the last word counts
     local = {key for it in ordered for key in it.local}
-    keys = {key for it in ordered for key in it.entries} | set(baseline)
+    keys = {key for it in ordered for key in it.entries} | set(baseline) | open_keys
     decisions = [_keep_local(key, ordered) for key in sorted(local)]
     for key in sorted(keys - local):
         prints = {it.region.name: it.print_of(key) for it in ordered}

@@ -7,6 +7,7 @@ from shared.artifact_hosts.catalogue import (
     Catalogue,
     NotWatched,
     Twins,
+    host_of,
     normal,
     package_setting,
     parse_hosts,
@@ -116,10 +117,13 @@ def test_a_location_tells_no_url() -> None:
 
 def test_the_retired_host() -> None:
     """The host that the vendor shut down is known as that, whatever file is asked of it."""
-    assert located(RETIRED).origin is Origin.RETIRED
-    assert (located(RETIRED).channel, located(RETIRED).os) == ("prod", Os.WINDOWS)
+    assert located(RETIRED) == Location(
+        id="retired.prod.windows", host="retired", channel="prod", os=Os.WINDOWS, origin=Origin.RETIRED
+    )
     other = located("https://github.com/glueckkanja/gk-scepman/raw/master/dist/Old.zip")
-    assert other.origin is Origin.RETIRED
+    assert other == Location(
+        id="retired.other", host="retired", channel="other", os=None, origin=Origin.RETIRED
+    )
     assert twins_of("https://github.com/glueckkanja/gk-scepman/raw/master/dist/Old.zip") == []
 
 
@@ -128,7 +132,10 @@ def test_the_retired_host() -> None:
     [
         ("HTTPS://Install.Scepman.COM/dist/Artifacts.zip", VENDOR_URL),
         ("https://install.scepman.com:443/dist/Artifacts.zip", VENDOR_URL),
+        ("https://install.scepman.com:/dist/Artifacts.zip", VENDOR_URL),
         (f" {VENDOR_URL}\n", VENDOR_URL),
+        ("https://a.test", "https://a.test/"),
+        ("https://a.test?x", "https://A.test/?x"),
     ],
 )
 def test_spellings_of_one_url(one: str, other: str) -> None:
@@ -139,11 +146,32 @@ def test_spellings_of_one_url(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    [f"{VENDOR_URL}?x=1", VENDOR_URL.replace("Artifacts", "artifacts"), VENDOR_URL.replace("https", "http")],
+    [
+        f"{VENDOR_URL}?x=1",
+        VENDOR_URL.replace("Artifacts", "artifacts"),
+        VENDOR_URL.replace("https", "http"),
+        VENDOR_URL.replace(".com", ".com:8443"),
+    ],
 )
 def test_what_is_another_place(url: str) -> None:
-    """A query, capitals of the path or another scheme do make another place."""
-    assert located(url).origin is Origin.UNLISTED
+    """A query, capitals of the path, another scheme or port do make another place."""
+    found = located(url)
+    assert (found.origin, found.channel, found.os) == (Origin.UNLISTED, "custom", None)
+    assert normal(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://Files.Contoso.com:8443/a.zip", "files.contoso.com"),
+        ("nonsense", "nowhere"),
+        ("x:///a", "nowhere"),
+    ],
+)
+def test_the_host_of_a_url(url: str, name: str) -> None:
+    """Its DNS name; what is no URL has none, and is still located."""
+    assert host_of(Value(url)) == name
+    assert located(url).host == name
 
 
 def settings(**values: str) -> AppSettings:
@@ -185,11 +213,15 @@ def test_the_settings_name() -> None:
         ("https://a.test/a.exe", ".zip"),
         ("https://user@a.test/a.zip", "user name"),
         ("nonsense", "no URL"),
+        ("https://a.test", ".zip"),
     ],
 )
 def test_unfit_urls(url: str, why: str) -> None:
     """What App Service would not take is told by the URL alone."""
     assert (why in unfit(Value(url))) if why else unfit(Value(url)) == ""
+
+
+TAKEN = ("prod", "certmaster-beta", "deferred", "custom", "retired")
 
 
 def test_reading_twins() -> None:
@@ -206,7 +238,7 @@ def test_reading_twins() -> None:
     [
         ("ours windows", "a name, windows or linux, and URLs"),
         (f"Ours windows {ONE_URL}", "cannot name twins"),
-        (f"prod windows {ONE_URL}", "no vendor's channel"),
+        *((f"{it} windows {ONE_URL}", "no vendor's channel") for it in TAKEN),
         (f"ours macos {ONE_URL}", "neither windows nor linux"),
         ("ours windows http://a.test/a.zip?sig=hush", "URL 1 of ours: the URL is not HTTPS"),
         (f"ours windows {ONE_URL} {ONE_URL}2", "two URLs at one host"),
@@ -225,6 +257,9 @@ def test_other_places_of_the_vendors_files() -> None:
     assert hosts == {**HOSTS, "github": "https://mirror.contoso.com/install/"}
     known = Catalogue(hosts=hosts)
     assert located("https://mirror.contoso.com/install/master/dist/Artifacts.zip", known).host == "github"
+    (there,) = {parse_hosts(f"vendor=https://a.test/b{it}")["vendor"] for it in ("", "/")}
+    assert there == "https://a.test/b/"
+    assert parse_hosts("vendor=https://a.test/b=c")["vendor"] == "https://a.test/b=c/"
     for wrong in ("gitlab=https://a.test/", "github=http://a.test/", "github=https://a.test/?x", "github"):
         with pytest.raises(ValueError, match="github"):
             parse_hosts(wrong)
@@ -236,5 +271,7 @@ def test_preferred_hosts() -> None:
         "westeurope": "github",
         "northeurope": "vendor",
     }
-    with pytest.raises(ValueError, match="region=host"):
-        parse_preferred("westeurope")
+    assert parse_preferred("west=a=b") == {"west": "a=b"}
+    for wrong in ("westeurope", "=github", "westeurope=", "="):
+        with pytest.raises(ValueError, match=f"'{wrong}' is not region=host"):
+            parse_preferred(wrong)

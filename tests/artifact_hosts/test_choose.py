@@ -201,6 +201,86 @@ def test_back_to_the_preferred_host(hours: int, moves: bool) -> None:  # noqa: F
     assert all(isinstance(it, Keep) for it in chosen(swapped, Rules(preferred={"west": "github"})))
 
 
+OURS = tuple(KNOWN.locate(Value(f"https://st{it}.blob.core.windows.net/zip/a.zip")) for it in "abc")
+
+
+@pytest.mark.parametrize("wish", [1, 2])
+@pytest.mark.parametrize("at_home", [False, True])
+def test_of_hosts_that_are_as_good_the_wished_one_is_taken(wish: int, *, at_home: bool) -> None:
+    """The configured one, or the one that it came from, in any capitals."""
+    here, wished = OURS[0], OURS[wish]
+    west = a_use("West", here, home=wished.host.upper() if at_home else "")
+    rules = Rules() if at_home else Rules(preferred={"west": wished.host})
+    others = [a_watch(it) for it in OURS[1:]]
+    left = a_scene(west, watches=[a_watch(here, HostState.DOWN), *others])
+    (choice,) = chosen(left, rules)
+    assert isinstance(choice, Rotate)
+    assert choice.to == wished
+    assert choice.reason == f"{here} is down: no answer within 10 s; {wished} is up with the same package"
+    spread = a_scene(a_use("a", here), west, watches=[a_watch(here), *others])
+    _, choice = chosen(spread, rules)
+    assert isinstance(choice, Rotate)
+    assert choice.to == wished
+    assert choice.reason == f"2 regions use {here.host} and 0 use {wished.host}, and both hosts are up"
+
+
+def test_the_same_package_counts_more_than_a_host_of_its_own() -> None:
+    """And a host that no other region uses counts more than a wish."""
+    a, b, c = OURS
+    newer = (Served(A, START - timedelta(days=9)), Served(B, START - timedelta(days=1)))
+    uses = (a_use("west", a), a_use("east", b))
+    down = a_watch(a, HostState.DOWN, package=A)
+    one, _ = chosen(a_scene(*uses, watches=[down, a_watch(b, package=A), a_watch(c, served=newer)]))
+    assert isinstance(one, Rotate)
+    assert one.to == b
+    alike = [down, a_watch(b, package=A), a_watch(c, package=A)]
+    other, _ = chosen(a_scene(*uses, watches=alike), Rules(preferred={"west": b.host}))
+    assert isinstance(other, Rotate)
+    assert other.to == c
+
+
+def test_a_region_at_home_is_the_last_to_move() -> None:
+    """Of two at one host the one without a wish goes, although it is the first."""
+    uses = pair(GITHUB, GITHUB)
+    watches = [a_watch(GITHUB), a_watch(VENDOR)]
+    west, east = chosen(a_scene(*uses, watches=watches), Rules(preferred={"east": "github"}))
+    assert isinstance(west, Rotate)
+    assert isinstance(east, Keep)
+
+
+def test_well_for_a_day_is_well_for_long() -> None:
+    """To the second, and the reason says how long."""
+    a, b, c = OURS
+    for seconds, moves in ((-1, False), (0, True)):
+        known = a_watch(a, good_for=timedelta(days=1, seconds=seconds))
+        scene = a_scene(a_use("west", b), a_use("east", c), watches=[known, a_watch(b), a_watch(c)])
+        west, _ = chosen(scene, Rules(preferred={"west": a.host}))
+        assert isinstance(west, Rotate) is moves
+        if moves:
+            assert west.reason == f"{a.host} is preferred and has been well for 24 h"
+
+
+def test_how_the_hosts_are_is_told() -> None:
+    """Each with its last check, whether that was good or not, also where there was none."""
+    down = a_watch(GITHUB, HostState.DOWN)
+    west, east = chosen(a_scene(*pair(), watches=[down, a_watch(VENDOR, HostState.UNKNOWN)]))
+    assert west.reason == (
+        "github (prod, windows) is down: no answer within 10 s; "
+        "vendor (prod, windows) is unknown, last check: good"
+    )
+    assert east.reason == "vendor (prod, windows): last check: good; not enough checks yet to say more"
+    assert chosen(a_scene(*pair(), watches=[down]))[1].reason == (
+        "vendor (prod, windows): last check: not checked yet; not enough checks yet to say more"
+    )
+
+
+def test_a_package_that_was_never_read_may_have_failed_too() -> None:
+    """What the region did not come back with had no digest, and has none still."""
+    watches = [a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, package=None)]
+    west, _ = chosen(a_scene(*pair(), watches=watches, refused=[Refused("west", VENDOR.id, "")]))
+    assert "west did not come back with the package of vendor" in west.reason
+
+
 def test_the_deferred_channel_has_no_twin() -> None:
     """It is on GitHub only; that is said, and the production file is not taken instead."""
     deferred = KNOWN.locate(Value(DEFERRED_URL))
@@ -435,3 +515,27 @@ def test_an_order_mends_the_wrong_systems_file() -> None:
     found = ordered(an_order(), scene, KNOWN, Rules())
     assert isinstance(found, Rotate)
     assert found.to.os is Os.LINUX
+
+
+def test_an_order_that_cannot_be_carried_out() -> None:
+    """A region that there is not, one that fetches nothing, a host that there is not; and why."""
+    nowhere = a_scene(Use(region="west", location=None, why="deployed to it"), watches=[])
+    assert ordered(an_order(), nowhere, KNOWN, Rules()) == Held("west", "deployed to it", "")
+    assert ordered(an_order(regions=("north",)), nowhere, KNOWN, Rules()) == Held(
+        "north", "north is no region of this group", ""
+    )
+    scene = a_scene(*pair(), watches=[a_watch(GITHUB), a_watch(VENDOR, HostState.UNKNOWN)])
+    assert ordered(an_order(to="here"), scene, KNOWN, Rules()) == Held(
+        "west", "here cannot be rotated to: the other hosts are vendor", ""
+    )
+    deferred = a_scene(a_use("west", KNOWN.locate(Value(DEFERRED_URL))), watches=[])
+    assert ordered(an_order(), deferred, KNOWN, Rules()) == Held(
+        "west",
+        "another host cannot be rotated to: the deferred channel is published at one host only",
+        "",
+    )
+    assert ordered(an_order(), scene, KNOWN, Rules()) == Held(
+        "west",
+        "vendor (prod, windows): it is unknown, last check: good",
+        "counterpart package rotate --region west --force --reason TEXT",
+    )

@@ -61,6 +61,13 @@ def test_dates_without_a_zone_tell_little(hours: int) -> None:
     assert compare(of("a", size=11, modified=None), of("a")).relation is Relation.DIFFERENT
 
 
+def test_packages_of_no_known_names_are_told_apart_by_their_dates() -> None:
+    """As a row may remember them: nothing speaks for two products."""
+    old = Package(digest="a", members=1, size=1, newest=DAY)
+    new = Package(digest="b", members=1, size=1, newest=DAY + timedelta(days=9))
+    assert compare(new, old).relation is Relation.NEWER
+
+
 def test_by_history() -> None:
     """Who serves today what the other place served before has the older one, whatever the dates say."""
     one, two = of("a", modified=DAY + timedelta(days=9)), of("a", size=11)
@@ -145,6 +152,7 @@ def a_member(at: int = 0, *, packed: int = 10, size: int = 10, name: str = "a") 
         ([a_member(10), a_member(0)], ""),
         ([a_member(0), a_member(9)], "zip bomb"),
         ([a_member(0, packed=0, size=0), a_member(0, packed=0, size=0)], "zip bomb"),
+        ([a_member(0, packed=0, size=0), a_member(0)], "zip bomb"),
         ([a_member(0), a_member(100), a_member(105)], "zip bomb"),
         ([a_member(size=10 * 1100 + 1024)], ""),
         ([a_member(size=10 * 1100 + 1025)], "more than can be packed"),

@@ -155,6 +155,8 @@ def test_a_bombs_directory_is_not_read() -> None:
         (an_end(length=500, offset=10), 22, "outside the file"),
         (an_end() + b"\n", 23, "behind the end"),
         (an_end(comment=b"abc")[:-1], 24, "behind the end"),
+        (an_end(comment=b"abc")[:-3], 22, "behind the end"),
+        (an_end() + b"x" * (0xFFFF + 1), 22 + 0xFFFF + 1, "no end record"),
         (an_end()[:4] + b"\1" + an_end()[5:], 22, "several parts"),
         (an_end(comment=an_end()[:10]), 32, "no end record"),
     ],
@@ -302,6 +304,8 @@ def test_a_second_entry_is_looked_at_like_the_first() -> None:
         listed(a_member(), b"PK\1\3" + a_member()[4:])
     with pytest.raises(NotAZip, match="directory is broken"):
         listed(a_member(), b"x" * 10)
+    with pytest.raises(NotAZip, match="directory is broken"):
+        listed(a_member(), a_member()[:10])
 
 
 def test_what_was_read_must_be_the_directory() -> None:
@@ -310,6 +314,7 @@ def test_what_was_read_must_be_the_directory() -> None:
         read_members(a_member(b""), End(100, 47, 1), 200)
     with pytest.raises(NotAZip, match="outside the file"):
         read_members(a_member(), End(100, 47, 1), 99)
+    assert len(read_members(a_member(), End(100, 47, 1), 100)) == 1
 
 
 def test_a_directory_of_the_most_bytes_is_read() -> None:
@@ -356,6 +361,7 @@ def test_zip64s_own_records(changed: dict[str, object], why: str) -> None:
             find_end(tail, 10 + len(tail), most=MOST)
     else:
         assert find_end(tail, 10 + len(tail), most=MOST) == End(0, 10, 1)
+        assert find_end(b"x" * 10 + tail, 10 + len(tail), most=MOST) == End(0, 10, 1), "with what is before"
 
 
 def test_a_locator_without_its_record() -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from shared.artifact_hosts.catalogue import Catalogue
+from shared.artifact_hosts.catalogue import Catalogue, Twins
 from shared.artifact_hosts.choose import Scene, choose
 from shared.artifact_hosts.findings import findings, runs, skew
 from shared.artifact_hosts.model import (
@@ -19,7 +19,7 @@ from shared.artifact_hosts.model import (
     Use,
     Watch,
 )
-from shared.groups.model import Os
+from shared.groups.model import Os, Value
 from tests.artifact_hosts.hosting import a_location, a_package, a_use, a_watch
 from tests.fakes.clock import START
 
@@ -27,6 +27,8 @@ WINDOWS = {"west": Os.WINDOWS, "east": Os.WINDOWS}
 MIXED = {"west": Os.WINDOWS, "east": Os.LINUX}
 GITHUB, VENDOR = a_location("github"), a_location("vendor")
 A, B = a_package("a"), a_package("b")
+URLS = tuple(Value(f"https://st{it}.blob.core.windows.net/zip/a.zip") for it in "abc")
+THREE = (Twins("three", Os.WINDOWS, URLS),)
 
 
 def running(west: Running, east: Running) -> tuple[Use, Use]:
@@ -48,6 +50,7 @@ def running(west: Running, east: Running) -> tuple[Use, Use]:
         ),
         (Running(package=A), Running(package=B), MIXED, None),
         (Running(package=A), Running(package=A), MIXED, None),
+        (Running(package=A), Running(package=B), {"west": Os.WINDOWS}, None),
         (Running(version="1.1"), Running(), WINDOWS, None),
         (Running(), Running(), WINDOWS, None),
     ],
@@ -73,7 +76,7 @@ def found(*uses: Use, watches: list[Watch], days: float = 2, skewed: bool = Fals
         uses=uses,
         skew_since=START if skewed else None,
     )
-    catalogue, rules = Catalogue(), Rules()
+    catalogue, rules = Catalogue(twins=THREE), Rules()
     return list(findings(row, scene, choose(scene, catalogue, rules), catalogue, rules))
 
 
@@ -105,7 +108,7 @@ def test_one_host_for_all() -> None:
     """Regions that share a host are told of, while the other host is down too."""
     watches = [a_watch(GITHUB), a_watch(VENDOR, HostState.DOWN)]
     (told,) = found(a_use("west", GITHUB), a_use("east", GITHUB), watches=watches)
-    assert told.kind == "one-host"
+    assert (told.kind, told.severity, told.region) == ("one-host", 3, "")
     assert "github, which is up" in told.text
 
 
@@ -161,6 +164,24 @@ def test_a_region_that_is_not_watched_hides_no_other() -> None:
     told = found(nowhere, a_use("east", VENDOR), watches=watches)
     assert [(it.kind, it.severity, it.region) for it in told] == [("hosts-differ", 3, "")]
     assert "waits for a person" in told[0].way_out
+
+
+def test_each_pair_of_hosts_is_compared_once() -> None:
+    """Also behind a host that was never looked at, or that was compared already."""
+    one, two, three = (Catalogue(twins=THREE).locate(it) for it in URLS)
+    uses = (a_use("west", one), a_use("east", three))
+    new = a_watch(one, package=B, good_for=timedelta())
+    old = a_watch(three, good_for=timedelta())
+    assert [it.text.split(" ")[0] for it in found(*uses, watches=[new, old])] == [three.host]
+    middle = a_watch(two, good_for=timedelta())
+    texts = [it.text for it in found(*uses, watches=[new, middle, old])]
+    assert [it.split(" have ")[0] for it in texts] == [f"{two} and {one}", f"{three} and {one}"]
+
+
+def test_hosts_that_were_never_read_are_not_compared() -> None:
+    """Nothing is known since when they would differ."""
+    watches = [a_watch(GITHUB, package=None), a_watch(VENDOR, package=None)]
+    assert found(a_use("west", GITHUB), a_use("east", VENDOR), watches=watches) == []
 
 
 def test_a_day_is_a_day() -> None:

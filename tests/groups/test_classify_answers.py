@@ -93,6 +93,9 @@ def test_only_an_answer_below_500_is_the_paths_doing(status: int, expected: Caus
 
 def test_one_region_alone_is_never_everybody() -> None:
     """A group of one, or one whose other region is out of service: nothing to compare with, so unknown."""
+    unnamed = seen(ONLINE, ProbeResult(at=START, problem="no such name", fault=Fault.NAME), None)
+    (found,) = classify(a_group("west"), {"west": unnamed}).values()
+    assert found.cause is Cause.TLS_OR_NAME
     lost = seen(ONLINE, MUTE, None)
     (found,) = classify(a_group("west"), {"west": lost}).values()
     assert found.cause is Cause.UNKNOWN
@@ -151,7 +154,7 @@ def test_why_a_region_is_out_of_dns(status: MonitorStatus, words: str, *, enable
         an_endpoint(status=status, enabled=enabled), probe=GOOD, scep=PROVED, before=None, now=START, gap=GAP
     )
     assert found.state is State.UNKNOWN
-    assert words in found.reason
+    assert found.reason == f"the endpoint is {words}, so no device is sent there"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +190,9 @@ def test_evidence_of_a_region_that_answers_well_and_late() -> None:
     assert evidence(seen(DEGRADED, SLOW)) == (
         "west: at 12:00:00 UTC the probe answered 200 after 10.0 s; SCEP proves CA ca; Traffic Manager says Degraded"
     )
-    assert " after " not in evidence(seen(DEGRADED, IN_TIME))
+    assert evidence(seen(DEGRADED, IN_TIME)) == (
+        "west: at 12:00:00 UTC the probe answered 200; SCEP proves CA ca; Traffic Manager says Degraded"
+    )
 
 
 def test_evidence_of_a_missing_package() -> None:

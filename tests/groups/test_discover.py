@@ -1,5 +1,6 @@
 """Which profiles are ours, and what their regions are."""
 
+import hashlib
 import re
 
 import pytest
@@ -19,6 +20,9 @@ def test_without_names_the_tagged_profiles_are_ours() -> None:
     """The tag counts in any case; another value does not."""
     shouted = a_profile(name="shouted", tags=(("Counterpart", "MANAGED"),))
     other = a_profile(name="other", tags=(("counterpart", "ignored"),))
+    lined = a_profile(name="mine_", tags=(("counterpart", "managed"),))
+    letter = a_profile(name="minea", tags=(("counterpart", "managed"),))
+    assert chosen([letter, lined], Scope(subscriptions=(SUBSCRIPTION,))) == (lined, letter)
     assert chosen([PLAIN, shouted, other, MINE], Scope(subscriptions=(SUBSCRIPTION,))) == (MINE, shouted)
 
 
@@ -39,6 +43,7 @@ def test_each_subscription_is_read_once() -> None:
         "",
         f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/publicIPAddresses/ip",
         site_id("west") + "/slots/staging",
+        site_id("west") + site_id("west"),
     ],
 )
 def test_only_a_web_apps_production_slot_is_a_region(target: str) -> None:
@@ -65,3 +70,13 @@ def test_every_group_has_a_name_for_its_rows(name: str) -> None:
     assert re.fullmatch(r"[a-z0-9][a-z0-9-]*", made)
     assert made == row_name(a_profile(name=name).id.upper()) or name.upper().lower() != name.lower()
     assert made != row_name(a_profile(name=name).id.replace(SUBSCRIPTION, OTHER))
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"), [("SCEPman-Prod", "scepman-prod"), ("-_-", "group"), ("_x_y_", "x-y"), ("ä1", "1")]
+)
+def test_a_groups_rows_can_be_found_by_eye(name: str, slug: str) -> None:
+    """The profile's name, and ten digits that hold it apart from others of that name; stored, so they stay."""
+    id_ = f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/trafficManagerProfiles/{name}"
+    digits = hashlib.sha256(id_.lower().encode()).hexdigest()[:10]
+    assert row_name.__wrapped__(id_) == f"{slug}-{digits}"  # what is remembered was made once

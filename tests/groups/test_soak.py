@@ -35,6 +35,9 @@ def test_no_worse_than_before() -> None:
     assert came_back(answering, Start.ANSWERING, START, SOAK)
     assert not came_back(answering, Start.HEALTHY, START, SOAK)
     assert not came_back(None, Start.SILENT, START, SOAK)
+    in_time = a_health(State.UNKNOWN, at=START + timedelta(seconds=SOAK))
+    assert came_back(in_time, Start.ANSWERING, START, SOAK)
+    assert not came_back(a_health(at=START, since=START), Start.HEALTHY, START, 0.0), "from before"
 
 
 def test_a_proof_from_before_says_nothing() -> None:

@@ -17,7 +17,6 @@ from shared.incidents.model import EXHAUSTED, HELD, Entry, Severity, Stage
 from shared.incidents.render import COLUMNS, incident_facts, markdown, means_facts, measures_csv, page
 from shared.incidents.transitions import STAGES, Rules, advance, incidents
 from shared.pages import html
-from shared.words import spoken
 from tests.incidents.facts import a_ledger, at, bad
 
 ROOT = Path(__file__).parents[2]
@@ -44,23 +43,6 @@ def test_measures() -> None:
     assert (both.incidents, both.open, both.mttr, both.mttm) == (2, 1, 1485, 70)
     assert means([]).mttd is None
     assert (both.mttd, both.mtta) == (40, 240)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (None, "-"),
-        (0, "0 s"),
-        (59.6, "1 min"),
-        (75, "1 min 15 s"),
-        (3600, "1 h"),
-        (3660, "1 h 1 min"),
-        (90_000, "25 h"),
-    ],
-)
-def test_durations_in_words(seconds: float | None, words: str) -> None:
-    """As people say them."""
-    assert spoken(seconds) == words
 
 
 def test_facts() -> None:

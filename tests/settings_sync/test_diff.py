@@ -78,6 +78,9 @@ def test_a_key_spelled_twice_is_ambiguous_and_no_entry() -> None:
     found = seen({"A:B": "1", "A__B": "2"}, {"Db": ("1", "Custom"), "db": ("2", "Custom")})
     assert found.entries == {}
     assert set(found.ambiguous) == {"A:B", "connectionstrings/Db"}
+    assert footprint(found) != footprint(seen({}))
+    once = seen({"A:B": "1"}, {"Db": ("1", "Custom")})
+    assert once.ambiguous == ()
 
 
 def test_local_keys_are_named_and_not_fingerprinted() -> None:

@@ -60,6 +60,13 @@ def word(kind: VerdictKind, state: str, *, side: str = "", reason: str = "it is 
             ("north",),
         ),
         (
+            lambda: answer("1", "1", "0", written=(Written("east", "A", "1", "0"),)),
+            Action.TAKE,
+            "changed in west, unchanged elsewhere",
+            ("west",),
+            ("north",),
+        ),
+        (
             lambda: answer(None, "0", "0"),
             Action.DELETE,
             "removed in west, unchanged elsewhere",

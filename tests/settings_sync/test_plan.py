@@ -234,6 +234,8 @@ def test_a_translated_value_that_does_not_fit_its_template_cannot_travel() -> No
     policy = a_policy(Url=KeyClass.TRANSLATED)
     sides = [a_side({"Url": "1"}, region="west", unfit=["Url"]), a_side({}, region="east")]
     assert rules(planned([a_decision("Url")], sides=sides, policy=policy)) == ["cannot-travel"]
+    fits = [a_side({"Url": "1"}, region="west"), a_side({}, region="east")]
+    assert rules(planned([a_decision("Url")], sides=fits, policy=policy)) == []
 
 
 def test_a_translated_value_needs_the_targets_own_name() -> None:

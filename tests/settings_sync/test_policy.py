@@ -154,6 +154,8 @@ def test_a_file_becomes_rules() -> None:
         for pattern in ("A:*", "B")
     )
     assert parse("", "f") == ()
+    (plain,) = parse(an_entry("A", "local"), "f")
+    assert (plain.template, plain.fixed) == ("", False)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ def test_one_platform_one_spelling(name: str, system: Os) -> None:
         ("A.B", Os.WINDOWS, Os.LINUX, "'.'"),
         ("A.B", Os.LINUX, Os.WINDOWS, "'.'"),
         ("A-B", Os.WINDOWS, Os.LINUX, "letters, digits and '_'"),
+        ("A-Ä", Os.WINDOWS, Os.LINUX, "has - Ä in it"),
         ("Ä:B", Os.WINDOWS, Os.LINUX, "letters, digits and '_'"),
         ("A_:B", Os.WINDOWS, Os.LINUX, "another key"),
     ],

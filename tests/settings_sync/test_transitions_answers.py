@@ -380,6 +380,24 @@ def test_what_is_undecided_stays_so_and_is_settled_by_agreement() -> None:
     assert row.undecided == ()
 
 
+def test_an_undecided_key_that_is_gone_everywhere_is_undecided_no_more() -> None:
+    """To have it nowhere is agreement too: who adds it later adds it, and nobody is asked about first contact."""
+    row = agreed(undecided=("K",))
+    (row, decisions) = look(row, pair({"A": "0", "B": "0"}, {"A": "0", "B": "0"}), POLICY, START)
+    assert _of(decisions, "K").action is Action.AGREE
+    assert row.undecided == ()
+    assert dict(row.baseline).keys() == {"A", "B"}
+    (row, decisions) = look(row, pair({"A": "0", "B": "0", "K": "1"}, {"A": "0", "B": "0"}), POLICY, START)
+    assert _of(decisions, "K").action is Action.TAKE
+
+
+def test_a_stranger_that_is_alone_makes_nothing_undecided() -> None:
+    """There is nobody with whom it could differ; what was known of the others stays."""
+    row = agreed()
+    (alone, _) = look(row, [a_side({"A": "1", "B": "0"}, region="north")], POLICY, START)
+    assert (alone.undecided, alone.baseline) == ((), row.baseline)
+
+
 def test_a_key_that_became_local_is_undecided_no_more() -> None:
     """The policy took it out of the comparison."""
     seen = [a_side({"B": "0"}, region=it, local=("A",)) for it in ("west", "east")]
