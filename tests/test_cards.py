@@ -151,6 +151,9 @@ def test_lines_give_way_to_what_is_larger() -> None:
     assert len(message(full)) == LARGEST
     more = msgspec.structs.replace(full, lines=(*full.lines[:2], f"{full.lines[2]}c"))
     assert [it["text"] for it in posted(more)["body"][2:]] == [full.lines[0], "... and 2 more"]
+    short = full.lines[2][:-100]
+    four = msgspec.structs.replace(full, lines=(*full.lines[:2], short, "d" * 200))
+    assert [it["text"] for it in posted(four)["body"][2:]] == [*full.lines[:2], "... and 2 more"]
     alone = Card(title="t" * 600, facts=(("f" * 590, "v" * 590),) * 16, lines=("y" * 600,))
     assert [it["text"] for it in posted(alone)["body"][2:]] == ["... and 1 more"]
 

@@ -38,7 +38,6 @@ def _started(drill: Drill, base_url: str) -> Card:
     warned = [f"{it.rule}: {it.reason}" for it in drill.preflight if it.verdict is Verdict.WARNED]
     return Card(
         title=f"{drill.group} / {drill.region}: a {_kind(drill)} begins",
-        tone=Tone.ACCENT,
         facts=(
             ("Asked by", drill.asked_by or "-"),
             *((("Reason", drill.why),) if drill.why else ()),

@@ -40,7 +40,7 @@ def a_practice_run(**changes: object) -> Drill:
             (40.5, "01", "1", 0),
             (42.5, "00", "0", 0),
         ),
-        problems=("GetCACaps answered 503",),
+        problems=("GetCACaps answered 503", "another one"),
         restoring_at=at(40),
         restored_at=at(41),
         online_at=at(42.5),
@@ -189,6 +189,17 @@ def test_what_a_schedule_means() -> None:
     never = schedule_facts(calendar, "scepman", None, START, 300)
     assert (never["last_practice_run"], never["skipped"]) == (None, [])
     assert never["next"][0]["hindered"] is None
+    closed = Calendar(
+        schedules=schedules("scepman=0 21 * * SUN; scepman=30 20 * * MON"),
+        allowed=windows("MON-20:00-21:00"),
+        every=86_400.0,
+    )
+    week = schedule_facts(closed, "scepman", None, START, 300)["next"][:3]
+    assert [bool(it["hindered"]) for it in week] == [
+        False,
+        True,
+        False,
+    ]  # the one that was not does not count
 
 
 # -- words ------------------------------------------------------------------------------------------------------
@@ -305,6 +316,8 @@ def test_the_usual_interval_is_told() -> None:
     assert "Every 2 s each resolver" in text
     two = markdown(a_drill(samples=samples((0.0, "11", "1", 0), (5.0, "11", "1", 0), (5.04, "11", "1", 0))))
     assert "Every 5 s each resolver" in two
+    half = markdown(a_drill(samples=samples((0.0, "11", "1", 0), (2.5, "11", "1", 0))))
+    assert "Every 2.5 s each resolver" in half
 
 
 # -- the picture and the page -----------------------------------------------------------------------------------
