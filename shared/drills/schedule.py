@@ -13,6 +13,7 @@ import msgspec
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 CATCH_UP = timedelta(minutes=10)  # a time of the schedule that nobody was awake for is let go after that
+REMEMBERED = timedelta(days=7)  # how far back a time that nobody was awake for is looked for
 _FURTHEST = 366 * 28  # days: in so many, every date comes on every day of the week
 _WINDOW = re.compile(r"([A-Z]{3})-(\d\d):(\d\d)-(\d\d):(\d\d)")
 _EVERYBODY = "*"
@@ -274,3 +275,23 @@ def too_soon(calendar: Calendar, practised: datetime | None, at: datetime) -> st
         return ""
     since = f"the last practice run was due {practised:%Y-%m-%d %H:%M} UTC"
     return f"{since}, and there is at most one in {calendar.every / 86_400:g} days"
+
+
+def missed(calendar: Calendar, group: str, *, considered: datetime | None, now: datetime) -> datetime | None:
+    """The latest time of the schedule that is too long ago to be acted on, and that nobody acted on or passed over.
+
+    What was before the first time that was ever considered is not known, nor what was before `REMEMBERED`.
+    """
+    if considered is None:
+        return None
+    until = now - CATCH_UP - timedelta(minutes=1)
+    found = [_latest(line, max(considered, now - REMEMBERED), until) for line in calendar.lines(group)]
+    return max((it for it in found if it is not None), default=None)
+
+
+def _latest(line: Cron, after: datetime, until: datetime) -> datetime | None:
+    """The last due minute in a span."""
+    found, at = None, line.next_after(after)
+    while at is not None and at <= until:
+        found, at = at, line.next_after(at)
+    return found

@@ -14,7 +14,7 @@ import msgspec
 from shared.drills import workflow
 from shared.drills.model import PRACTICE, Drill, Entry, Open, Request, Seen
 from shared.drills.ports import Look
-from shared.drills.schedule import CATCH_UP, due
+from shared.drills.schedule import CATCH_UP, due, missed
 from shared.drills.workflow import Checked, Started
 from shared.errors import AppError, NotFound, Refused, Unreadable
 from shared.groups.model import Group, Health, Profile
@@ -32,6 +32,8 @@ from shared.settings_sync.model import State
 from shared.store import Key, Row, Store, Stored, Version
 
 log = logging.getLogger(__name__)
+
+_ASLEEP = "nobody was awake at that time, or the schedule was another one then"
 
 
 def tools(ports: Ports, settings: Settings) -> workflow.Tools:
@@ -205,10 +207,15 @@ async def _practise(profile: Profile, ports: Ports, settings: Settings) -> None:
     if not calendar.lines(profile.name):
         return
     slot = await workflow.slot(profile.id, ports.store)
+    considered = slot.considered if slot else None
+    late = missed(calendar, profile.name, considered=considered, now=ports.clock.now())
+    if late is not None:
+        await _pass_over(profile, late, _ASLEEP, ports, settings)
+        considered = late
     found = due(
         calendar,
         profile.name,
-        considered=slot.considered if slot else None,
+        considered=considered,
         practised=slot.practised if slot else None,
         now=ports.clock.now(),
     )
@@ -234,11 +241,16 @@ async def _practise(profile: Profile, ports: Ports, settings: Settings) -> None:
             if passing and ports.clock.now() - found.at < CATCH_UP:  # the next wake-up asks again
                 raise
             why = str(error)
-    if why and await workflow.skipped(profile.id, profile.name, found.at, why, tools(ports, settings)):
+    if why:
+        await _pass_over(profile, found.at, why, ports, settings)
+
+
+async def _pass_over(profile: Profile, at: datetime, why: str, ports: Ports, settings: Settings) -> None:
+    """Note once why the practice run of a time of the schedule is not made."""
+    if await workflow.skipped(profile.id, profile.name, at, why, tools(ports, settings)):
         log.info("%s: practice run skipped: %s", profile.name, why)
-        await _record(
-            profile.id, profile.name, [_line(found.at, f"practice run skipped: {why}")], ports, settings
-        )
+        line = _line(at, f"practice run skipped: {why}")
+        await _record(profile.id, profile.name, [line], ports, settings)
 
 
 def _line(at: datetime, text: str) -> Entry:

@@ -1,17 +1,18 @@
 """Practice runs: due by the schedule, the regions in turn, skipped with a reason that is said once."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from shared.drills.model import State
 from shared.drills.preflight import Declared
-from shared.drills.schedule import Calendar, schedules, windows
+from shared.drills.schedule import CATCH_UP, Calendar, missed, schedules, windows
 from shared.drills.workflow import next_region
 from shared.errors import Unavailable
 from tests.builders import an_endpoint
 from tests.drills.drilling import Drilled, a_world
+from tests.fakes.clock import START
 
 DAILY = "scepman=10 12 * * *"  # the worlds begin at 12:00
 DECLARED = Declared(load=(("scepman", 1500.0),), capacity=(("west", 100.0), ("scepman/east", 100.0)))
@@ -70,6 +71,39 @@ async def test_at_most_one_a_week_and_that_is_said_once() -> None:
     await to_ten_past_twelve(world)
     regions = [it["region"] for it in (await world.listed())["drills"]]
     assert regions == ["west", "east"]
+
+
+async def test_a_time_that_nobody_was_awake_for_is_said_once() -> None:
+    """The app slept over two of them: the later one stands in the list with the reason, and nothing is caught up."""
+    world = await scheduled(every=86_400.0)
+    await to_ten_past_twelve(world)
+    world.clock.advance(timedelta(days=2, hours=1).total_seconds())
+    await world.minute(5)
+    found = await world.listed()
+    (skipped,) = found["skipped"]
+    assert skipped["why"].startswith("practice run skipped: nobody was awake at that time")
+    assert (skipped["at"].day, skipped["at"].hour, skipped["at"].minute) == (4, 12, 10)
+    assert len(found["drills"]) == 1
+    await to_ten_past_twelve(world)
+    assert len((await world.listed())["drills"]) == 2
+    assert len((await world.listed())["skipped"]) == 1
+
+
+def test_what_was_missed() -> None:
+    """Only what lies between the last time that was considered and what may still be acted on."""
+    calendar = Calendar(schedules=schedules(DAILY))
+    noon = START.replace(hour=12, minute=10)
+
+    def late(considered: datetime | None, now: datetime) -> datetime | None:
+        return missed(calendar, "scepman", considered=considered, now=now)
+
+    assert late(None, noon + timedelta(days=3)) is None
+    assert late(noon, noon + timedelta(hours=23)) is None
+    assert late(noon, noon + timedelta(days=1) + CATCH_UP) is None
+    assert late(noon, noon + timedelta(days=1, minutes=1) + CATCH_UP) == noon + timedelta(days=1)
+    assert late(noon, noon + timedelta(days=30, hours=1)) == noon + timedelta(days=30)
+    assert late(noon + timedelta(days=1), noon + timedelta(days=1, hours=1)) is None
+    assert missed(calendar, "another", considered=noon, now=noon + timedelta(days=3)) is None
 
 
 async def test_skipped_when_the_preflight_refuses() -> None:
