@@ -814,13 +814,20 @@ async def earlier_drills(group_id: str, store: Store) -> tuple[Drill, ...]:
 
 async def recoveries(drill: Drill, store: Store) -> tuple[float, ...]:
     """The recovery times of the last drills of the region before this one, the newest first."""
-    before = [
-        it
-        for it in await earlier_drills(drill.group_id, store)
-        if it.region == drill.region and it.accepted_at < drill.accepted_at
-    ]
-    times = [measure(it).recovery for it in before if it.drained_at is not None]
-    return tuple(it for it in times if it is not None)[:EARLIER]
+    name, _, number = drill.id.rpartition("-drill-")
+    found: list[float] = []
+    for earlier in range(int(number) - 1, 0, -1):  # by their keys: a group may have years of drills
+        row, _ = await read(store, key(ARCHIVE, f"{name}-drill-{earlier}"), Archived)
+        if row is None or len(found) == EARLIER:  # those before it were deleted too
+            break
+        it = row.drill
+        if (
+            it.region == drill.region
+            and it.drained_at is not None
+            and (time := measure(it).recovery) is not None
+        ):
+            found.append(time)
+    return tuple(found)
 
 
 async def forget(store: Store, now: datetime, rules: Rules) -> int:

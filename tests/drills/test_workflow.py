@@ -14,13 +14,14 @@ from handlers import drill as handler
 from handlers._edge import Asked
 from shared.adapters.event_grid_topic import event_type
 from shared.disruption.workflow import Held, permit_key
-from shared.drills.model import Drill, Slot, State
+from shared.drills.measure import EARLIER
+from shared.drills.model import Archived, Drill, Slot, State
 from shared.drills.preflight import RULES
-from shared.drills.workflow import SLOTS, slot_key
+from shared.drills.workflow import ARCHIVE, SLOTS, slot_key
 from shared.errors import BadEvent, Conflict, Denied, IllegalTransition, NotFound, Refused, Unavailable
 from shared.groups.discover import row_name
 from shared.groups.model import MonitorStatus
-from shared.store import Key, Row, write
+from shared.store import Key, Row, Stored, key, write
 from tests.builders import a_profile, an_endpoint, host
 from tests.drills.drilling import Drilled, a_world
 from tests.fakes.names import address_of
@@ -368,6 +369,33 @@ async def test_two_at_once_under_one_key_get_one_drill() -> None:
 
 
 # -- ended early ------------------------------------------------------------------------------------------------
+
+
+async def test_a_drill_is_shown_without_reading_all_there_were() -> None:
+    """However many drills lie in the archive: as many are read as are compared with."""
+    world = await a_world()
+    id_ = await world.begun()
+    await world.minute(6)
+    done = await world.drill()
+    for number in range(2, 60):
+        one = msgspec.structs.replace(done, id=f"{id_[:-1]}{number}", accepted_at=done.accepted_at)
+        await write(
+            world.store,
+            key(ARCHIVE, one.id),
+            Archived(drill=one, archived=world.clock.now()),
+            if_version=None,
+        )
+    read_: list[str] = []
+    inner = world.store.get
+
+    async def noting(at: Key) -> Stored | None:
+        read_.append(at)
+        return await inner(at)
+
+    setattr(world.store, "get", noting)  # noqa: B010 -- mypy takes no method for a field
+    told = await world.told(f"{id_[:-1]}59")
+    assert len(told["earlier_recoveries_seconds"]) == EARLIER
+    assert len([it for it in read_ if it.startswith(f"{ARCHIVE}/")]) <= EARLIER + 2
 
 
 async def test_aborted_before_it_began() -> None:

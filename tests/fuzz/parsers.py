@@ -85,6 +85,7 @@ NO_TARGET: dict[str, str] = {
     "shared/adapters/packages.py _meant": OURS,
     "shared/adapters/storage_queue.py StorageQueueErrands.send": OURS,
     "shared/drills/predict.py predict": OURS,
+    "shared/drills/workflow.py recoveries": "the number in a drill's own id",
     "shared/drills/report.py chart": OURS,
     "shared/fleet.py written": OURS,
     "shared/incidents/card.py _facts": OURS,
