@@ -33,7 +33,7 @@ async def handle(event: str, *, ports: Ports, settings: Settings) -> None:
         await incidents.happened(signal, profile, ports, settings)
     await ports.doorbells.join(
         (profile.id.lower(), doorbell, restarted),
-        lambda: reconcile.run(
+        lambda: reconcile.rung(
             profile, ports, settings, doorbell=doorbell, restarted=restarted, read_at=read_at
         ),
     )

@@ -337,6 +337,28 @@ async def _timely(profile: Profile, read_at: datetime, ports: Ports, settings: S
         return Failure(profile.name, Unavailable(f"the round took longer than {ROUND:g} s"))
 
 
+async def rung(
+    profile: Profile, ports: Ports, settings: Settings, *, doorbell: bool, restarted: str, read_at: datetime
+) -> Round:
+    """One round that an event asks for, within the deadline of the timer's.
+
+    One that is under way and one that waits for it end before `functionTimeout`, which would end the whole process.
+    An event whose round was cut off is delivered again.
+
+    Raises:
+        Unavailable: it took longer.
+    """
+    try:
+        async with asyncio.timeout(ROUND) as deadline:
+            return await run(
+                profile, ports, settings, doorbell=doorbell, restarted=restarted, read_at=read_at
+            )
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        raise Unavailable(f"{profile.name}: the round took longer than {ROUND:g} s") from error
+
+
 async def looked_since(profile: Profile, at: datetime, ports: Ports) -> bool:
     """Whether a group's settings were read well after that time; our clock and Azure's may differ by `SKEW`."""
     rollout = await workflow.read_rollout(ports.store, profile.id)

@@ -8,9 +8,10 @@ import pytest
 
 from handlers.app_service_changed import handle
 from shared.errors import BadEvent, Unavailable
+from shared.reconcile import workflow
 from shared.settings_sync.model import State
 from tests.builders import site_id
-from tests.rounds import World, val
+from tests.rounds import Effects, World, val
 
 
 def event(site: str = site_id("west"), action: str = "ChangedAppSettings") -> str:
@@ -45,6 +46,33 @@ async def test_repeated_and_late_events_change_nothing() -> None:
         await handle(event(), ports=world.ports, settings=world.settings)
     assert await world.rollout() == before
     assert world.written == []
+
+
+async def test_a_round_that_hangs_is_cut_off_and_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its event is delivered once more; nothing keeps the process until the platform ends it."""
+    world = World()
+    await world.tick()
+    world.edit("west", K00=val("new"))
+
+    async def hanging(name: str) -> None:
+        if name == "read":
+            await asyncio.sleep(3600)
+
+    ports = world.ports
+    ports.directory  # noqa: B018 -- made before the store hangs
+    monkeypatch.setattr(workflow, "ROUND", 0.05)
+    monkeypatch.setattr(workflow, "looked_since", never)
+    world.effects.pause = hanging
+    with pytest.raises(Unavailable, match=r"the round took longer than 0\.05 s"):
+        await handle(event(), ports=ports, settings=world.settings)
+    world.effects.pause = Effects().pause
+    await handle(event(), ports=ports, settings=world.settings)
+    assert (await world.rollout()).state is State.SOAKING
+
+
+async def never(*_: object) -> bool:
+    """The settings were not looked at since."""
+    return False
 
 
 async def test_a_site_of_nobody_is_acknowledged(caplog: pytest.LogCaptureFixture) -> None:
