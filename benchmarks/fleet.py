@@ -37,7 +37,7 @@ SIZES = (1, 10, 100, 1_000, 10_000)
 TICKS = 3  # of which the quickest counts
 MEMORY = 300.0  # MiB at a thousand groups
 LINEAR = 1.5  # a group's share among so many against its share among a tenth
-OPERATIONS = 8  # of the store, for a group in a tick with nothing to do
+OPERATIONS = 7  # of the store, for a group in a tick with nothing to do
 PER_TICK = (
     2  # store operations of a tick itself, however many groups there are: drills to give back, what to tell
 )
