@@ -7,20 +7,27 @@ import asyncio
 import json
 import logging
 import random
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from handlers import (
     app_service_changed,
     decision,
+    decision_page,
     drill,
     drill_abort,
+    drill_report,
+    drills,
+    incident,
     reconcile,
     traffic_manager_alert,
 )
-from handlers._edge import Asked
+from handlers._edge import Answer, Asked
 from proof.loop import Loop
 from proof.observer import Observer
 from proof.ports import PROFILE, READ, Line, Process, moment, ports, site_id
@@ -28,6 +35,7 @@ from proof.story import Story
 from proof.weather import Weather
 from proof.world import Site, Tick, World
 from shared.errors import PermanentError, TransientError
+from shared.pages import html
 from shared.ports import Ports
 from shared.settings import Settings
 
@@ -120,7 +128,7 @@ class Cast:
         error = task.exception()
         if error is None:
             return
-        self.observer.logged(f"{error!r} {error}")
+        self.observer.logged(_spoken(error))
         if not isinstance(error, TransientError | PermanentError):
             self.observer.complain(3, f"a wake-up ended as nobody foresaw: {type(error).__name__}: {error}")
 
@@ -240,8 +248,9 @@ class Cast:
 
             async def ask(ports: Ports) -> None:
                 try:
-                    await work(ports)
+                    self.observer.shown(_shown(await work(ports)))
                 except (PermanentError, TransientError) as error:
+                    self.observer.shown(_spoken(error))
                     self.story.tell(f"a person is told: {error}")
 
             self.wake(self.world.dice.choice(alive), ask)
@@ -317,6 +326,25 @@ class Cast:
             asked = Asked(body=b"", person="ada", params={"id": running["id"]})
             self.person(lambda ports: drill_abort.handle(asked, ports=ports, settings=self.settings))
 
+    async def read_all(self) -> None:
+        """Somebody opens every page that there is, when all is over."""
+        ids = [key.partition("/")[2] for key in self.world.rows if key.startswith(("drills/", "incidents/"))]
+        plan = (self.row("settings-sync") or {}).get("plan") or {"fingerprint": "none"}
+        group = next((key for key in self.world.rows if key.startswith("settings-sync/")), "").partition("/")[
+            2
+        ]
+        asked = [(drills.handle, "")]
+        asked += [(drill_report.handle if "-drill-" in it else incident.handle, it) for it in ids]
+        asked += [(decision_page.handle, f"{group}.{plan['fingerprint']}")]
+        for handle, name in asked:
+            page = Asked(body=b"", person="ada", params={"id": name})
+            try:
+                answer = await handle(page, ports=self.alive()[0].ports, settings=self.settings)
+            except (PermanentError, TransientError) as error:
+                self.observer.shown(_spoken(error))
+            else:
+                self.observer.shown(_shown(answer))
+
     def row(self, kind: str) -> dict[str, Any] | None:
         """A row as anybody could read it."""
         found = next((body for key, (body, _) in self.world.rows.items() if key.startswith(f"{kind}/")), None)
@@ -383,11 +411,25 @@ class Listener(logging.Handler):
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             line += f": {type(error).__name__}: {error}"
+            self._observer.logged(_spoken(error))
             if "nobody foresaw" in line:
                 self._observer.complain(3, line)
         self._observer.logged(line)
         if not line.startswith("groups looked at"):
             self._story.tell(line)
+
+
+def _spoken(error: BaseException) -> str:
+    """An error with those that it came from, as a log shows it."""
+    return "".join(traceback.format_exception(error))
+
+
+def _shown(answer: object) -> str:
+    """All that an answer can be sent as."""
+    if not isinstance(answer, Answer):
+        return repr(answer)
+    page = html(answer.page) if answer.page is not None else ""
+    return f"{msgspec.json.encode(answer.body).decode()} {page} {answer.markdown}"
 
 
 def _whole(seconds: float) -> float:

@@ -12,8 +12,8 @@ Each rule says how much later than the truth the product may act: it looks once 
    unless it was made after our last reading began, which was the last thing that we did before the write: in between
    no reader of Azure can see it. What we put back is what we found. A message comes again only after a delivery
    that did not end well. In the end all regions agree, and nothing is left lying about.
-4. No row, message or log line has a value in it.
-5. Every row that holds a decision holds a reason.
+4. No row or its key, no letter, log line, error, answer or page has a value in it.
+5. Every row that holds a decision holds a reason, and every letter says more than its headline.
 6. In the end no endpoint is disabled by us.
 7. While nothing has happened for long, nothing is written to Azure, and no more is read than the budget allows.
 """
@@ -203,8 +203,11 @@ class Observer:
 
     def stored(self, key: str, body: bytes) -> None:
         """The product wrote a row."""
-        self.check(4, SECRET.encode() not in body, lambda: f"a value lies in the store, in {key}")
+        hidden = SECRET.encode() not in body and SECRET not in key
+        self.check(4, hidden, lambda: f"a value lies in the store, in {key}")
         kind = key.partition("/")[0]
+        if kind == "drill-slots":  # large, and written with every sample
+            self.check(5, b'"reason":""' not in body, lambda: f"{key}: something has no reason")
         if kind in _REASONED:
             row = msgspec.json.decode(body)
             for where, reason in _REASONED[kind](row):
@@ -224,6 +227,10 @@ class Observer:
         earlier.append((self.now, call.process))
         self._outages.heard(letter, body.decode())
         self.effects.append((self.now, "tell", letter, None))
+
+    def shown(self, text: str) -> None:
+        """The product answered a person: with a page, with facts, with an error."""
+        self.check(4, SECRET not in text, lambda: "a value was shown to a person")
 
     def logged(self, line: str) -> None:
         """The product wrote a line of its log."""
@@ -460,6 +467,15 @@ _REASONED: Final[dict[str, Callable[[_Row], list[tuple[str, object]]]]] = {
     ],
     "permit": lambda row: [("permit", it["reason"]) for it in [row.get("permit")] if it],
     "failback-holds": lambda row: [("line", it["text"]) for it in row.get("history", ())],
+    "drills": lambda row: [
+        *((it["rule"], it["reason"]) for it in row["drill"]["preflight"]),
+        *(("line", it["text"]) for it in row["drill"]["timeline"]),
+        ("its end", row["drill"]["reason"]),
+    ],
+    "incidents": lambda row: [
+        ("its cause", row["incident"]["cause"]),
+        *(("line", it["text"]) for it in row["incident"]["timeline"]),
+    ],
     "outbox": lambda row: [
         ("its card", row["card"]["title"] and row["card"]["lines"] and all(row["card"]["lines"])),
     ],

@@ -273,6 +273,25 @@ BUGS: Final = (
         "            since=rollout.since,\n            now=now,\n            cause=HELD,\n",
     ),
     Bug(
+        "an answer shows values",
+        "handlers/decision.py",
+        "    return Answer(200, rollout_facts(done.group, done.rollout))",
+        "    seen = await ports.settings_reads.get_settings(done.group.regions[0].site_id)\n"
+        "    return Answer(200, [it.reveal() for it in seen.app.values()])",
+    ),
+    Bug(
+        "a drill ends without saying why",
+        "shared/drills/transitions.py",
+        "    over = msgspec.structs.replace(done, state=state, reason=reason, since=now)",
+        '    over = msgspec.structs.replace(done, state=state, reason="", since=now)',
+    ),
+    Bug(
+        "a card is a headline and nothing else",
+        "shared/incidents/card.py",
+        "        lines=tuple(_lines(incident, telling, siblings)),",
+        "        lines=(),",
+    ),
+    Bug(
         "a letter is called sent that nobody took",
         "shared/outbox.py",
         "        await channel.send(letter)\n    except AppError as error:",
