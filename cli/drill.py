@@ -5,7 +5,6 @@ import getpass
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,11 +20,13 @@ from cli.running import (
     EnvFile,
     Exit,
     GroupName,
+    Output,
     Reason,
     find_profile,
     find_profiles,
     pause,
     run,
+    write,
 )
 from shared.drills.measure import measure
 from shared.drills.model import LONGEST, SHORTEST, Answer, Drill, Request, State, Verdict
@@ -40,7 +41,7 @@ from shared.drills.report import (
 )
 from shared.drills.transitions import STATES, seconds_since_drain
 from shared.drills.workflow import find, list_drills, list_slots, recoveries, running, slot
-from shared.errors import NotFound, Refused, SettingsError, TransientError
+from shared.errors import NotFound, Refused, TransientError
 from shared.pages import html
 from shared.ports import Ports
 from shared.reconcile import drills as reconcile
@@ -188,9 +189,7 @@ def report(
     format_: Annotated[
         Format, typer.Option("--format", help="For people, programs, or a browser.")
     ] = Format.MARKDOWN,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="A file; standard output by default.")
-    ] = None,
+    output: Output = None,
     env_file: EnvFile = None,
 ) -> None:
     """What was predicted and what was measured, who answered when, and why it ended as it did."""
@@ -198,13 +197,7 @@ def report(
     async def work(ports: Ports, settings: Settings) -> Exit:
         drill = await find(await _named(id, group, ports, settings), ports.store)
         text = _rendered(drill, await recoveries(drill, ports.store), format_)
-        if output is None:
-            sys.stdout.write(text)
-        else:
-            try:
-                output.write_text(text, "utf-8")
-            except OSError as error:
-                raise SettingsError((f"--output {output}: {error.strerror}",)) from error
+        write(text, output)
         return _exit(drill)
 
     run(work, env_file, json=False)

@@ -4,7 +4,6 @@ import getpass
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import show as showing
-from cli.running import AsJson, By, EnvFile, Exit, GroupName, Reason, find_profile, run
-from shared.errors import SettingsError
+from cli.running import AsJson, By, EnvFile, Exit, GroupName, Output, Reason, find_profile, run, write
 from shared.incidents.card import subject
 from shared.incidents.explain import cause_name
 from shared.incidents.measures import means, measure
@@ -143,9 +141,7 @@ def export(
     format_: Annotated[
         Format, typer.Option("--format", help="Markdown is for one incident.")
     ] = Format.MARKDOWN,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="A file; standard output by default.")
-    ] = None,
+    output: Output = None,
     group: Group = "",
     env_file: EnvFile = None,
 ) -> None:
@@ -159,7 +155,7 @@ def export(
         else:
             known = await list_incidents(ports.store, settings.incidents)
             found = _chosen(known, group, only_open=False)
-        _write(_exported(found, format_), output)
+        write(_exported(found, format_), output)
         return Exit.DONE
 
     run(work, env_file, json=False)
@@ -173,16 +169,6 @@ def _exported(found: Sequence[Incident], format_: Format) -> str:
             return measures_csv(found)
         case Format.JSON:
             return showing.json_text([incident_facts(it) for it in found])
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        output.write_text(text, "utf-8")
-    except OSError as error:
-        raise SettingsError((f"--output {output}: {error.strerror}",)) from error
 
 
 def _chosen(found: Sequence[Incident], group: str, *, only_open: bool) -> list[Incident]:

@@ -54,6 +54,7 @@ GroupName = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; the signed-in user by default.")]
+Output = Annotated[Path | None, typer.Option("--output", help="A file; standard output by default.")]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Go on with rounds until it is done or a person must decide.")
 ]
@@ -93,6 +94,17 @@ async def find_profile(group: str, ports: Ports, settings: Settings) -> Profile:
         names = ", ".join(it.name for it in found) or "none"
         raise NotFound(f"say which group with --group: {names}")
     return found[0]
+
+
+def write(text: str, output: Path | None) -> None:
+    """Write what a command made to the file that was named, or to standard output. Raises SettingsError."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise SettingsError((f"--output {output}: {error.strerror}",)) from error
 
 
 def run(work: Callable[[Ports, Settings], Awaitable[Exit]], env_file: Path | None, json: bool) -> None:

@@ -12,7 +12,7 @@ import errno
 import re
 import sqlite3
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -125,6 +125,16 @@ async def within(seconds: float, what: str) -> AsyncIterator[None]:
         if not deadline.expired():
             raise
         raise Unavailable(f"{what}: no answer within {seconds:g} s") from Foreign(error)
+
+
+async def create(made: Callable[[], Awaitable[object]], what: str, *, seconds: float, needs: str) -> None:
+    """Create what is not there yet; no error when somebody else has made it just now."""
+    try:
+        async with within(seconds, what):
+            with translated(what, needs=needs):
+                await made()
+    except Conflict:
+        return
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.storage.queue.aio import QueueClient
 
-from shared.adapters.failures import RETRY, translated, within
-from shared.errors import Conflict, NotFound
+from shared.adapters.failures import RETRY, create, translated, within
+from shared.errors import NotFound
 from shared.fleet import Failed
 
 QUEUE: Final = "counterpart-groups"  # function_app.py names the same one
@@ -47,7 +47,7 @@ class StorageQueueErrands:
         try:
             await self._send(content, lives)
         except NotFound:
-            await self._create()
+            await create(self._queue.create_queue, f"create queue {QUEUE}", seconds=DEADLINE, needs=NEEDS)
             await self._send(content, lives)
 
     async def failed(self) -> tuple[Failed, ...]:
@@ -84,15 +84,6 @@ class StorageQueueErrands:
         async with within(DEADLINE, what):
             with translated(what, needs=NEEDS):
                 await self._queue.send_message(content, time_to_live=round(lives.total_seconds()))
-
-    async def _create(self) -> None:
-        what = f"create queue {QUEUE}"
-        try:
-            async with within(DEADLINE, what):
-                with translated(what, needs=NEEDS):
-                    await self._queue.create_queue()
-        except Conflict:
-            return  # somebody else has made it just now
 
 
 def open_errands(

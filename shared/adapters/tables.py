@@ -16,7 +16,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.adapters.failures import RETRY, translated, within
+from shared.adapters.failures import RETRY, create, translated, within
 from shared.errors import Conflict, NotFound
 from shared.store import MAX_BODY, Key, Row, Stored, Version
 
@@ -64,7 +64,8 @@ class TablesStore:
                 return _version(held.metadata)
             if isinstance(error, Conflict) or if_version is not None:
                 raise Conflict(f"{row.key}: somebody else wrote this row; read it again") from error
-        await self._create_table()
+        what = f"create table {self._client.table_name}"
+        await create(self._client.create_table, what, seconds=DEADLINE, needs=NEEDS)
         return await self._write(entity, if_version)
 
     async def delete(self, key: Key, *, if_version: Version) -> None:
@@ -126,15 +127,6 @@ class TablesStore:
                         match_condition=MatchConditions.IfNotModified,
                     )
                 )
-
-    async def _create_table(self) -> None:
-        what = f"create table {self._client.table_name}"
-        try:
-            async with within(DEADLINE, what):
-                with translated(what, needs=NEEDS):
-                    await self._client.create_table()
-        except Conflict:
-            return  # somebody else has made it just now
 
 
 def open_tables(
