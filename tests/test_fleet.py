@@ -127,6 +127,17 @@ def test_what_is_told_of_a_failing_group() -> None:
     assert told.card.lines[-1].endswith(" docs/runbooks/rounds-fail.md")
 
 
+def test_a_row_that_cannot_be_read_is_told_apart() -> None:
+    """With what is wrong instead of a guess, and a runbook of its own; both may be told on one day."""
+    id_ = a_profile().id
+    plain, told = failing(id_, "scepman", START), failing(id_, "scepman", START, unreadable="It is newer.")
+    assert told.id == f"rows-unreadable.{row_name(id_)}.20260302"
+    assert "It is newer." in told.card.lines[0]
+    assert "does not understand" not in told.card.lines[0]
+    assert told.card.lines[-1].endswith(" docs/runbooks/rows-unreadable.md")
+    assert "does not understand" in plain.card.lines[0]
+
+
 def test_the_largest_message() -> None:
     """To the byte, as it is encoded: 48 KiB of JSON are 64 KiB of Base64."""
     plain = len(written(an_errand("")) or "")

@@ -260,6 +260,31 @@ def test_well_for_a_day_is_well_for_long() -> None:
             assert west.reason == f"{a.host} is preferred and has been well for 24 h"
 
 
+def test_the_preferred_host_is_found_behind_others() -> None:
+    """Wherever it stands in the catalogue."""
+    a, b, c = OURS
+    watches = [a_watch(it, good_for=timedelta(days=2)) for it in OURS]
+    west, _ = chosen(
+        a_scene(a_use("west", a), a_use("east", b), watches=watches), Rules(preferred={"west": c.host})
+    )
+    assert isinstance(west, Rotate)
+    assert west.to == c
+
+
+def test_no_region_is_spread_to_what_it_should_not_get() -> None:
+    """Sharing a host is better than another package, or one with which the region did not come back."""
+    uses = pair(GITHUB, GITHUB)
+    other = a_scene(*uses, watches=[a_watch(GITHUB), a_watch(VENDOR, package=B)])
+    assert all(isinstance(it, Keep) for it in chosen(other))
+    watch = a_watch(VENDOR)
+    digest = watch.package.digest if watch.package else ""
+    failed = [Refused(it, VENDOR.id, digest) for it in ("west", "east")]
+    assert all(
+        isinstance(it, Keep)
+        for it in chosen(a_scene(*uses, watches=[a_watch(GITHUB), watch], refused=failed))
+    )
+
+
 def test_how_the_hosts_are_is_told() -> None:
     """Each with its last check, whether that was good or not, also where there was none."""
     down = a_watch(GITHUB, HostState.DOWN)
