@@ -27,7 +27,6 @@ class Explanations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file as it is."""
 
     reason: tuple[Reason, ...] = ()
-    not_gone_through: Mapping[str, int] = {}  # modules at which nobody has looked yet, with their unexplained
 
     def of(self, module: str) -> collections.Counter[str]:
         """The changes of a module that have a reason. What two mutants did alike is explained once."""
@@ -57,10 +56,7 @@ def problems(measured: Sequence[Mapping[str, Any]], explained: Explanations) -> 
     found = []
     for score in measured:
         module, left = score["module"], unexplained(score, explained)
-        if module not in explained.not_gone_through:
-            found += [f"{module} has no reason for {it}" for it in left]
-        elif len(left) != explained.not_gone_through[module] or not left:
-            found.append(f"{module} has {len(left)} that were not gone through")
+        found += [f"{module} has no reason for {it}" for it in left]
     changes = {
         it["module"]: {one["change"] for one in it["survived"] if not one["wording"]} for it in measured
     }
@@ -70,7 +66,7 @@ def problems(measured: Sequence[Mapping[str, Any]], explained: Explanations) -> 
                 found.append(f"{module} has no survivor {change}")
             if times > 1:
                 found.append(f"{module} has {times} reasons for {change}")
-    return found + [f"{it} was not measured" for it in explained.not_gone_through if it not in changes]
+    return found
 
 
 def main(arguments: Sequence[str]) -> int:

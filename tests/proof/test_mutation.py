@@ -72,7 +72,7 @@ def test_both_shares_are_told() -> None:
 
 
 def test_every_survivor_is_explained_and_every_explanation_is_of_a_survivor() -> None:
-    """Of the modules that were gone through; of the others the number is known."""
+    """Wording apart, which needs none."""
     assert not problems(scores(), explanations())
 
 
@@ -80,11 +80,8 @@ def a_score(*changes: str, wording: bool = False) -> Mapping[str, Any]:
     return {"module": "m", "survived": [{"change": it, "wording": wording} for it in changes]}
 
 
-def explained(*changes: str, left: int = 0) -> Explanations:
-    return Explanations(
-        reason=(Reason(why="nobody can tell", changes={"m": changes}),),
-        not_gone_through={"m": left} if left else {},
-    )
+def explained(*changes: str) -> Explanations:
+    return Explanations(reason=(Reason(why="nobody can tell", changes={"m": changes}),))
 
 
 @pytest.mark.parametrize(
@@ -92,14 +89,11 @@ def explained(*changes: str, left: int = 0) -> Explanations:
     [
         (a_score("f: a -> b", "f: a -> b"), explained("f: a -> b"), None),
         (a_score("f: a -> b", wording=True), explained(), None),
-        (a_score("f: a -> b"), explained(left=1), None),
         (a_score("f: a -> b"), explained(), "m has no reason for f: a -> b"),
         (a_score("f: a -> b", "f: a -> c"), explained("f: a -> b"), "m has no reason for f: a -> c"),
         (a_score(), explained("f: a -> b"), "m has no survivor f: a -> b"),
         (a_score("f: a -> b", wording=True), explained("f: a -> b"), "m has no survivor f: a -> b"),
         (a_score("f: a -> b"), explained("f: a -> b", "f: a -> b"), "m has 2 reasons for f: a -> b"),
-        (a_score("f: a -> b", "f: a -> c"), explained(left=1), "m has 2 that were not gone through"),
-        (a_score("f: a -> b"), explained("f: a -> b", left=1), "m has 0 that were not gone through"),
     ],
 )
 def test_an_explanation_fits_what_survived(
@@ -111,7 +105,5 @@ def test_an_explanation_fits_what_survived(
 
 def test_a_reason_for_a_module_that_was_not_measured_is_of_nothing() -> None:
     """As one for a module that is gone."""
-    said = Explanations(
-        reason=(Reason(why="", changes={"gone": ("f: a -> b",)}),), not_gone_through={"old": 2}
-    )
-    assert problems([], said) == ["gone has no survivor f: a -> b", "old was not measured"]
+    said = Explanations(reason=(Reason(why="", changes={"gone": ("f: a -> b",)}),))
+    assert problems([], said) == ["gone has no survivor f: a -> b"]
