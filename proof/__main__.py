@@ -1,6 +1,5 @@
 """`python -m proof`: play seeds, one or many; replay one that broke a law; list what the proof is made of."""
 
-import dataclasses
 import multiprocessing
 import time
 from collections import Counter
@@ -9,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from proof.crashes import ELSEWHERE, STORIES, Effects, Site, deaths, written_down
+from proof.crashes import ELSEWHERE, STORIES, Told, died, written_down
 from proof.observer import LAWS
-from proof.play import DAY, MONTH, YEAR, Play, Report
+from proof.play import DAY, MONTH, YEAR, Play, Report, played
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -34,10 +33,10 @@ def soak(hours: float = 0.05, cores: int = 1, days: float = MONTH / DAY, begin: 
     total = Total()
     if cores == 1:
         for seed in _seeds(first, until):
-            total.add(_played((seed, days)), days)
+            total.add(played((seed, days)), days)
     else:
         with multiprocessing.get_context("spawn").Pool(cores) as pool:
-            for report in pool.imap_unordered(_played, ((it, days) for it in _seeds(first, until))):
+            for report in pool.imap_unordered(played, ((it, days) for it in _seeds(first, until))):
                 total.add(report, days)
     total.tell()
     raise typer.Exit(code=bool(total.broken))
@@ -48,11 +47,6 @@ def _seeds(first: int, until: float) -> Iterator[str]:
     while time.monotonic() < until:
         yield str(number)
         number += 1
-
-
-def _played(asked: tuple[str, float]) -> Report:
-    seed, days = asked
-    return Play(seed, seconds=days * DAY).run()
 
 
 @app.command()
@@ -68,70 +62,42 @@ def bite(seeds: int = 12, days: float = MONTH / DAY) -> None:
 @app.command()
 def crashes(share: int = 1, cores: int = 1) -> None:
     """Die before and after every effect of every story (or of so many effects, one), and count them."""
-    total, died, failed, took = 0, 0, 0, 0.0
-    reached = set(ELSEWHERE)
+    seen = list[Told]()
     for it in _each_story(share, cores):
-        reached |= it.reached
-        total, died, failed, took = (
-            total + it.effects,
-            died + it.died,
-            failed + len(it.failures),
-            took + it.took,
-        )
+        seen.append(it)
         print(
             f"{it.effects:5} effects  {it.died:5} died at, before and after  {len(it.failures)} differ  {it.story}",
             flush=True,
         )
         for line in it.failures:
             print(f"      {line}")
-    print(
-        f"{total:5} effects in {len(STORIES)} stories, {died} died at ({died / total:.0%}), {failed} differ"
+    total, deaths, failed = (
+        sum(it.effects for it in seen),
+        sum(it.died for it in seen),
+        sum(len(it.failures) for it in seen),
     )
-    whole = took * (2 * total + len(STORIES)) / (2 * died + len(STORIES))
+    print(
+        f"{total:5} effects in {len(seen)} stories, {deaths} died at ({deaths / total:.0%}), {failed} differ"
+    )
+    took = sum(it.took for it in seen)
+    whole = took * (2 * total + len(seen)) / (2 * deaths + len(seen))
     print(f"{took:.0f} s of the processor", end="")
     print("" if share == 1 else f"; every effect would take about {whole:.0f} s")
     sites = written_down()
+    reached = set(ELSEWHERE).union(*(it.reached for it in seen))
     print(f"{len(sites & reached)} of {len(sites)} functions that have an effect were reached; elsewhere:")
     for site, why in ELSEWHERE.items():
         print(f"      {site[0]} {site[1]}: {why}")
     raise typer.Exit(code=bool(failed or sites - reached))
 
 
-@dataclasses.dataclass(frozen=True)
-class Told:
-    """What dying in one story showed."""
-
-    story: str
-    effects: int
-    died: int  # at so many of them, before and after
-    reached: set[Site]
-    failures: list[str]
-    took: float  # seconds of the processor
-
-
 def _each_story(share: int, cores: int) -> Iterator[Told]:
     asked = [(number, share) for number in range(len(STORIES))]
     if cores == 1:
-        yield from map(_died, asked)
+        yield from map(died, asked)
         return
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
-        yield from pool.imap(_died, asked)
-
-
-def _died(asked: tuple[int, int]) -> Told:
-    number, share = asked
-    began = time.process_time()
-    calm, *failures = deaths(STORIES[number], share=share)
-    assert isinstance(calm, Effects)  # noqa: S101 -- the first one is the story without a death
-    count = len(calm.names)
-    return Told(
-        story=STORIES[number].name,
-        effects=count,
-        died=count // share,
-        reached=calm.reached,
-        failures=[str(it) for it in failures],
-        took=time.process_time() - began,
-    )
+        yield from pool.imap(died, asked)
 
 
 class Total:

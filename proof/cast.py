@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import random
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -30,10 +29,10 @@ from handlers import (
 from handlers._edge import Answer, Asked
 from proof.loop import Loop
 from proof.observer import Observer
-from proof.ports import PROFILE, READ, Line, Process, moment, ports, site_id
+from proof.ports import PROFILE, READ, Line, Process, ports, site_id
 from proof.story import Story
 from proof.weather import Weather
-from proof.world import Site, Tick, World
+from proof.world import Site, Tick, World, moment
 from shared.errors import PermanentError, TransientError
 from shared.pages import html
 from shared.ports import Ports
@@ -420,8 +419,13 @@ class Listener(logging.Handler):
 
 
 def _spoken(error: BaseException) -> str:
-    """An error with those that it came from, as a log shows it."""
-    return "".join(traceback.format_exception(error))
+    """An error with those that it came from: what of it a log would show."""
+    said: list[str] = []
+    each: BaseException | None = error
+    while each is not None:
+        said.append(f"{each!r} {each} {getattr(each, '__notes__', '')}")
+        each = each.__cause__ or each.__context__
+    return "\n".join(said)
 
 
 def _shown(answer: object) -> str:

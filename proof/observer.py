@@ -14,20 +14,22 @@ Each rule says how much later than the truth the product may act: it looks once 
    that did not end well. In the end all regions agree, and nothing is left lying about.
 4. No row or its key, no letter, log line, error, answer or page has a value in it.
 5. Every row that holds a decision holds a reason, and every letter says more than its headline.
-6. In the end no endpoint is disabled by us.
+6. An endpoint that a drill took out is back by the second undisturbed turn after the drill's deadline, one that a
+   hold took out after `HEALED` such turns in which its region was well. In the end none is disabled by us.
 7. While nothing has happened for long, nothing is written to Azure, and no more is read than the budget allows.
 """
 
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from proof.budget import Budget
 from proof.outages import Outages
-from proof.world import PACKAGE, SECRET, Call, Moment, Site, Tick, World
+from proof.world import PACKAGE, SECRET, Call, Moment, Site, Tick, World, moment
 
 LAWS: Final = {
     1: "never disrupt the last healthy region",
@@ -427,7 +429,7 @@ class Observer:
         for key, (body, _) in world.rows.items():
             left = _LEFT.get(key.partition("/")[0])
             if left is not None:
-                what = left(msgspec.json.decode(body))
+                what = left(msgspec.json.decode(body), moment(self.now))
                 self.check(3, not what, lambda key, what: f"{key}: {what} was left over", key, what)
 
 
@@ -480,11 +482,14 @@ _REASONED: Final[dict[str, Callable[[_Row], list[tuple[str, object]]]]] = {
         ("its card", row["card"]["title"] and row["card"]["lines"] and all(row["card"]["lines"])),
     ],
 }
-_LEFT: Final[dict[str, Callable[[_Row], str]]] = {
-    "settings-sync": lambda row: "a write" if row.get("flight") else "",
-    "packages": lambda row: "a rotation" if row.get("flight") else "an order" if row.get("order") else "",
-    "permit": lambda row: "a permit" if row.get("permit") else "",
-    "failback-holds": lambda row: "a hold" if row.get("hold") else "",
-    "drill-slots": lambda row: "a drill" if row.get("drill") else "",
-    "outbox": lambda row: "" if row.get("sent_at") or row.get("given_up_at") else "a message",
+_LEFT: Final[dict[str, Callable[[_Row, datetime], str]]] = {
+    "settings-sync": lambda row, _: "a write" if row.get("flight") else "",
+    "packages": lambda row, _: "a rotation" if row.get("flight") else "an order" if row.get("order") else "",
+    # One whose time is over is nobody's: who had it could not give it back.
+    "permit": lambda row, now: (
+        "a permit" if row.get("permit") and datetime.fromisoformat(row["permit"]["until"]) > now else ""
+    ),
+    "failback-holds": lambda row, _: "a hold" if row.get("hold") else "",
+    "drill-slots": lambda row, _: "a drill" if row.get("drill") else "",
+    "outbox": lambda row, _: "" if row.get("sent_at") or row.get("given_up_at") else "a message",
 }

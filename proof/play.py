@@ -17,10 +17,10 @@ from proof.cast import Cast, Listener
 from proof.happen import Happenings
 from proof.loop import Loop
 from proof.observer import Breach, Observer
-from proof.ports import SUBSCRIPTION, dice, moment
+from proof.ports import SUBSCRIPTION, dice
 from proof.story import Story
 from proof.weather import Fault, Weather, forecast
-from proof.world import PACKAGE, SECRET, Site, World
+from proof.world import PACKAGE, SECRET, Site, World, moment
 from shared.artifact_hosts.catalogue import GITHUB, HOSTS, VENDOR
 from shared.incidents.hold import HoldRules
 from shared.settings import Settings
@@ -86,6 +86,8 @@ class Play:
         self.cast = Cast(self.world, self.loop, self.weather, self.observer, self.story, self.settings)
         self.happen = Happenings(self.cast)
         self.skipped = 0.0
+        self._gist: tuple[bytes, ...] = ()
+        self._decided = 0.0
 
     def run(self) -> Report:
         """From the first minute to the last, or to the first breach."""
@@ -175,6 +177,9 @@ class Play:
 
     def _calmed(self, before: quiet.Rows, turn: float, end: float) -> float:
         """The next turn that is played, when all those until then would do nothing."""
+        gist = quiet.gist(self.world.rows)
+        if gist != self._gist:
+            self._gist, self._decided = gist, self.loop.time()
         rests = self._rests()
         self.cast.set_calm(calm=rests)
         if not rests or not quiet.noop(before, self.world.rows):
@@ -214,8 +219,14 @@ class Play:
         return quiet.Truth(
             versions={name: self.world.hosts[url].version for url, name in _HOSTS.items()},
             runs={it.name: it.runs for it in sites},
-            changed=max(it.changed for it in sites),
+            changed=max(self._decided, *(it.changed for it in sites)),
         )
+
+
+def played(asked: tuple[str, float]) -> Report:
+    """Play a seed for so many days."""
+    seed, days = asked
+    return Play(seed, seconds=days * DAY).run()
 
 
 def _site(name: str, number: int) -> Site:

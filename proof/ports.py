@@ -9,14 +9,14 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
 from proof.loop import TICKS, Loop
 from proof.weather import FINE, Error, Fate, Weather
-from proof.world import INTERVAL, TIMEOUT, TOLERATED, Call, Clash, Gone, World
+from proof.world import INTERVAL, START, TIMEOUT, TOLERATED, Call, Clash, Gone, World, moment
 from shared.artifact_hosts.model import Check, Package
 from shared.disruption.model import Permit
 from shared.drills.model import ServiceAnswer
@@ -42,7 +42,6 @@ from shared.outbox import Letter
 from shared.ports import Ports
 from shared.store import Key, Row, Stored, Version
 
-START: Final = datetime(2026, 3, 2, tzinfo=UTC)
 SUBSCRIPTION: Final = "00000000-1111-2222-3333-444444444444"
 _RESOURCES: Final = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers"
 PROFILE: Final = f"{_RESOURCES}/Microsoft.Network/trafficManagerProfiles/scepman"
@@ -63,11 +62,6 @@ def region_of(id_or_host: str) -> str:
 def host_of(region: str) -> str:
     """The default host name of a region's site."""
     return f"app-{region}.azurewebsites.net"
-
-
-def moment(at: float) -> datetime:
-    """The world's time as the product writes it."""
-    return START + timedelta(seconds=at)
 
 
 READ: ContextVar[dict[str, float]] = ContextVar("READ")

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from proof.observer import SKEW
-from proof.ports import START, moment
+from proof.world import START, moment
 from shared.artifact_hosts import history
 from shared.artifact_hosts.model import Check, HostState, Watch
 from shared.incidents.model import Kind, Ledger
@@ -64,6 +64,15 @@ def _says_more(key: str, before: bytes, after: bytes) -> bool:
             return True
 
 
+def gist(rows: Rows) -> tuple[bytes, ...]:
+    """What was decided about settings and packages. The first reading after it has changed may change it again."""
+    return tuple(
+        _TIME.sub(b"T", body)
+        for key, (body, _) in rows.items()
+        if key.startswith(("settings-sync/", "packages/"))
+    )
+
+
 def _standing(body: bytes) -> tuple[Any, ...]:
     """What a choice of hosts asks of one, but for how long it has been so."""
     row = _read(body)
@@ -76,7 +85,7 @@ class Truth:
 
     versions: Mapping[str, int]  # which package lies at each host, by the host's name
     runs: Mapping[str, int]  # which one each region runs
-    changed: float  # when any region's settings were changed last
+    changed: float  # when any region's settings, or what was decided about them, last changed
 
 
 def due(rows: Rows, now: float, truth: Truth, settings: Settings) -> float:
@@ -165,13 +174,18 @@ def _watched(row: Any, body: bytes, asked: _Asked) -> _Ages:
 
 def _synced(row: Any, body: bytes, asked: _Asked) -> _Ages:
     yield from _work(row, body, asked)
-    if seconds(row["looked_at"]) < asked.truth.changed + SKEW:
+    looked = seconds(row["looked_at"])
+    if any(seconds(it["at"]) >= looked for it in row["verdicts"]):
+        yield None
+    if looked < asked.truth.changed + SKEW:
         yield asked.sweep
 
 
 def _packages(row: Any, body: bytes, asked: _Asked) -> _Ages:
     yield from _work(row, body, asked)
     rules = asked.settings.package_rules
+    if seconds(row["looked_at"]) < asked.truth.changed + SKEW:
+        yield asked.sweep
     if row.get("skew_since"):
         yield asked.once(seconds(row["skew_since"]) + rules.skew_after)
     for it in row["uses"]:

@@ -9,6 +9,7 @@ import dataclasses
 import random
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 SECRET: Final = "hush"  # noqa: S105 -- the marker in every value
@@ -18,7 +19,14 @@ STRING: Final = "connectionStrings/"  # before the name of a connection string, 
 INTERVAL, TIMEOUT, TOLERATED = 30, 10, 3  # of the profile's probe
 KEPT: Final = 400  # moments of a history
 
+START: Final = datetime(2026, 3, 2, tzinfo=UTC)
+
 type Values = dict[str, str]
+
+
+def moment(at: float) -> datetime:
+    """A time of the world as a date."""
+    return START + timedelta(seconds=at)
 
 
 class Clash(Exception):

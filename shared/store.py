@@ -5,11 +5,12 @@ Compare-and-swap is the only concurrency tool: `revise` gets, decides, puts, and
 A row that this version cannot read is never written over, never deleted, and never taken for one that is missing.
 """
 
+import functools
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
-from typing import NewType, Protocol
+from typing import Any, NewType, Protocol
 
 import msgspec
 
@@ -25,6 +26,7 @@ MAX_BODY = 512 * 1024  # bytes; an Azure Tables entity holds 1 MiB (UTF-16 doubl
 ATTEMPTS = 3
 RECALLED = timedelta(seconds=5)  # that a row is remembered where it is asked for often
 MANY_RECALLED = 512  # rows
+MANY_DECODED, SMALL = 128, 32 * 1024  # so many rows of at most so many bytes are kept as they were decoded
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 
@@ -93,12 +95,25 @@ async def read[T](store: Store, at: Key, kind: type[T]) -> tuple[T | None, Versi
 def decoded[T](stored: Stored, kind: type[T]) -> T:
     """A row's body as `kind`. Raises Unreadable."""
     try:
-        return msgspec.json.decode(stored.row.body, type=kind)
+        body = stored.row.body
+        if len(body) > SMALL:
+            return msgspec.json.decode(body, type=kind)
+        found: T = _decoded(body, kind)  # type: ignore[arg-type]  # every class is hashable
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Unreadable(
             f"the row {stored.row.key} was written by another version of Counterpart, and nothing is done on a "
             f"guess ({error})"
         ) from error
+    return found
+
+
+@functools.lru_cache(maxsize=MANY_DECODED)
+def _decoded(body: bytes, kind: Any) -> Any:
+    """Kept, since a round reads some rows several times, and most are the same a minute later.
+
+    Whoever reads a row gets the same object as the one before; nobody changes it, what is decoded is frozen.
+    """
+    return msgspec.json.decode(body, type=kind)
 
 
 async def readable[T](store: Store, prefix: str, kind: type[T]) -> AsyncIterator[tuple[T, Stored]]:

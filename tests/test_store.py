@@ -12,10 +12,13 @@ from shared.store import (
     ATTEMPTS,
     MANY_RECALLED,
     RECALLED,
+    SMALL,
     Key,
     Recalling,
     Row,
+    Stored,
     Version,
+    decoded,
     key,
     read,
     readable,
@@ -126,6 +129,21 @@ async def test_a_row_of_another_shape_is_refused() -> None:
     with pytest.raises(Unreadable, match="counters/one was written by another version"):
         await revise(store, AT, Counter, one_more)
     assert store.rows[Key(AT)].row.body == b'{"total": 1}'
+
+
+def test_a_row_that_is_the_same_is_decoded_once() -> None:
+    """Whoever reads it again gets the same object; what was written anew, a large row and another kind do not."""
+
+    def stored(body: bytes) -> Stored:
+        return Stored(Row(AT, body), Version("1"))
+
+    one = decoded(stored(b'{"count":1}'), Counter)
+    assert decoded(stored(bytes(bytearray(b'{"count":1}'))), Counter) is one
+    assert decoded(stored(b'{"count":2}'), Counter) == Counter(2)
+    assert decoded(stored(b'{"count":1}'), dict) == {"count": 1}
+    large = stored(msgspec.json.encode(Counter(1, by=("x" * SMALL,))))
+    assert decoded(large, Counter) == decoded(large, Counter)
+    assert decoded(large, Counter) is not decoded(large, Counter)
 
 
 async def test_a_listing_passes_over_what_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:

@@ -121,7 +121,7 @@ def _must(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Choice:
         return Held(region, why, f"counterpart package rotate --region {region}")
     if scene.state(location, rules) is not HostState.DOWN:
         return Keep(region, _fine(location, scene, rules))
-    down = f"{location} is down: {scene.problem(location)}"
+    down = f"{location} is down: {scene.problem(location) or 'its last check was good, and few before it'}"
     twins = catalogue.twins(location, system)
     if not twins:
         return Exhausted(region, f"{down}; {_no_twin(location)}")

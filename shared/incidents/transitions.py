@@ -406,10 +406,15 @@ def _compact(facts: Iterable[Fact], anchors: set[str], now: datetime, rules: Rul
             if same and it.at < old and it.mark not in anchors:
                 spare.add(it.mark)
     kept = [it for it in ordered if it.mark not in spare]
-    about = {it.region for it in kept if _is_trouble(it)}
-    recent = now - timedelta(seconds=rules.lead + rules.keep)
-    needed = about | {""} if about else about  # a note about the whole group belongs to each of its regions
-    return [it for it in kept if it.kind is not Kind.NOTE or it.at >= recent or it.region in needed]
+    lead = timedelta(seconds=rules.lead)
+    recent = now - lead - timedelta(seconds=rules.keep)
+    begun: dict[str, datetime] = {}  # by region: its oldest trouble, before which no timeline begins
+    for it in kept:
+        if _is_trouble(it):
+            begun.setdefault(it.region, it.at)
+            begun.setdefault("", it.at)  # a note about the whole group belongs to each of its regions
+    since = {region: min(at - lead, recent) for region, at in begun.items()}
+    return [it for it in kept if it.kind is not Kind.NOTE or it.at >= since.get(it.region, recent)]
 
 
 def _said(look: Fact) -> tuple[Claim | None, str, Severity]:

@@ -112,6 +112,8 @@ def needs_look(rollout: Rollout | None, rules: Rules, now: datetime) -> bool:
         return True
     if rollout.state in {State.SOAKING, State.WRITING, State.VERIFYING, State.CONTAINED}:
         return True
+    if any(it.at >= rollout.looked_at for it in rollout.verdicts):
+        return True  # who took a person's word in died before acting on it
     return now - rollout.looked_at >= timedelta(seconds=rules.sweep)
 
 

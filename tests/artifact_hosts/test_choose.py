@@ -13,6 +13,7 @@ from shared.artifact_hosts.catalogue import Catalogue, Twins
 from shared.artifact_hosts.choose import Choice, Exhausted, Held, Keep, Rotate, Scene, choose, ordered
 from shared.artifact_hosts.compare import Relation, before, compare
 from shared.artifact_hosts.model import (
+    Glance,
     HostState,
     Location,
     Order,
@@ -95,6 +96,15 @@ def test_nowhere_to_go(state: HostState) -> None:
     west, _ = chosen(scene)
     assert isinstance(west, Exhausted)
     assert f"vendor (prod, windows) is {state}" in west.reason
+
+
+def test_a_host_that_has_just_come_back_is_said_to_be_down_still() -> None:
+    """One good check does not make it up, and the reason has no hole where the last problem would stand."""
+    back = a_watch(GITHUB, HostState.DOWN, glances=(Glance(START, "", 5, 20_000),))
+    (choice, _) = chosen(a_scene(*pair(), watches=[back, a_watch(VENDOR)]))
+    assert choice.reason == (
+        f"{GITHUB} is down: its last check was good, and few before it; {VENDOR} is up with the same package"
+    )
 
 
 def test_a_host_that_is_only_unsure_is_not_left() -> None:

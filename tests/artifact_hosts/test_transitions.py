@@ -146,6 +146,13 @@ DOWN = a_watch(GITHUB, HostState.DOWN)
 # -- the table -------------------------------------------------------------------------------------------------
 
 
+def test_where_nothing_is_to_be_moved_the_choices_are_handed_on() -> None:
+    """Every region keeps its host; who sums the round up need not choose again."""
+    turned = next_step(a_row(), view())
+    assert turned.step == Rest()
+    assert [(type(it), it.region) for it in turned.choices] == [(Keep, "west"), (Keep, "east")]
+
+
 def test_every_state_has_a_sentence_of_its_own() -> None:
     """People read it."""
     assert set(SENTENCES) == set(State)

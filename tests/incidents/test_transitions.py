@@ -439,6 +439,27 @@ def test_two_incidents_that_turn_out_to_be_one_have_one_end_more() -> None:
         assert [it.owed for it in ledger.named] == [(Telling.RESOLVED,), (Telling.OPENED, Telling.RESOLVED)]
 
 
+def test_two_incidents_that_turn_out_to_be_one_before_any_end_was_told_have_one_end() -> None:
+    """The younger one was heard of early, from a machine whose clock is ahead."""
+    ledger = advance(a_ledger(), (bad(1),), at(1), RULES)
+    ledger = advance(ledger, (well(3), bad(14)), at(12), RULES)
+    assert [it.owed for it in ledger.named] == [(Telling.OPENED,), (Telling.OPENED,)]
+    ledger = advance(ledger, (fired(10, heard=12), over(11, heard=12), well(16)), at(26), RULES)
+    assert [it.owed for it in ledger.named] == [(Telling.OPENED, Telling.RESOLVED), (Telling.OPENED,)]
+
+
+def test_what_was_never_told_and_turns_out_to_be_another_has_no_end_of_its_own() -> None:
+    """A blip was recorded only; the outage after it was told from its beginning to its end."""
+    ledger = advance(a_ledger(), (fired(1), over(2)), at(2), RULES)
+    ledger = advance(ledger, (bad(14),), at(14), RULES)
+    ledger = advance(ledger, (well(16),), at(26), RULES)
+    before = [it.owed for it in ledger.named]
+    assert before == [(), (Telling.OPENED, Telling.RESOLVED)]
+    ledger = advance(ledger, (fired(8, heard=27), over(9, heard=27)), at(27), RULES)
+    assert len(incidents(ledger, RULES)) == 1
+    assert [it.owed for it in ledger.named] == before
+
+
 def test_the_end_of_an_older_incident_is_not_the_end_of_the_open_one() -> None:
     """Late facts tell of an outage that was over; when it turns out to be this one, this one has its own end."""
     ledger = advance(a_ledger(), (bad(14),), at(14), RULES)
@@ -525,6 +546,22 @@ def test_notes_are_kept_while_an_incident_may_need_them() -> None:
     assert {it.text for it in incident.timeline} == {"group", "west", "west is bad"}
     quiet = advance(a_ledger(), [*notes, well(1), over(2), moved(3)], at(75.1), RULES)
     assert [it.kind for it in quiet.facts] == [Kind.LOOK, Kind.RESOLVED, Kind.MOVED]
+
+
+def test_notes_from_before_the_oldest_trouble_are_needed_by_no_incident() -> None:
+    """Where there is always an incident, what was done last week does not pile up in the row."""
+    notes = [
+        note(0, "long before"), note(85, "group"),
+        note(84.9, "west before", region="west"), note(85, "west", region="west"),
+        note(94.9, "east before", region="east"), note(95, "east", region="east"),
+    ]  # fmt: skip
+    trouble = [bad(100), bad(110, region="east"), bad(120)]
+    ledger = advance(a_ledger(), [*notes, *trouble], at(300), RULES)
+    assert {it.text for it in ledger.facts if it.kind is Kind.NOTE} == {"group", "west", "east"}
+    west, east = (
+        {it.text for it in incident.timeline if "bad" not in it.text} for incident in incidents(ledger, RULES)
+    )
+    assert (west, east) == ({"group", "west"}, {"east"})
 
 
 def test_one_fact_in_two_wordings() -> None:

@@ -101,6 +101,17 @@ def flying(phase: Phase = Phase.CLAIMED, *, worker: str = "w", start: Start = St
 HALF = pair({"A": "1", "B": "0"}, {"A": "1", "B": "0"})  # east has what we wrote
 
 
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_region_that_leaves_while_it_is_written_ends_the_flight(phase: Phase) -> None:
+    """There is nothing left to verify or to put back; the copy and the permit are given up."""
+    row = flying(phase)
+    left = [a_side({"A": "1", "B": "0"}, region=it) for it in ("north", "west")]
+    turned = decided(row, left)
+    assert row.flight is not None
+    assert turned.step == Close(row.flight)
+    assert turned.rollout.reason == "east left the group while it was being written"
+
+
 # -- at rest ---------------------------------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ from shared.settings_sync.workflow import read_rollout, rollout_key
 from shared.store import Row
 from tests.builders import a_disruption, a_policy, a_profile, an_endpoint, host, site_id
 from tests.fakes.clock import START
-from tests.rounds import World, plain, val
+from tests.rounds import Effects, Killed, World, plain, val
 
 pytestmark = pytest.mark.usefixtures("no_value_anywhere")
 
@@ -474,6 +474,23 @@ async def test_a_conflict_is_held_until_a_person_takes_a_side() -> None:
     await settled(world)
     assert {world.has(it, "K00") for it in world.regions} == {val("east's")}
     assert {world.has(it, "K01") for it in world.regions} == {val("new")}
+
+
+async def test_a_word_whose_taker_died_is_acted_upon_by_the_next_wake_up() -> None:
+    """It was taken into the row, and the process died then: the next tick goes on, not the next sweep."""
+    world = await started(World())
+    world.edit("west", K00=val("west's"))
+    world.edit("east", K00=val("east's"))
+    await world.ring()
+    world.effects = Effects(kill_at=1, after=True)
+    with pytest.raises(Killed, match="settings-sync"):
+        await world.ask(Ask.TAKE, region="east", keys=["K00"])
+    world.effects = Effects()
+    assert (await world.rollout()).state is State.HELD
+    await world.tick()
+    assert (await world.rollout()).state is not State.HELD
+    await settled(world)
+    assert world.has("west", "K00") == val("east's")
 
 
 async def test_a_conflict_that_people_settle_by_hand_is_over() -> None:
