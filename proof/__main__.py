@@ -12,12 +12,15 @@ from proof.crashes import ELSEWHERE, STORIES, Told, died, written_down
 from proof.observer import LAWS
 from proof.play import DAY, MONTH, YEAR, Play, Report, played
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+Days = Annotated[float, typer.Option(min=0.1)]
+Cores = Annotated[int, typer.Option(min=1)]
 
 
 @app.command()
 def replay(
-    seed: str, days: float = MONTH / DAY, skip: Annotated[bool, typer.Option("--skip/--every-minute")] = True
+    seed: str, days: Days = MONTH / DAY, skip: Annotated[bool, typer.Option("--skip/--every-minute")] = True
 ) -> None:
     """Play one seed and tell how it ended."""
     report = Play(seed, seconds=days * DAY, skip=skip).run()
@@ -26,7 +29,7 @@ def replay(
 
 
 @app.command()
-def soak(hours: float = 0.05, cores: int = 1, days: float = MONTH / DAY, begin: int = 0) -> None:
+def soak(hours: float = 0.05, cores: Cores = 1, days: Days = MONTH / DAY, begin: int = 0) -> None:
     """Play one random seed after the other for so long, and say what was seen."""
     first = begin or time.time_ns() // 1_000_000
     until = time.monotonic() + hours * 3600
@@ -38,6 +41,8 @@ def soak(hours: float = 0.05, cores: int = 1, days: float = MONTH / DAY, begin: 
         with multiprocessing.get_context("spawn").Pool(cores) as pool:
             for report in pool.imap_unordered(played, ((it, days) for it in _seeds(first, until))):
                 total.add(report, days)
+    if not total.runs:
+        raise typer.BadParameter("there was no time for a single seed", param_hint="--hours")
     total.tell()
     raise typer.Exit(code=bool(total.broken))
 
@@ -50,7 +55,7 @@ def _seeds(first: int, until: float) -> Iterator[str]:
 
 
 @app.command()
-def bite(seeds: int = 12, days: float = MONTH / DAY) -> None:
+def bite(seeds: int = 12, days: Days = MONTH / DAY) -> None:
     """Play seeds until one breaks a law: what planted bugs are caught by."""
     for seed in range(1, seeds + 1):
         report = Play(str(seed), seconds=days * DAY).run()
@@ -60,7 +65,7 @@ def bite(seeds: int = 12, days: float = MONTH / DAY) -> None:
 
 
 @app.command()
-def crashes(share: int = 1, cores: int = 1) -> None:
+def crashes(share: Annotated[int, typer.Option(min=1)] = 1, cores: Cores = 1) -> None:
     """Die before and after every effect of every story (or of so many effects, one), and count them."""
     seen = list[Told]()
     for it in _each_story(share, cores):

@@ -259,6 +259,9 @@ def scores(chosen: Sequence[str], *, limit: float) -> Iterator[Score]:
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m proof.mutation [MODULE ...]`: all decision modules, or these."""
+    if unknown := sorted(set(arguments) - set(modules())):
+        print(f"no modules of decisions: {', '.join(unknown)}")
+        return 2
     all_ = list[Score]()
     for it in scores(arguments, limit=7200.0):
         all_.append(it)

@@ -324,6 +324,9 @@ def caught(bug: Bug, place: Path) -> str:
 def main(arguments: Sequence[str]) -> int:
     """`python -m proof.planted [WORD]`: every bug, or those that have the word in their name."""
     chosen = [it for it in BUGS if not arguments or any(word in it.name for word in arguments)]
+    if not chosen:
+        print(f"no planted bug has {' or '.join(arguments)} in its name")
+        return 2
     problems = [problem for it in chosen if (problem := it.problem())]
     for problem in problems:
         print(problem)

@@ -29,11 +29,15 @@ def main() -> int:
     parser.add_argument("--target", action="append", choices=[it.name for it in TARGETS])
     parser.add_argument("--atheris", action="store_true")
     asked = parser.parse_args()
+    if asked.minutes <= 0:
+        parser.error("--minutes must be more than none")
     logging.disable(logging.CRITICAL)
     chosen = [it for it in TARGETS if not asked.target or it.name in asked.target]
     if asked.atheris:
-        plain = [it for it in chosen if not it.handled]  # the others go through a parser that is among these
-        found = [it.name for it in plain if _guide(it, asked.minutes / len(plain))]
+        chosen = [it for it in chosen if not it.handled]  # the others go through a parser that is among these
+        if not chosen:
+            parser.error("what runs a handler is not guided")
+        found = [it.name for it in chosen if _guide(it, asked.minutes / len(chosen))]
     else:
         found = _at_random(chosen, asked.minutes, asked.seed)
     print(f"fuzz: {len(chosen)} parsers, {'nothing found' if not found else 'found: ' + ', '.join(found)}")

@@ -44,6 +44,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=None)
     asked = parser.parse_args()
+    if asked.minutes <= 0:
+        parser.error("--minutes must be more than none")
     seed = random.SystemRandom().randrange(1 << 30) if asked.seed is None else asked.seed
     print(f"instances: {asked.minutes:g} minutes, seed {seed}")
     return asyncio.run(_runs(asked.minutes, seed))
