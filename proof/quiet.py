@@ -59,7 +59,7 @@ def _says_more(key: str, before: bytes, after: bytes) -> bool:
         case "artifact-hosts":  # the groups of this turn may have looked at it before it was checked
             return _standing(before) != _standing(after)
         case "watched" | "settings-sync" | "packages":
-            return _TIME.sub(b"T", before) != _TIME.sub(b"T", after)
+            return _timeless(before) != _timeless(after)
         case _:
             return True
 
@@ -67,10 +67,13 @@ def _says_more(key: str, before: bytes, after: bytes) -> bool:
 def gist(rows: Rows) -> tuple[bytes, ...]:
     """What was decided about settings and packages. The first reading after it has changed may change it again."""
     return tuple(
-        _TIME.sub(b"T", body)
-        for key, (body, _) in rows.items()
-        if key.startswith(("settings-sync/", "packages/"))
+        _timeless(body) for key, (body, _) in rows.items() if key.startswith(("settings-sync/", "packages/"))
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _timeless(body: bytes) -> bytes:
+    return _TIME.sub(b"T", body)
 
 
 def _standing(body: bytes) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ JITTER: Final = 0.1  # of the interval, either way: many deployments must not as
 READ_ANEW: Final = timedelta(hours=1)  # an unchanged entity tag is believed for so long
 FORGET: Final = timedelta(days=2)  # a location that no region can use any more
 _MISSED: Final = 3  # intervals without a check, after which a state says nothing about now
+_TURN: Final = 60.0  # s: the timer's, at whose turns alone a check is made, however short the interval
 
 
 def begin(location: Location, now: datetime, *, site_id: str = "") -> Watch:
@@ -77,7 +78,7 @@ def state_of(watch: Watch | None, now: datetime, rules: Rules) -> HostState:
     """The state that may be acted on: what was not looked at lately is not known."""
     if watch is None or not watch.glances:
         return HostState.UNKNOWN
-    old = now - watch.glances[-1].at > timedelta(seconds=_MISSED * max(rules.check_every, 60.0))
+    old = now - watch.glances[-1].at > timedelta(seconds=_MISSED * (rules.check_every + _TURN))
     return HostState.UNKNOWN if old else watch.state
 
 

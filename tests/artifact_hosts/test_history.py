@@ -79,8 +79,8 @@ def test_an_old_state_says_nothing() -> None:
     """A location that was not looked at lately is unknown, up or down: the app may have slept."""
     for state in (HostState.UP, HostState.DOWN):
         row = a_watch(state=state)
-        assert state_of(row, START + timedelta(minutes=14), RULES) is state
-        assert state_of(row, START + timedelta(minutes=16), RULES) is HostState.UNKNOWN
+        assert state_of(row, START + timedelta(minutes=17), RULES) is state
+        assert state_of(row, START + timedelta(minutes=19), RULES) is HostState.UNKNOWN
     assert state_of(None, START, RULES) is HostState.UNKNOWN
     assert state_of(begin(a_location(), START), START, RULES) is HostState.UNKNOWN
 
@@ -141,13 +141,13 @@ def test_what_one_check_leaves_in_the_row() -> None:
 
 
 def test_to_the_second() -> None:
-    """A tag is believed for less than an hour, a state for three intervals, of a minute at least."""
+    """A tag is believed for less than an hour, a state for three intervals, each to the turn after it."""
     row = noted(begin(a_location(), START), a_check(package=a_package(), etag='"x"'), RULES)
     hour = timedelta(hours=1)
     assert known_tag(row, START + hour - timedelta(seconds=1)) == '"x"'
     assert known_tag(row, START + hour) == ""
     often = Rules(check_every=1.0)
     up = a_watch(state=HostState.UP)
-    for rules, seconds in ((RULES, 900), (often, 180)):
+    for rules, seconds in ((RULES, 1080), (often, 183)):
         assert state_of(up, START + timedelta(seconds=seconds), rules) is HostState.UP
         assert state_of(up, START + timedelta(seconds=seconds + 1), rules) is HostState.UNKNOWN

@@ -26,7 +26,19 @@ from shared.drills.model import (
 )
 from shared.drills.predict import predict
 from shared.drills.report import drill_facts, markdown, page, schedule_facts
-from shared.drills.schedule import CATCH_UP, Calendar, Dates, cron, dates, due, schedules, why_not, windows
+from shared.drills.schedule import (
+    CATCH_UP,
+    REMEMBERED,
+    Calendar,
+    Dates,
+    cron,
+    dates,
+    due,
+    missed,
+    schedules,
+    why_not,
+    windows,
+)
 from shared.drills.transitions import MOST_SAMPLES, Enable, Finish, Rest, View, Watch, accepted, pace, turn
 from shared.groups.model import Monitor, MonitorStatus
 from shared.pages import html
@@ -511,6 +523,37 @@ def test_dates() -> None:
     assert blocked == "2026-12-27..2027-01-02 is blocked"
     with pytest.raises(ValueError, match="ends before it begins"):
         dates("2027-01-02..2026-12-27")
+
+
+def test_what_was_missed() -> None:
+    """Only what lies between the last time that was considered and what may still be acted on."""
+    calendar = Calendar(schedules=schedules("scepman=10 12 * * *"))
+    noon, day, minute = START.replace(hour=12, minute=10), timedelta(days=1), timedelta(minutes=1)
+
+    def late(considered: datetime | None, now: datetime) -> datetime | None:
+        return missed(calendar, "scepman", considered=considered, now=now)
+
+    assert late(None, noon + 3 * day) is None
+    assert late(noon, noon + timedelta(hours=23)) is None
+    assert late(noon, noon + day + CATCH_UP) is None
+    assert late(noon, noon + day + CATCH_UP + minute - timedelta(seconds=1)) is None
+    assert late(noon, noon + day + CATCH_UP + minute) == noon + day
+    assert late(noon, noon + 30 * day + timedelta(hours=1)) == noon + 30 * day
+    assert late(noon + day, noon + day + timedelta(hours=1)) is None
+    assert missed(calendar, "another", considered=noon, now=noon + 3 * day) is None
+
+
+def test_of_several_lines_the_latest_missed_time_counts() -> None:
+    """Also where the first line was never due, and none that is older than a week."""
+    noon = START.replace(hour=12, minute=10)
+    calendar = Calendar(schedules=schedules("*=0 0 29 2 *; *=10 12 * * *; *=20 11 * * *"))
+    latest = missed(calendar, "scepman", considered=noon, now=noon + timedelta(hours=36))
+    assert latest == noon + timedelta(days=1)
+    once = Calendar(schedules=schedules(f"*=10 12 {noon.day} {noon.month} *"))
+    before = noon - timedelta(days=1)
+    almost = noon + REMEMBERED - timedelta(minutes=1)
+    assert missed(once, "scepman", considered=before, now=almost) == noon
+    assert missed(once, "scepman", considered=before, now=noon + REMEMBERED) is None
 
 
 def test_schedules_of_groups() -> None:

@@ -1,18 +1,17 @@
 """Practice runs: due by the schedule, the regions in turn, skipped with a reason that is said once."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
 from shared.drills.model import State
 from shared.drills.preflight import Declared
-from shared.drills.schedule import CATCH_UP, Calendar, missed, schedules, windows
+from shared.drills.schedule import Calendar, schedules, windows
 from shared.drills.workflow import next_region
 from shared.errors import Unavailable
 from tests.builders import an_endpoint
 from tests.drills.drilling import Drilled, a_world
-from tests.fakes.clock import START
 
 DAILY = "scepman=10 12 * * *"  # the worlds begin at 12:00
 DECLARED = Declared(load=(("scepman", 1500.0),), capacity=(("west", 100.0), ("scepman/east", 100.0)))
@@ -87,23 +86,6 @@ async def test_a_time_that_nobody_was_awake_for_is_said_once() -> None:
     await to_ten_past_twelve(world)
     assert len((await world.listed())["drills"]) == 2
     assert len((await world.listed())["skipped"]) == 1
-
-
-def test_what_was_missed() -> None:
-    """Only what lies between the last time that was considered and what may still be acted on."""
-    calendar = Calendar(schedules=schedules(DAILY))
-    noon = START.replace(hour=12, minute=10)
-
-    def late(considered: datetime | None, now: datetime) -> datetime | None:
-        return missed(calendar, "scepman", considered=considered, now=now)
-
-    assert late(None, noon + timedelta(days=3)) is None
-    assert late(noon, noon + timedelta(hours=23)) is None
-    assert late(noon, noon + timedelta(days=1) + CATCH_UP) is None
-    assert late(noon, noon + timedelta(days=1, minutes=1) + CATCH_UP) == noon + timedelta(days=1)
-    assert late(noon, noon + timedelta(days=30, hours=1)) == noon + timedelta(days=30)
-    assert late(noon + timedelta(days=1), noon + timedelta(days=1, hours=1)) is None
-    assert missed(calendar, "another", considered=noon, now=noon + timedelta(days=3)) is None
 
 
 async def test_skipped_when_the_preflight_refuses() -> None:

@@ -26,6 +26,8 @@ async def _runs(minutes: float, seed: int) -> int:
             except TimeoutError:
                 row = await pair.rollout()
                 problem = f"not converged: {row.state if row else None}, {row.reason if row else ''}"
+                if row is not None:  # how it came to that, by the row's own history
+                    problem += "".join(f"\n  {it.at:%H:%M:%S.%f} {it.state}: {it.text}" for it in row.history)
             broken = pair.judge.broken()
             pairs, edits = pairs + 1, edits + pair.edits
             writes += sum(it.who == "counterpart" for it in pair.judge.writes)

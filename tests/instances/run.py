@@ -137,7 +137,7 @@ async def trouble(pair: Pair) -> None:
     status = pair.dice.choice((429, 500, 503, 504))
     times = pair.dice.randrange(1, 6)
     method = pair.dice.choice(("*", "PUT", "POST", "GET"))
-    after = pair.dice.random() < 0.5
+    after = status != 429 and pair.dice.random() < 0.5  # who is told to wait has had nothing done
     pair.note(
         f"Resource Manager answers {status} to {times} {method}, {'after' if after else 'before'} the effect"
     )
