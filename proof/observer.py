@@ -20,6 +20,7 @@ Each rule says how much later than the truth the product may act: it looks once 
 """
 
 import dataclasses
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -29,7 +30,7 @@ import msgspec
 
 from proof.budget import Budget
 from proof.outages import Outages
-from proof.world import PACKAGE, SECRET, Call, Moment, Site, Tick, World, moment
+from proof.world import PACKAGE, SECRET, START, Call, Moment, Site, Tick, World
 
 LAWS: Final = {
     1: "never disrupt the last healthy region",
@@ -50,6 +51,9 @@ SETTLED: Final = 1500.0  # after the last thing that happened all that follows f
 DRILLED: Final = 400.0  # from asking for a drill to its draining: three turns of the timer, and requests
 REHEARSAL: Final = 120.0 + 90.0 + SKEW  # from draining to the deadline in the drill's row
 HEALED: Final = 30  # undisturbed turns in good health, twice the soak of a hold
+
+
+type _Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +107,8 @@ class Observer:
         self._differ: set[str] = set()  # keys in which the regions do not agree
         self._starting: dict[str, float] = {}  # region: restarted by us
         self._told: dict[str, list[tuple[float, str]]] = {}  # message: deliveries
-        self._troubled = -1e9  # a delivery that did not end well, or a death
+        self._troubles: list[float] = []  # deliveries that did not end well, and deaths
+        self._refusals: list[float] = []  # of anything that was to be done
 
     def watch(self, world: World) -> None:
         """Begin."""
@@ -158,8 +163,12 @@ class Observer:
 
     def trouble(self) -> None:
         """A process died, or the outcome of one of its requests was not told to it."""
-        self._troubled = self.now
+        self._troubles.append(self.now)
         self.stirred()
+
+    def refused(self) -> None:
+        """Something that was asked for was not done, or its outcome was not told."""
+        self._refusals.append(self.now)
 
     def stirred(self) -> None:
         """Somebody rang, or did something: for a while it is not quiet."""
@@ -224,7 +233,9 @@ class Observer:
         if earlier:
             first = earlier[0][0]
             self.check(
-                3, self._troubled >= first, lambda: f"{letter} was told twice, and nothing had gone wrong"
+                3,
+                _any(self._troubles, first, self.now),
+                lambda: f"{letter} was told twice, and nothing had gone wrong",
             )
         earlier.append((self.now, call.process))
         self._outages.heard(letter, body.decode())
@@ -429,8 +440,19 @@ class Observer:
         for key, (body, _) in world.rows.items():
             left = _LEFT.get(key.partition("/")[0])
             if left is not None:
-                what = left(msgspec.json.decode(body), moment(self.now))
+                what = left(msgspec.json.decode(body))
                 self.check(3, not what, lambda key, what: f"{key}: {what} was left over", key, what)
+            if key.startswith("permit/"):
+                self._given_back(key, msgspec.json.decode(body).get("permit"))
+
+    def _given_back(self, key: str, permit: _Row | None) -> None:
+        """One whose time is over is nobody's, if who had it could not give it back."""
+        if permit is None:
+            return
+        began, end = (_seconds(permit[it]) for it in ("granted_at", "until"))
+        hindered = any(_any(it, began - SKEW, end + SKEW) for it in (self._troubles, self._refusals))
+        excused = end < self.now and hindered
+        self.check(3, excused, lambda: f"{key}: a permit was left over")
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[tuple[str, object, object]]:
@@ -450,11 +472,20 @@ def _longest_illness(site: Site, begin: float, end: float) -> float:
     return longest
 
 
+def _any(times: list[float], begin: float, end: float) -> bool:
+    """Whether one of these times, which are in order, is in a span."""
+    at = bisect_left(times, begin)
+    return at < len(times) and times[at] <= end
+
+
+def _seconds(text: str) -> float:
+    """The world's time of a date."""
+    return (datetime.fromisoformat(text) - START).total_seconds()
+
+
 def _was_ill(site: Site, at: float) -> bool:
     return any(not it.well for it in site.within(at - FRESH, at))
 
-
-type _Row = dict[str, Any]
 
 # What a row of each kind says of its decisions, and what of it may not be left over. Read as JSON, as anybody could.
 _REASONED: Final[dict[str, Callable[[_Row], list[tuple[str, object]]]]] = {
@@ -482,14 +513,10 @@ _REASONED: Final[dict[str, Callable[[_Row], list[tuple[str, object]]]]] = {
         ("its card", row["card"]["title"] and row["card"]["lines"] and all(row["card"]["lines"])),
     ],
 }
-_LEFT: Final[dict[str, Callable[[_Row, datetime], str]]] = {
-    "settings-sync": lambda row, _: "a write" if row.get("flight") else "",
-    "packages": lambda row, _: "a rotation" if row.get("flight") else "an order" if row.get("order") else "",
-    # One whose time is over is nobody's: who had it could not give it back.
-    "permit": lambda row, now: (
-        "a permit" if row.get("permit") and datetime.fromisoformat(row["permit"]["until"]) > now else ""
-    ),
-    "failback-holds": lambda row, _: "a hold" if row.get("hold") else "",
-    "drill-slots": lambda row, _: "a drill" if row.get("drill") else "",
-    "outbox": lambda row, _: "" if row.get("sent_at") or row.get("given_up_at") else "a message",
+_LEFT: Final[dict[str, Callable[[_Row], str]]] = {
+    "settings-sync": lambda row: "a write" if row.get("flight") else "",
+    "packages": lambda row: "a rotation" if row.get("flight") else "an order" if row.get("order") else "",
+    "failback-holds": lambda row: "a hold" if row.get("hold") else "",
+    "drill-slots": lambda row: "a drill" if row.get("drill") else "",
+    "outbox": lambda row: "" if row.get("sent_at") or row.get("given_up_at") else "a message",
 }

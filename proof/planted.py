@@ -315,10 +315,9 @@ def caught(bug: Bug, place: Path) -> str:
         capture_output=True,
         text=True,
     )
-    if done.returncode == 0:
-        return ""
-    lines = [it for it in done.stdout.splitlines() if it.startswith(("FAILED", "seed "))]
-    return lines[0] if lines else done.stderr.strip().splitlines()[-1] if done.stderr else "an error"
+    # Whatever else went wrong, such as no such test, has caught nothing.
+    lines = [it for it in done.stdout.splitlines() if it.startswith(("FAILED", "ERROR", "seed "))]
+    return lines[0] if done.returncode == 1 and lines else ""
 
 
 def main(arguments: Sequence[str]) -> int:

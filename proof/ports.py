@@ -206,6 +206,8 @@ class Line:
         elif fate.effect and fate.error is None and error is None:
             self.loop.call_later(max(fate.seconds, self._latency()), _answer, answer, result)
         elif fate.error is not None:
+            if effect:
+                self.world.witness.refused()
             if effect and (fate.effect or name.startswith(("store.put outbox", "channel."))):
                 self.world.witness.trouble()
             self.loop.call_later(max(fate.seconds, 1 / TICKS), _fail, answer, _error(fate, name))

@@ -158,6 +158,10 @@ class Witness(Protocol):
         """A process died, or does not know what became of its request."""
         ...
 
+    def refused(self) -> None:
+        """Something that was to be done was not, or nobody heard whether it was."""
+        ...
+
 
 class World:
     """Everything outside of the product."""
