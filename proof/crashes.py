@@ -121,8 +121,10 @@ def outcome(play: Play) -> dict[str, Any]:
 
 
 def _in_force(permit: dict[str, Any] | None, play: Play) -> dict[str, Any] | None:
-    """The permit, unless its time is over: whoever died with it need not give it back."""
-    over = permit is not None and datetime.fromisoformat(permit["until"]) <= moment(play.loop.time())
+    """The permit that somebody has. One whose time is over is nobody's: who died with it need not give it back."""
+    if permit is None or permit["disturbed_at"] is not None:
+        return None
+    over = datetime.fromisoformat(permit["until"]) <= moment(play.loop.time())
     return None if over else permit
 
 

@@ -66,14 +66,21 @@ BUGS: Final = (
     Bug(
         "the permit is never given back",
         "shared/disruption/workflow.py",
-        "return Held() if mine else None",
+        "return Held() if held.disturbed_at is None else None",
         "return None",
+    ),
+    Bug(
+        "a region that was put back is not waited for",
+        SYNC,
+        "await self._release(flight, disturbed=not well)",
+        "await self._release(flight, disturbed=False)",
+        ("tests/settings_sync/test_workflow.py",),
     ),
     Bug(
         "another piece of work's permit is overlooked",
         "shared/disruption/permit.py",
-        "if held and now < held.until and held.id != asked.id:",
-        "if held and now < held.granted_at and held.id != asked.id:",
+        "if held and held.id != asked.id and stands(held, seen, now):",
+        "if held and held.id != asked.id and stands(held, seen, held.until):",
         ("tests/disruption",),
     ),
     Bug(
@@ -131,8 +138,8 @@ BUGS: Final = (
         "the copy of old values is not deleted",
         SYNC,
         "                await self.tools.copies.forget(flight.copy_name)\n"
-        "                await self._release(flight)\n                await self._save(turned.rollout)",
-        "                await self._release(flight)\n                await self._save(turned.rollout)",
+        "                await self._release(flight, disturbed=not well)",
+        "                await self._release(flight, disturbed=not well)",
     ),
     Bug(
         "the row is saved after the write, not before it",

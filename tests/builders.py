@@ -126,7 +126,12 @@ def a_disruption(region: str = "west", *, work: str = "work", at_most: float = 6
 
 
 def a_permit(
-    region: str = "west", *, work: str = "work", at: datetime = START, seconds: float = 600.0
+    region: str = "west",
+    *,
+    work: str = "work",
+    at: datetime = START,
+    seconds: float = 600.0,
+    disturbed_at: datetime | None = None,
 ) -> Permit:
     """A permit as it lies in the row."""
     return Permit(
@@ -136,6 +141,7 @@ def a_permit(
         granted_at=at,
         until=at + timedelta(seconds=seconds),
         reason="a test",
+        disturbed_at=disturbed_at,
     )
 
 

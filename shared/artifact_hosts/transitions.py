@@ -89,6 +89,7 @@ class Close(msgspec.Struct, frozen=True):
     """Give the permit back and delete the vault copy; then save the row, which no longer has the flight."""
 
     flight: Flight
+    well: bool = False  # the region was seen to be well after it; else others wait until it is
 
 
 type Step = Rest | Look | Rotating | Restarting | Undo | Close
@@ -429,4 +430,4 @@ def _close(row: Packages, flight: Flight, view: View, reason: str, *, well: bool
     noted = msgspec.structs.replace(enter(row, row.state, reason, view.now), flight=None)
     if flight.by and well is not None:
         noted = (done if well else dropped)(noted, reason, view.now)
-    return Turn(noted, Close(flight))
+    return Turn(noted, Close(flight, well is True))

@@ -436,11 +436,11 @@ class _Round:
             case Look(region):
                 self._settings[region] = await self._read(region)
                 return False
-            case Close(flight):
+            case Close(flight, well):
                 # Copy and permit first: if we die here the flight is still in the row, and is closed again.
                 if flight.copied:
                     await self.tools.copies.forget(flight.copy_name)
-                await self._release(flight)
+                await self._release(flight, disturbed=not well)
                 await self._save(turned.row)
                 return False
             case Rotating(flight):
@@ -475,8 +475,10 @@ class _Round:
         self.row = row
         return row
 
-    async def _release(self, flight: Flight) -> None:
-        await release(self.tools.store, row_name(self.group.id), flight.id)
+    async def _release(self, flight: Flight, *, disturbed: bool = True) -> None:
+        """Give the permit back. Unless `disturbed`, the region need not be waited for."""
+        at = self.tools.clock.now() if disturbed else None
+        await release(self.tools.store, row_name(self.group.id), flight.id, disturbed_at=at)
 
     async def _permit(self, flight: Flight) -> Permit | Denial:
         health = await self.eyes(prove=True)
@@ -637,7 +639,7 @@ class _Round:
         flight = noted.flight or flight  # a copy may have been noted since
         if flight.copied:
             await self.tools.copies.forget(flight.copy_name)
-        await self._release(flight)
+        await self._release(flight, disturbed=False)
         freed = unclaim(noted, reason, now)
         await self._save(dropped(freed, reason, now) if flight.by and not keep_order else freed)
         return True

@@ -31,7 +31,11 @@ class Disruption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Permit(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to one disruption: of one region, for one piece of work, until a time."""
+    """The right to one disruption: of one region, for one piece of work, until a time.
+
+    `disturbed_at` is set when the work is over and its region was not seen well after it: the region may have been
+    restarted as late as then. Until it is well, or the permit's time is over, no other region may be disturbed.
+    """
 
     id: str
     kind: Kind
@@ -39,3 +43,4 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
     granted_at: datetime
     until: datetime
     reason: str
+    disturbed_at: datetime | None = None

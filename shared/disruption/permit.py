@@ -7,6 +7,7 @@ import msgspec
 
 from shared.disruption.model import Disruption, Permit
 from shared.groups.model import Health, State
+from shared.groups.soak import Start, came_back
 
 AUDIT_ONLY = "Counterpart only looks here: COUNTERPART_AUDIT_ONLY is on"
 FRESH = timedelta(seconds=60)  # older evidence says nothing about now
@@ -33,8 +34,14 @@ def permit(
     unknown region may be serving, so it needs a refuge beside it, and is none itself. A piece of work that already
     holds the permit is judged anew: each of its disturbances needs a refuge at its own time.
     """
-    if held and now < held.until and held.id != asked.id:
-        return Denial(f"{held.region} is being disturbed ({held.kind}) until {held.until:%H:%M:%S} UTC")
+    if held and held.id != asked.id and stands(held, seen, now):
+        if held.disturbed_at is None:
+            return Denial(f"{held.region} is being disturbed ({held.kind}) until {held.until:%H:%M:%S} UTC")
+        if held.region != asked.region:
+            waits = f"others wait for it until {held.until:%H:%M:%S} UTC"
+            return Denial(
+                f"{held.region} has not come back yet from what was done to it ({held.kind}); {waits}"
+            )
     if asked.region not in seen:
         return Denial(f"{asked.region} is not a region of {asked.group}")
     fresh = {name: health for name, health in seen.items() if now - health.as_of < FRESH}
@@ -58,6 +65,19 @@ def permit(
             reason=reason,
         )
     )
+
+
+def stands(held: Permit, seen: Mapping[str, Health], now: datetime) -> bool:
+    """Whether its region is being disturbed: somebody works on it, or it was not seen well since.
+
+    One that was given back with its region well is in no row.
+    """
+    if now >= held.until:
+        return False
+    since = held.disturbed_at
+    if since is None:
+        return True
+    return held.region in seen and not came_back(seen[held.region], Start.HEALTHY, since, soak=0)
 
 
 def _seen(health: Health, now: datetime) -> str:

@@ -12,7 +12,7 @@ from shared.store import Key, Store, key, revise
 
 
 class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The row: who may disturb the group now."""
+    """The row: who may disturb the group now, or whose region has not come back yet."""
 
     permit: Permit | None = None
 
@@ -51,11 +51,18 @@ async def request(
     return answer
 
 
-async def release(store: Store, group_key: str, work: str) -> None:
-    """Give the permit back; nothing happens when another piece of work holds it, or nobody."""
+async def release(store: Store, group_key: str, work: str, *, disturbed_at: datetime | None = None) -> None:
+    """Give the permit back; nothing happens when another piece of work holds it, or nobody.
+
+    `disturbed_at` is for a region that may have been restarted as late as then, and was not seen well since.
+    """
 
     def decide(row: Held | None) -> Held | None:
-        mine = row is not None and row.permit is not None and row.permit.id == work
-        return Held() if mine else None
+        held = row.permit if row else None
+        if held is None or held.id != work:
+            return None
+        if disturbed_at is not None:
+            return Held(msgspec.structs.replace(held, disturbed_at=disturbed_at))
+        return Held() if held.disturbed_at is None else None
 
     await revise(store, permit_key(group_key), Held, decide)

@@ -16,7 +16,7 @@ import msgspec
 from shared.clock import Clock, Ids
 from shared.disruption.model import Disruption
 from shared.disruption.model import Kind as PermitKind
-from shared.disruption.permit import Denial
+from shared.disruption.permit import Denial, stands
 from shared.disruption.ports import EndpointControl
 from shared.disruption.workflow import Held as HeldPermit
 from shared.disruption.workflow import permit_key, release, request
@@ -243,7 +243,7 @@ async def _look(
     if not troubled and not live:
         return detect.looks(group, health, {}, live=live, now=tools.clock.now())
     findings = classify(group, health, sites=await _stopped(group, health, tools), packages=packages)
-    disturbed, rehearsed = await _our_doing(group, tools)
+    disturbed, rehearsed = await _our_doing(group, health, tools)
     now = tools.clock.now()
     facts = detect.looks(
         group, health, findings, live=live, disturbed=disturbed, rehearsed=rehearsed, now=now
@@ -263,11 +263,11 @@ async def _stopped(group: Group, health: Mapping[str, Health], tools: Tools) -> 
     return found
 
 
-async def _our_doing(group: Group, tools: Tools) -> tuple[set[str], set[str]]:
+async def _our_doing(group: Group, health: Mapping[str, Health], tools: Tools) -> tuple[set[str], set[str]]:
     """(regions that we are restarting, regions that we keep out of DNS)."""
     disturbed, rehearsed = set[str](), set[str]()
     held, _ = await read(tools.store, permit_key(row_name(group.id)), HeldPermit)
-    if held is not None and held.permit is not None and tools.clock.now() < held.permit.until:
+    if held is not None and held.permit is not None and stands(held.permit, health, tools.clock.now()):
         (rehearsed if held.permit.kind is PermitKind.DRILL else disturbed).add(held.permit.region)
     hold = await hold_of(group.id, tools.store)
     if hold is not None:

@@ -116,6 +116,7 @@ class Close(msgspec.Struct, frozen=True):
     """Give the permit back and delete the vault copy; then save the row, which no longer has the flight."""
 
     flight: Flight
+    well: bool = False  # the region was seen to be well after it; else others wait until it is
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -553,7 +554,8 @@ def _verifying(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules:
         return _close(_give_up(rollout, flight, flight.keys, view), flight, view, somebody)
     rollout, flight = _shrink(rollout, flight, (*fate.old, *fate.moved), view)
     if not view.unresolved and _came_back(flight, written_at, view, rules):
-        return _close(rollout, flight, view, f"{flight.target} has the change and is {flight.start}")
+        came = f"{flight.target} has the change and is {flight.start}"
+        return _close(rollout, flight, view, came, well=True)
     why = _not_yet(flight, view)
     deadline = written_at + timedelta(seconds=rules.verify_deadline)
     if view.now < deadline:
@@ -622,10 +624,10 @@ def _give_up(
     )
 
 
-def _close(rollout: Rollout, flight: Flight, view: View, reason: str) -> Turn:
+def _close(rollout: Rollout, flight: Flight, view: View, reason: str, *, well: bool = False) -> Turn:
     """The flight is over. The state stays until the next look says what the regions are like now."""
     noted = enter(rollout, rollout.state, reason, view.now)
-    return Turn(msgspec.structs.replace(noted, flight=None), Close(flight))
+    return Turn(msgspec.structs.replace(noted, flight=None), Close(flight, well))
 
 
 def _said(rollout: Rollout, decisions: Sequence[Decision], kind: VerdictKind) -> tuple[Decision, ...]:

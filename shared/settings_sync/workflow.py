@@ -172,7 +172,8 @@ async def _drop_flight(group: Group, row: Rollout, tools: Tools) -> None:
     """The fingerprint key was replaced, so nothing of the row can be compared: leave nothing of it lying about."""
     if row.flight is not None:
         await tools.copies.forget(row.flight.copy_name)
-        await release(tools.store, row_name(group.id), row.flight.id)
+        now = tools.clock.now()
+        await release(tools.store, row_name(group.id), row.flight.id, disturbed_at=now)
 
 
 class _Round:
@@ -227,10 +228,10 @@ class _Round:
             case Again():
                 await self._save(turned.rollout)
                 return False
-            case Close(flight):
+            case Close(flight, well):
                 # Copy and permit first: if we die here the flight is still in the row, and is closed again.
                 await self.tools.copies.forget(flight.copy_name)
-                await self._release(flight)
+                await self._release(flight, disturbed=not well)
                 await self._save(turned.rollout)
                 return False
             case Write(flight):
@@ -263,8 +264,10 @@ class _Round:
         self.row = rollout
         return rollout
 
-    async def _release(self, flight: Flight) -> None:
-        await release(self.tools.store, row_name(self.group.id), flight.id)
+    async def _release(self, flight: Flight, *, disturbed: bool = True) -> None:
+        """Give the permit back. Unless `disturbed`, the region need not be waited for."""
+        at = self.tools.clock.now() if disturbed else None
+        await release(self.tools.store, row_name(self.group.id), flight.id, disturbed_at=at)
 
     async def _permit(self, flight: Flight) -> tuple[Permit | Denial, Mapping[str, Health]]:
         health = await self.eyes(prove=True)
@@ -359,7 +362,7 @@ class _Round:
         # The reason first: should the vault not answer, the claim runs out and the next look cleans up.
         noted = await self._save(enter(claimed, State.WRITING, reason, self.tools.clock.now()))
         await self.tools.copies.forget(flight.copy_name)
-        await self._release(flight)
+        await self._release(flight, disturbed=False)
         await self._save(unclaim(noted, reason, self.tools.clock.now()))
         return True
 

@@ -293,7 +293,7 @@ class Hosted(World):
         """Assert that nothing of ours is left lying about."""
         assert self.copies.copies == {}
         held = await self.permit()
-        assert held is None or held.permit is None
+        assert held is None or held.permit is None or held.permit.disturbed_at is not None
         assert (await self.tended()).flight is None
 
 

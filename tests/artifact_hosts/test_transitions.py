@@ -422,9 +422,9 @@ def test_without_a_way_back_a_person_is_asked() -> None:
 # -- a flight under way ----------------------------------------------------------------------------------------
 
 
-def closed(found: Turn, flight: Flight, *words: str) -> None:
-    """The flight is over and the row says why, in the state that it had."""
-    assert found.step == Close(flight)
+def closed(found: Turn, flight: Flight, *words: str, well: bool = False) -> None:
+    """The flight is over and the row says why, in the state that it had; others wait unless the region is well."""
+    assert found.step == Close(flight, well)
     assert found.row.flight is None
     assert all(it in found.row.reason for it in words)
 
@@ -504,7 +504,7 @@ def test_a_region_that_came_back_runs_what_it_was_brought() -> None:
     soak = timedelta(seconds=RULES.soak)
     row = flying(a_flight(Phase.DONE), at="vendor")
     found = next_step(row, view(after=soak, health=well(soak)))
-    closed(found, a_flight(Phase.DONE), "west is well after: a reason")
+    closed(found, a_flight(Phase.DONE), "west is well after: a reason", well=True)
     (west, east) = found.row.uses
     assert west == a_use("west", VENDOR, home="github", running=Running(package=A, package_at=START))
     assert east == a_use("east", VENDOR)
@@ -534,7 +534,7 @@ def test_what_is_not_known_of_a_package_is_not_said() -> None:
     restart = a_flight(Phase.DONE, Work.RESTART)
     row = flying(restart)
     found = next_step(row, view(after=soak, health=well(soak)))
-    closed(found, restart, "west is well after: a reason")
+    closed(found, restart, "west is well after: a reason", well=True)
     assert found.row.uses[0] == a_use("west", GITHUB, running=Running())
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.disruption.model import Permit
 from shared.disruption.permit import FRESH, Denial, Granted, permit
-from shared.groups.model import Health, State
+from shared.groups.model import Health, ScepProof, State
 from tests.builders import a_disruption, a_health, a_permit
 from tests.fakes.clock import START
 
@@ -121,6 +121,42 @@ def test_one_permit_at_a_time() -> None:
     later = held.until
     seen = {"west": a_health(at=later), "east": a_health(at=later)}
     assert isinstance(permit(a_disruption("west"), seen, held, later), Granted)
+
+
+def test_others_wait_until_a_region_has_come_back() -> None:
+    """The work is over, its region was not seen well since: not by a probe or a proof from before, only by itself."""
+    held = a_permit("east", work="other", seconds=600, disturbed_at=START)
+    later = START + timedelta(seconds=30)
+    others = {"west": a_health(at=later), "north": a_health(at=later)}
+    asked = a_disruption("west")
+
+    def answer(east: Health | None, at: datetime = later) -> Granted | Denial:
+        return permit(asked, others | ({"east": east} if east else {}), held, at)
+
+    for state in (State.DOWN, State.UNKNOWN):
+        denied = answer(a_health(state, at=later))
+        assert isinstance(denied, Denial)
+        assert denied.reason == (
+            "east has not come back yet from what was done to it (settings-write); others wait for it until "
+            f"{held.until:%H:%M:%S} UTC"
+        )
+    assert isinstance(answer(a_health(at=START)), Denial)
+    old_proof = msgspec.structs.replace(a_health(at=later), scep=ScepProof(at=START, ca_sha256="ca"))
+    assert isinstance(answer(old_proof), Denial)
+    assert isinstance(answer(a_health(at=later)), Granted)
+    assert isinstance(answer(None), Granted), "it left the group"
+    assert isinstance(answer(a_health(State.DOWN, at=later), held.until - timedelta(seconds=1)), Denial)
+    fresh = {name: a_health(at=held.until) for name in others}
+    assert isinstance(permit(asked, fresh | {"east": a_health(State.DOWN)}, held, held.until), Granted)
+
+
+def test_the_region_that_has_not_come_back_may_be_mended() -> None:
+    """It is the one that is disturbed; what mends it is no second one."""
+    held = a_permit("east", work="other", disturbed_at=START)
+    seen = {"west": a_health(), "east": a_health(State.DOWN)}
+    assert isinstance(permit(a_disruption("east"), seen, held, START), Granted)
+    unknown = {"west": a_health(State.DOWN), "east": a_health(State.UNKNOWN)}
+    assert isinstance(permit(a_disruption("east"), unknown, held, START), Denial)
 
 
 def test_the_holder_is_judged_anew_each_time() -> None:

@@ -1,12 +1,14 @@
 """The permit's row: two callers never both win, and only the holder gives it back."""
 
 import asyncio
+from datetime import timedelta
 
 from shared.disruption.model import Permit
 from shared.disruption.permit import Denial, Granted
 from shared.disruption.workflow import Held, permit_key, release, request
+from shared.groups.model import State
 from shared.store import Row, Store, Version, read
-from tests.builders import a_disruption, a_health
+from tests.builders import a_disruption, a_health, a_permit
 from tests.fakes.clock import START
 from tests.fakes.store import FakeStore
 
@@ -72,6 +74,29 @@ async def test_only_the_holder_gives_a_permit_back() -> None:
     await release(store, GROUP, "1")
     assert await held(store) is None
     assert store.writes == writes
+
+
+async def test_a_region_that_was_not_seen_well_keeps_others_waiting() -> None:
+    """However often it is given back, and by whom; the next permit takes its place."""
+    store = FakeStore()
+    await request(store, GROUP, a_disruption("east", work="1"), SEEN, START)
+    await release(store, GROUP, "2", disturbed_at=START)
+    assert (await held(store) or a_permit(disturbed_at=START)).disturbed_at is None
+    for at in (START, START + timedelta(seconds=1)):
+        await release(store, GROUP, "1", disturbed_at=at)
+        await release(store, GROUP, "1")
+        given_back = await held(store)
+        assert given_back is not None
+        assert (given_back.id, given_back.disturbed_at) == ("1", at)
+    later = START + timedelta(seconds=30)
+    starting = {"west": a_health(at=later), "east": a_health(State.DOWN, at=later)}
+    other = a_disruption("west", work="2")
+    assert isinstance(await request(store, GROUP, other, starting, later), Denial)
+    back = {name: a_health(at=later) for name in SEEN}
+    assert isinstance(await request(store, GROUP, other, back, later), Granted)
+    now_held = await held(store)
+    assert now_held is not None
+    assert (now_held.id, now_held.disturbed_at) == ("2", None)
 
 
 async def test_a_denial_writes_nothing() -> None:

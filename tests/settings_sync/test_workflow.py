@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from shared.disruption.permit import Denial, Granted
 from shared.disruption.workflow import request
 from shared.errors import (
     AppError,
@@ -903,6 +904,30 @@ async def test_a_peer_that_does_not_come_back_gets_its_old_values_again() -> Non
     await world.ticks(60)
     assert world.written == ["east", "east"]
     assert world.has("west", "K00") == val("new")
+
+
+async def test_nothing_else_is_disturbed_until_a_region_that_was_put_back_is_well() -> None:
+    """The old values are there, and east still starts: north waits for it, although west is healthy."""
+    world = await started(World(regions=("west", "east", "north")))
+    world.edit("west", K00=val("new"))
+    await world.ring()
+    await world.until(State.VERIFYING)
+    world.sick("east")
+    await world.until(State.HELD)
+    assert world.written == ["east", "east"]
+
+    async def ask() -> Granted | Denial:
+        health, now = await world.health(), world.clock.now()
+        return await request(
+            world.store, row_name(world.profile_id), a_disruption("north", work="another"), health, now
+        )
+
+    denied = await ask()
+    assert isinstance(denied, Denial)
+    assert "east has not come back yet" in denied.reason
+    world.well("east")
+    await world.ticks(1)
+    assert isinstance(await ask(), Granted)
 
 
 async def test_what_was_put_back_is_tried_again_when_a_person_approves() -> None:
