@@ -1,9 +1,11 @@
 """`python -m proof`: play seeds, one or many; replay one that broke a law; list what the proof is made of."""
 
+import itertools
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from typing import Annotated
 
 import typer
@@ -29,20 +31,23 @@ def replay(
 
 
 @app.command()
-def soak(hours: float = 0.05, cores: Cores = 1, days: Days = MONTH / DAY, begin: int = 0) -> None:
-    """Play one random seed after the other for so long, and say what was seen."""
+def soak(
+    hours: float = 0.05,
+    seeds: Annotated[int | None, typer.Option(min=1, help="so many, however long they take")] = None,
+    cores: Cores = 1,
+    days: Days = MONTH / DAY,
+    begin: int = 0,
+) -> None:
+    """Play one random seed after the other for so long, or so many of them, and say what was seen."""
     first = begin or time.time_ns() // 1_000_000
     until = time.monotonic() + hours * 3600
+    chosen = map(str, range(first, first + seeds)) if seeds else _seeds(first, until)
     total = Total()
-    if cores == 1:
-        for seed in _seeds(first, until):
-            total.add(played((seed, days)), days)
-    else:
-        with multiprocessing.get_context("spawn").Pool(cores) as pool:
-            for report in pool.imap_unordered(played, ((it, days) for it in _seeds(first, until))):
-                total.add(report, days)
+    for report in spread(played, ((it, days) for it in chosen), cores):
+        total.add(report, days)
     if not total.runs:
         raise typer.BadParameter("there was no time for a single seed", param_hint="--hours")
+    print(f"seeds {first} to {first + total.runs - 1}")
     total.tell()
     raise typer.Exit(code=bool(total.broken))
 
@@ -52,6 +57,21 @@ def _seeds(first: int, until: float) -> Iterator[str]:
     while time.monotonic() < until:
         yield str(number)
         number += 1
+
+
+def spread[A, R](work: Callable[[A], R], asked: Iterable[A], cores: int) -> Iterator[R]:
+    """Do the work on so many cores. What is asked is taken when a core is free for it, so that it may end by time."""
+    if cores == 1:
+        yield from map(work, asked)
+        return
+    waiting = iter(asked)
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+        begun = {pool.submit(work, it) for it in itertools.islice(waiting, cores)}
+        while begun:
+            ended, begun = wait(begun, return_when=FIRST_COMPLETED)
+            for it in ended:
+                begun |= {pool.submit(work, one) for one in itertools.islice(waiting, 1)}
+                yield it.result()
 
 
 @app.command()

@@ -1,11 +1,14 @@
 """The proof's commands: on several cores too, and none that proves nothing says that all is well."""
 
+import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from proof import mutation, planted
+from proof.__main__ import spread
 
 
 def ran(*command: str) -> subprocess.CompletedProcess[str]:
@@ -22,11 +25,45 @@ def test_stories_are_played_on_several_cores() -> None:
     assert "0 died at (0%), 0 differ" in told.stdout
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_no_seed_is_begun_before_a_core_is_free_for_it(cores: int) -> None:
+    """Who takes them until its time is over would else begin hundreds, and play them all after that time."""
+    taken = 0
+
+    def seeds() -> Iterator[int]:
+        nonlocal taken
+        for it in itertools.count(1):
+            taken = it
+            yield -it
+
+    told = itertools.islice(spread(abs, seeds(), cores), 50)
+    ahead = [taken - ended for ended, _ in enumerate(told, start=1)]
+    assert len(ahead) == 50
+    assert max(ahead) <= cores
+
+
+def test_all_that_is_asked_is_done() -> None:
+    """On several cores in any order, and no more than there is."""
+    assert sorted(spread(abs, range(-5, 0), 2)) == [1, 2, 3, 4, 5]
+    assert list(spread(abs, (), 2)) == []
+
+
+def test_so_many_seeds_are_so_many_on_any_number_of_cores() -> None:
+    """Whatever the time: what is counted is the same each time."""
+    asked = ("soak", "--seeds", "3", "--begin", "701", "--days", "0.5", "--hours", "0")
+    alone, shared = (ran(*asked, "--cores", it) for it in ("1", "2"))
+    assert (alone.returncode, shared.returncode) == (0, 0), alone.stderr + shared.stderr
+    assert alone.stdout.startswith("seeds 701 to 703\n")
+    timeless = [it.stdout.replace(it.stdout.splitlines()[1], "") for it in (alone, shared)]
+    assert timeless[0] == timeless[1]
+
+
 @pytest.mark.parametrize(
     "command",
     [
         ("soak", "--hours", "0"),
         ("soak", "--cores", "0"),
+        ("soak", "--seeds", "0"),
         ("crashes", "--share", "0"),
         ("replay", "1", "--days", "-1"),
     ],
