@@ -85,10 +85,15 @@ def bite(seeds: int = 12, days: Days = MONTH / DAY) -> None:
 
 
 @app.command()
-def crashes(share: Annotated[int, typer.Option(min=1)] = 1, cores: Cores = 1) -> None:
+def crashes(
+    share: Annotated[int, typer.Option(min=1)] = 1,
+    story: Annotated[list[str] | None, typer.Option(help="only this one; may be given several times")] = None,
+    cores: Cores = 1,
+) -> None:
     """Die before and after every effect of every story (or of so many effects, one), and count them."""
+    chosen = _chosen(story) if story else range(len(STORIES))
     seen = list[Told]()
-    for it in _each_story(share, cores):
+    for it in _each_story(chosen, share, cores):
         seen.append(it)
         print(
             f"{it.effects:5} effects  {it.died:5} died at, before and after  {len(it.failures)} differ  {it.story}",
@@ -108,6 +113,8 @@ def crashes(share: Annotated[int, typer.Option(min=1)] = 1, cores: Cores = 1) ->
     whole = took * (2 * total + len(seen)) / (2 * deaths + len(seen))
     print(f"{took:.0f} s of the processor", end="")
     print("" if share == 1 else f"; every effect would take about {whole:.0f} s")
+    if story:  # a few of them reach a few
+        raise typer.Exit(code=bool(failed))
     sites = written_down()
     reached = set(ELSEWHERE).union(*(it.reached for it in seen))
     print(f"{len(sites & reached)} of {len(sites)} functions that have an effect were reached; elsewhere:")
@@ -116,8 +123,18 @@ def crashes(share: Annotated[int, typer.Option(min=1)] = 1, cores: Cores = 1) ->
     raise typer.Exit(code=bool(failed or sites - reached))
 
 
-def _each_story(share: int, cores: int) -> Iterator[Told]:
-    asked = [(number, share) for number in range(len(STORIES))]
+def _chosen(names: list[str]) -> list[int]:
+    """The stories of these names, by their numbers, in their order."""
+    known = [it.name for it in STORIES]
+    if unknown := [it for it in names if it not in known]:
+        raise typer.BadParameter(
+            f"no story is called {', '.join(unknown)}; these are: {', '.join(known)}", param_hint="--story"
+        )
+    return sorted({known.index(it) for it in names})
+
+
+def _each_story(chosen: Iterable[int], share: int, cores: int) -> Iterator[Told]:
+    asked = [(number, share) for number in chosen]
     if cores == 1:
         yield from map(died, asked)
         return

@@ -25,6 +25,17 @@ def test_stories_are_played_on_several_cores() -> None:
     assert "0 died at (0%), 0 differ" in told.stdout
 
 
+def test_chosen_stories_are_played_and_no_other() -> None:
+    """Whoever mended what one of them showed dies through that one whole."""
+    told = ran(
+        "crashes", "--share", "100000", "--story", "a drill", "--story", "a change travels", "--cores", "2"
+    )
+    assert told.returncode == 0, told.stderr
+    names = [it.rpartition("differ")[2].strip() for it in told.stdout.splitlines()]
+    assert names[:-2] == ["a change travels", "a drill"]
+    assert "in 2 stories" in told.stdout
+
+
 @pytest.mark.parametrize("cores", [1, 2])
 def test_no_seed_is_begun_before_a_core_is_free_for_it(cores: int) -> None:
     """Who takes them until its time is over would else begin hundreds, and play them all after that time."""
@@ -65,6 +76,7 @@ def test_so_many_seeds_are_so_many_on_any_number_of_cores() -> None:
         ("soak", "--cores", "0"),
         ("soak", "--seeds", "0"),
         ("crashes", "--share", "0"),
+        ("crashes", "--story", "no story of this name"),
         ("replay", "1", "--days", "-1"),
     ],
 )
