@@ -362,14 +362,18 @@ def mutants_part() -> str:
 def _mutants_row(name: str, scores: Sequence[Mapping[str, Any]]) -> str:
     total = {it: sum(score[it] for score in scores) for it in _MUTANTS}
     noticed = total["mutants"] - total["survivors"]
-    shares = (noticed / total["mutants"], noticed / (total["mutants"] - total["wording"]))
+    shares = (
+        noticed / total["mutants"],
+        noticed / (total["mutants"] - total["wording"]),
+        (noticed - total["by_types"]) / (total["mutants"] - total["by_types"]),
+    )
     numbers = (*total.values(), *(f"{it:.1%}" for it in shares))
     return f"| {name} | {' | '.join(map(str, numbers))} |"
 
 
 _MUTANT_COLUMNS: Final = (
     *("module", "mutants run", "by types", "by tests", "endless", "survived", "of these wording"),
-    *("neither wording nor explained", "not run", "noticed", "without wording"),
+    *("neither wording nor explained", "not run", "noticed", "without wording", "tests alone"),
 )
 _MUTANTS: Final = (
     *("mutants", "by_types", "by_tests", "endless", "survivors", "wording", "unexplained", "not_run"),

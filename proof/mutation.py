@@ -10,6 +10,7 @@ import contextlib
 import copy
 import dataclasses
 import difflib
+import hashlib
 import itertools
 import json
 import shutil
@@ -48,6 +49,7 @@ class Score:
     endless: int  # stopped, since they did not come to an end
     survived: tuple[Survivor, ...]  # nothing noticed them
     not_run: int  # time was over
+    source: str  # digest of the module as it was measured
 
     @property
     def wording(self) -> int:
@@ -70,6 +72,12 @@ class Score:
         counted = self.mutants - self.wording
         return self.noticed / counted if counted else 1.0
 
+    @property
+    def share_of_tests(self) -> float:
+        """What the tests notice of that alone which the type checker lets through."""
+        left = self.mutants - self.by_types
+        return (self.noticed - self.by_types) / left if left else 1.0
+
     def row(self) -> Mapping[str, Any]:
         """As it is written down."""
         return {
@@ -77,6 +85,7 @@ class Score:
             "wording": self.wording,
             "share": round(self.share, 4),
             "share_of_decisions": round(self.share_of_decisions, 4),
+            "share_of_tests": round(self.share_of_tests, 4),
         }
 
 
@@ -89,6 +98,11 @@ def modules() -> list[str]:
         path = name.replace(".", "/")
         found |= {str(it.relative_to(ROOT)) for it in ROOT.glob(f"{path}.py") if it.name != "__init__.py"}
     return sorted(found)
+
+
+def digest(module: str, root: Path = ROOT) -> str:
+    """Of a module's text and of nothing else: who changes it measures it anew."""
+    return hashlib.sha256((root / module).read_bytes()).hexdigest()[:16]
 
 
 def covering(module: str) -> list[str]:
@@ -188,6 +202,7 @@ def _score(place: Path, module: str) -> Score:
             sorted(Survivor(f"{_function(name)}: {it}", it.only_wording) for name, it in changes.items())
         ),
         not_run=len(codes) - len(run),
+        source=digest(module, place),
     )
 
 
@@ -253,7 +268,10 @@ def scores(chosen: Sequence[str], *, limit: float) -> Iterator[Score]:
         for score in measure(list(together), place, limit=limit):
             known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
             known[score.module] = score.row()
-            RESULTS.write_text(json.dumps(dict(sorted(known.items())), indent=1, ensure_ascii=False) + "\n")
+            rows = {
+                it: known[it] for it in modules() if it in known
+            }  # a module that is gone takes its row along
+            RESULTS.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
             yield score
 
 

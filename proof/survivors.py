@@ -40,9 +40,15 @@ def explanations() -> Explanations:
     )
 
 
+def rows() -> Mapping[str, Mapping[str, Any]]:
+    """What `python -m proof.mutation` wrote down, by module."""
+    found: Mapping[str, Mapping[str, Any]] = json.loads((ROOT / "proof" / "mutation.json").read_text("utf-8"))
+    return found
+
+
 def scores() -> Sequence[Mapping[str, Any]]:
-    """What `python -m proof.mutation` wrote down, module by module."""
-    return tuple(json.loads((ROOT / "proof" / "mutation.json").read_text("utf-8")).values())
+    """The same, module by module."""
+    return tuple(rows().values())
 
 
 def unexplained(score: Mapping[str, Any], explained: Explanations) -> Sequence[str]:
@@ -66,6 +72,22 @@ def problems(measured: Sequence[Mapping[str, Any]], explained: Explanations) -> 
                 found.append(f"{module} has no survivor {change}")
             if times > 1:
                 found.append(f"{module} has {times} reasons for {change}")
+    return found
+
+
+def stale(measured: Mapping[str, Mapping[str, Any]], sources: Mapping[str, str]) -> Sequence[str]:
+    """Which rows are not of the modules as they are: none, of no module, or of what a module was once.
+
+    `sources` are the digests of all decision modules, by their paths.
+    """
+    found = [f"{it} was never measured" for it in sources if it not in measured]
+    for name, score in measured.items():
+        if name not in sources:
+            found.append(f"{name} is no module of decisions")
+        elif score["module"] != name:
+            found.append(f"the row of {name} is of {score['module']}")
+        elif score.get("source") != sources[name]:
+            found.append(f"{name} has changed: .venv/bin/python -m proof.mutation {name}")
     return found
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.disruption.model import Permit
 from shared.disruption.permit import FRESH, Denial, Granted, permit
 from shared.groups.model import Health, ScepProof, State
-from tests.builders import a_disruption, a_health, a_permit
+from tests.builders import GROUP, a_disruption, a_health, a_permit
 from tests.fakes.clock import START
 
 REGIONS = ("east", "north", "west")
@@ -150,6 +150,14 @@ def test_others_wait_until_a_region_has_come_back() -> None:
     assert isinstance(permit(asked, fresh | {"east": a_health(State.DOWN)}, held, held.until), Granted)
 
 
+def test_a_region_that_is_back_is_waited_for_no_longer() -> None:
+    """Seen well once after the work is enough, however soon that was: the soaks are the work's own affair."""
+    held = a_permit("east", work="other", disturbed_at=START)
+    soon = START + timedelta(milliseconds=100)
+    seen = {"west": a_health(at=soon), "east": a_health(at=soon)}
+    assert isinstance(permit(a_disruption("west"), seen, held, soon), Granted)
+
+
 def test_the_region_that_has_not_come_back_may_be_mended() -> None:
     """It is the one that is disturbed; what mends it is no second one."""
     held = a_permit("east", work="other", disturbed_at=START)
@@ -182,3 +190,24 @@ def test_a_permit_says_for_what_until_when_and_why() -> None:
     granted = permit(a_disruption("west", at_most=90), seen, None, START)
     assert isinstance(granted, Granted)
     assert granted.permit == msgspec.structs.replace(a_permit("west", seconds=90), reason="east healthy")
+
+
+def test_a_denial_names_every_other_region() -> None:
+    """A person sees what each of them was like, or that there is none; a grant names all that serve meanwhile."""
+    seen = {
+        "west": a_health(),
+        "east": a_health(State.DOWN),
+        "north": a_health(State.UNKNOWN),
+        "south": a_health(at=START - FRESH),
+    }
+    denied = permit(a_disruption("west"), seen, None, START)
+    assert isinstance(denied, Denial)
+    assert denied.reason == (
+        f"west may be the last region serving {GROUP} (east: down, a test says down, north: unknown, a test says "
+        f"unknown, south: not seen since {START - FRESH:%H:%M:%S} UTC)"
+    )
+    alone = permit(a_disruption("west"), {"west": a_health()}, None, START)
+    assert alone == Denial(f"west may be the last region serving {GROUP} (it has no other)")
+    both = permit(a_disruption("west"), {**seen, "east": a_health(), "north": a_health()}, None, START)
+    assert isinstance(both, Granted)
+    assert both.permit.reason == "east, north healthy"

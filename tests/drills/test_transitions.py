@@ -698,6 +698,7 @@ def test_while_somebody_drains_it_gives_it_back_when_it_is_done() -> None:
         timeline=(Entry(at=at(9), who="ada", text="ada aborted it"),),
     )
     assert aborted(noted, "ada", "", at(10)) == noted
+    assert aborted(noted, "bob", "", at(10)) == noted, "the first word stands, and nobody's is beside it"
     late = aborted(noted, "bob", "", at(25))
     given_back(Turn(late, Enable()), State.ABORTED, "ada aborted it", at(25))
     assert late.doubtful

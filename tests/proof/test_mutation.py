@@ -1,12 +1,13 @@
 """What a survivor changed, a sentence alone or a decision, and that each of the latter is explained."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proof.mutation import Score, Survivor, changed
-from proof.survivors import Explanations, Reason, explanations, problems, scores
+from proof.mutation import Score, Survivor, changed, digest, modules
+from proof.survivors import Explanations, Reason, explanations, problems, rows, scores, stale
 
 MUTATED = """
 def x_f__mutmut_orig(a, *, by="x"):
@@ -63,17 +64,57 @@ def test_a_survivor_says_what_it_changed() -> None:
     )
 
 
-def test_both_shares_are_told() -> None:
-    """With the survivors that are wording, and without."""
+def test_three_shares_are_told() -> None:
+    """With the survivors that are wording, without, and of those that the types let through."""
     survived = (Survivor("f: a -> b", wording=True), Survivor("f: a -> c", wording=False))
-    score = Score(module="m", mutants=10, by_types=2, by_tests=5, endless=1, survived=survived, not_run=0)
+    score = Score(
+        module="m", mutants=10, by_types=2, by_tests=5, endless=1, survived=survived, not_run=0, source=""
+    )
     assert (score.noticed, score.share) == (8, 0.8)
     assert score.share_of_decisions == 8 / 9
+    assert score.share_of_tests == 6 / 8
 
 
 def test_every_survivor_is_explained_and_every_explanation_is_of_a_survivor() -> None:
     """Wording apart, which needs none."""
     assert not problems(scores(), explanations())
+
+
+def test_every_row_is_of_a_module_as_it_is() -> None:
+    """No figure is of a source that has changed since, of no module, or missing: who changes one measures it."""
+    assert not stale(rows(), {it: digest(it) for it in modules()})
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "problem"),
+    [
+        ("m.py", {"module": "m.py", "source": "as it is"}, None),
+        ("m.py", {"module": "m.py", "source": "as it was"}, "m.py has changed"),
+        ("m.py", {"module": "n.py", "source": "as it is"}, "the row of m.py is of n.py"),
+        ("nope.py", {"module": "nope.py", "source": "as it is"}, "nope.py is no module of decisions"),
+    ],
+)
+def test_a_row_that_is_not_of_the_module_is_refused(
+    name: str, row: Mapping[str, Any], problem: str | None
+) -> None:
+    """Changed since, of another, or of none."""
+    found = [it for it in stale({name: row}, {"m.py": "as it is"}) if "never measured" not in it]
+    assert [it.partition(":")[0] for it in found] == ([problem] if problem else [])
+
+
+def test_a_module_that_was_never_measured_is_said() -> None:
+    """As one that was added since."""
+    assert stale({}, {"m.py": "as it is"}) == ["m.py was never measured"]
+
+
+def test_a_digest_is_of_a_modules_text_and_of_nothing_else(tmp_path: Path) -> None:
+    """Neither of its name nor of its age; any letter counts."""
+    first, second = tmp_path / "a.py", tmp_path / "b.py"
+    for it in (first, second):
+        it.write_text("x = 1\n")
+    assert digest("a.py", tmp_path) == digest("b.py", tmp_path)
+    second.write_text("x = 2\n")
+    assert digest("a.py", tmp_path) != digest("b.py", tmp_path)
 
 
 def a_score(*changes: str, wording: bool = False) -> Mapping[str, Any]:

@@ -316,10 +316,12 @@ def test_old_values_count_as_not_yet_shown_until_the_workers_time_is_over() -> N
 
 
 def test_a_written_region_is_judged_by_its_own_health() -> None:
-    """As healthy as before, after the soak: the flight is over."""
+    """As healthy as before, after the soak: the flight is over, and nobody has to wait for the region."""
     well = {"east": a_health(at=START + HOUR, since=START - HOUR, scep=ScepProof(at=START, ca_sha256="ca"))}
-    found = decided(flying(Phase.WRITTEN), HALF, health=well, after=MINUTE * 5)
-    assert isinstance(found.step, Close)
+    row = flying(Phase.WRITTEN)
+    found = decided(row, HALF, health=well, after=MINUTE * 5)
+    assert row.flight is not None
+    assert found.step == Close(row.flight, well=True)
     assert "has the change and is healthy" in found.rollout.reason
 
 
@@ -341,8 +343,10 @@ def test_why_a_written_region_is_not_verified_yet(health: dict[str, Health], why
 def test_a_region_that_was_silent_before_need_not_answer_after() -> None:
     """At the deadline it has the change, as silent as it was; one that was well is put back."""
     late = timedelta(seconds=RULES.verify_deadline)
-    silent = decided(flying(Phase.WRITTEN, start=Start.SILENT), HALF, after=late)
-    assert isinstance(silent.step, Close)
+    row = flying(Phase.WRITTEN, start=Start.SILENT)
+    silent = decided(row, HALF, after=late)
+    assert row.flight is not None
+    assert silent.step == Close(row.flight), "it was not seen well"
     assert "as before it" in silent.rollout.reason
     assert isinstance(decided(flying(Phase.WRITTEN), HALF, after=late).step, Undo)
 
