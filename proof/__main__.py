@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from proof.crashes import ELSEWHERE, STORIES, Told, died, written_down
+from proof.crashes import ELSEWHERE, STORIES, Site, Told, died, written_down
 from proof.observer import LAWS
 from proof.play import DAY, MONTH, YEAR, Play, Report, played
 
@@ -124,11 +124,16 @@ def crashes(
     if story:  # a few of them reach a few
         raise typer.Exit(code=bool(failed))
     sites = written_down()
-    reached = set(ELSEWHERE).union(*(it.reached for it in seen))
-    print(f"{len(sites & reached)} of {len(sites)} functions that have an effect were reached; elsewhere:")
-    for site, why in ELSEWHERE.items():
-        print(f"      {site[0]} {site[1]}: {why}")
-    raise typer.Exit(code=bool(failed or sites - reached))
+    reached = set[Site]().union(*(it.reached for it in seen)) & sites
+    print(
+        f"{len(sites)} functions have an effect, {len(reached)} were reached; {len(ELSEWHERE)} elsewhere, by"
+    )
+    for site, test in ELSEWHERE.items():
+        print(f"      {test}, in {site[0]} {site[1]}")
+    unreached = sites - reached - ELSEWHERE.keys()
+    for missing in sorted(unreached):
+        print(f"NOT REACHED: {missing[0]} {missing[1]}")
+    raise typer.Exit(code=bool(failed or unreached))
 
 
 def _chosen(names: list[str]) -> list[int]:

@@ -909,6 +909,40 @@ async def test_a_process_that_died_while_it_observed() -> None:
     assert "the process that was observing is gone" in drill.reason
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+async def test_killed_before_it_enables_what_another_one_gave_back(*, late: bool) -> None:
+    """A disabling that hung is heard when the drill was taken over; who sent it dies before it could undo it."""
+    world = await a_world()
+    await world.begun(observe_seconds=100)
+    hangs, taken_over = asyncio.Event(), asyncio.Event()
+
+    async def until_it_is_taken_over(name: str) -> None:
+        if name == "PATCH" and not hangs.is_set():
+            hangs.set()
+            await taken_over.wait()
+
+    world.effects.pause = until_it_is_taken_over
+    drainer = asyncio.create_task(world.minute())
+    await hangs.wait()
+    world.effects = Effects()
+    await world.minute()
+    assert (await world.drill()).state is State.VERIFYING
+    # The next effects are the drainer's: its disabling, and the enabling that it owes.
+    world.effects = Effects(kill_at=2, after=late)
+    taken_over.set()
+    with pytest.raises(Killed):
+        await drainer
+    assert world.effects.names == ["PATCH disable west", "PATCH enable west"]
+    assert world.all_enabled() is late
+    world.effects = Effects()
+    await world.minute(2)
+    assert world.all_enabled()
+    await world.minute(4)
+    assert (await world.drill()).ended
+    assert slot_of(world).drill is None
+    await world.clean()
+
+
 async def test_rival_workers_drain_once() -> None:
     """Two or three timers at once, interleaved in many ways."""
     for seed in range(6):

@@ -3,6 +3,9 @@
 import asyncio
 import dataclasses
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from handlers import reconcile, reconcile_group
 from shared.disruption.permit import FRESH
 from shared.errors import BadEvent, Unavailable
-from shared.fleet import Errand, parse, written
+from shared.fleet import Errand, Failed, parse, written
 from shared.groups.model import MonitorStatus, Profile, Site
 from shared.outbox import waiting
 from shared.ports import Ports
@@ -18,9 +21,9 @@ from shared.reconcile import workflow
 from shared.settings import Settings
 from shared.settings_sync.model import State
 from shared.settings_sync.workflow import read_rollout
-from tests.builders import GROUP, a_profile, an_endpoint, site_id
+from tests.builders import GROUP, a_profile, an_endpoint, host, site_id
 from tests.fakes.storage_queue import FakeErrands
-from tests.rounds import World, val
+from tests.rounds import Killed, World, val
 
 PAIRS = (("west", "east"), ("north", "south"), ("up", "down"))
 
@@ -49,12 +52,42 @@ class Fleet:
     async def tick(self, ports: Ports | None = None) -> None:
         await reconcile.handle("{}", ports=ports or self.ports, settings=self.settings)
 
+    def dying(self, call: str, number: int, *, late: bool) -> Ports:
+        return dataclasses.replace(self.ports, errands=Dying(self.errands, call, number, late=late))
+
     async def run(self, text: str) -> None:
         await reconcile_group.handle(text, ports=self.ports, settings=self.settings)
 
     async def state(self, profile: Profile) -> State | None:
         row = await read_rollout(self.world.store, profile.id)
         return row.state if row else None
+
+
+class Dying:
+    """A fleet's queue, whose caller is killed before or after one call of one kind, and does nothing any more."""
+
+    def __init__(self, queue: FakeErrands, call: str, number: int, *, late: bool) -> None:
+        self._queue, self._call, self._left, self._late = queue, call, number, late
+
+    async def send(self, text: str, *, lives: timedelta) -> None:
+        with self._life("send"):
+            await self._queue.send(text, lives=lives)
+
+    async def failed(self) -> tuple[Failed, ...]:
+        return await self._queue.failed()
+
+    async def forget(self, failed: Failed) -> None:
+        with self._life("forget"):
+            await self._queue.forget(failed)
+
+    @contextmanager
+    def _life(self, call: str) -> Iterator[None]:
+        self._left -= call == self._call
+        if self._left < 0 or (self._left == 0 and not self._late):
+            raise Killed(call)
+        yield
+        if self._left == 0:
+            raise Killed(call)
 
 
 async def test_many_groups_are_handed_out(caplog: pytest.LogCaptureFixture) -> None:
@@ -120,6 +153,31 @@ async def test_what_cannot_be_handed_out_is_looked_at_here() -> None:
     await fleet.tick()
     assert len(fleet.errands.sent) == 2
     assert [await fleet.state(it) for it in fleet.profiles] == [None, State.CONVERGED, None]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_killed_while_it_hands_out_every_group_gets_its_round(number: int, *, late: bool) -> None:
+    """The next tick hands all of them out again; what was handed out by both is a round that finds nothing to do."""
+    fleet = Fleet()
+    await fleet.tick()
+    for text in fleet.errands.taken():
+        await fleet.run(text)
+    fleet.world.edit("west", K00=val("new"))
+    fleet.world.clock.advance(15 * 60)
+    with pytest.raises(Killed):
+        await fleet.tick(fleet.dying("send", number, late=late))
+    assert len(fleet.errands.sent) == (number if late else number - 1)
+    fleet.world.clock.advance(20)
+    fleet.world.probes.asked.clear()
+    for _ in range(12):
+        await fleet.tick()
+        for text in fleet.errands.taken():
+            await fleet.run(text)
+        fleet.world.clock.advance(60)
+    assert {asked for asked, *_ in fleet.world.probes.asked} == {host(it) for pair in PAIRS for it in pair}
+    assert await fleet.state(fleet.profiles[0]) is State.CONVERGED
+    assert fleet.world.written == ["east"]
 
 
 async def test_a_late_errand_is_dropped() -> None:
@@ -256,6 +314,26 @@ async def test_what_nobody_foresaw_rises_and_is_told_when_it_was_set_aside() -> 
     fleet.errands.set_aside.append(text)
     await fleet.tick()
     assert len(fleet.world.teams.titles) == 1
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_killed_while_it_tells_what_was_set_aside_it_is_told_once(number: int, *, late: bool) -> None:
+    """It lies in its queue until it was told, and is told under one name, however often that is begun."""
+    fleet = Fleet()
+    await fleet.tick()
+    fleet.errands.set_aside = [*fleet.errands.taken(), "what is this?"]
+    with pytest.raises(Killed):
+        await fleet.tick(fleet.dying("forget", number, late=late))
+    assert len(fleet.errands.set_aside) == (4 - number if late else 5 - number)
+    for _ in range(2):
+        fleet.world.clock.advance(60)
+        await fleet.tick()
+    assert fleet.errands.set_aside == []
+    names = [it.name for it in fleet.profiles]
+    assert sorted(fleet.world.teams.titles) == sorted(
+        f"{it}: Counterpart cannot look after this group" for it in names
+    )
 
 
 async def test_trouble_with_what_was_set_aside_stops_no_tick(caplog: pytest.LogCaptureFixture) -> None:
