@@ -2,9 +2,12 @@
 
 Each rule says how much later than the truth the product may act: it looks once a minute, and requests take time.
 
-1. When a request that restarts a region was sent, another region answered devices (well, and offered by Traffic
-   Manager) at some moment of the last `FRESH`, or this one did not answer at some moment of it; and no other region
-   was still starting because of us. When we disabled an endpoint, another one was enabled and online within `GLANCE`.
+1. When a request that restarts a region or takes it out was sent, another region answered devices (well, and offered
+   by Traffic Manager) at some moment of the last `FRESH` after which we had not taken it out ourselves. A region that
+   did not answer at some moment of it may be restarted without, for that may mend it. No other region was still
+   starting because of us, and none at all was out, or not yet offered again, because of a drill, whose permit lasts
+   until then; each of these for `WAITED` at most. A hold gives its permit back when it has taken a region out: that
+   region is no refuge, and no more. When we disabled an endpoint, another was enabled and online within `GLANCE`.
 2. A value that we wrote had been in some other region for the whole soak, and that region had not been ill for longer
    than there is between two looks (`BLINK`), the last look's age left out. Not asked of what we put back, or of keys
    that a person forced.
@@ -47,6 +50,7 @@ FRESH: Final = 60.0 + 30.0 + SKEW  # evidence of a permit, and the part of a cla
 GLANCE: Final = 30.0 + SKEW  # from reading the profile to changing it
 BLINK: Final = 66.0  # between two looks, nobody sees anything
 BEHIND: Final = FRESH + 6.0  # the last look at a source, when the write is sent
+WAITED: Final = 600.0  # for a region that we disturbed to come back, when a write or a drill is given up
 SETTLED: Final = 1500.0  # after the last thing that happened all that follows from it was done, or is held
 DRILLED: Final = 400.0  # from asking for a drill to its draining: three turns of the timer, and requests
 REHEARSAL: Final = 120.0 + 90.0 + SKEW  # from draining to the deadline in the drill's row
@@ -99,8 +103,9 @@ class Observer:
         self._word: dict[str, float] = {}
         self._forced: dict[str, float] = {}
         self.taken: dict[str, float] = {}  # region: its endpoint was disabled by us
+        self._last_taken: dict[str, float] = {}  # region: when that was last, be it back by now
         self._drills: dict[str, float] = {}  # region: when a person asked for one
-        self._drilled: set[str] = set()  # of the regions taken, those that a drill took
+        self._drilled: set[str] = set()  # of the regions last taken, those that a drill took
         self._sound: Counter[str] = Counter()  # of them: undisturbed turns in which they were to be back
         self._stirred = -1e9  # when somebody did something, or something happened
         self._shape: object = None  # of what nobody tells us: package hosts, authorities
@@ -200,11 +205,13 @@ class Observer:
         if site.enabled or call is None:
             self.taken.pop(site.name, None)
         if call is None:
+            self._drilled.discard(site.name)
             self.stirred()
             return
         self._acted(site, call)
         self.effects.append((self.now, call.name, site.name, site.weight))
         if not site.enabled:
+            self._disturbed(site, call, mends=False)
             self._take(site, call)
             offered = any(
                 any(it.offered for it in other.within(call.began - GLANCE, self.now))
@@ -294,7 +301,7 @@ class Observer:
         self.stirred()
 
     def _take(self, site: Site, call: Call) -> None:
-        self.taken[site.name] = self.now
+        self.taken[site.name] = self._last_taken[site.name] = self.now
         self._sound[site.name] = 0
         self._drilled.discard(site.name)
         asked = self._drills.get(site.name, -1e9)
@@ -315,27 +322,39 @@ class Observer:
         late = self._sound[site.name] > most
         self.check(6, not late, lambda: f"{site.name} is still out, though {what} should have given it back")
 
-    def _disturbed(self, site: Site, call: Call) -> None:
-        begin = call.began - FRESH
-        refuge = any(
-            any(it.well and it.offered for it in other.within(begin, call.began))
-            for other in self._others(site)
-        )
-        down = _was_ill(site, call.began)
+    def _disturbed(self, site: Site, call: Call, *, mends: bool = True) -> None:
+        """A region was restarted or, which mends nothing, taken out."""
+        refuge = any(self._is_refuge(it, call.began) for it in self._others(site))
+        down = mends and _was_ill(site, call.began)
         self.check(
-            1, refuge or down, lambda: f"{call.name} disturbed {site.name}, the last region that was serving"
+            1, refuge or down, lambda: f"{call.name} disturbed {site.name}, and no other region was serving"
         )
-        both = [
-            name
-            for name, at in self._starting.items()
-            if name != site.name and not self._world.sites[name].well and self.now - at < 600.0
-        ]
+        both = [it.name for it in self._others(site) if self._is_starting(it)]
+        both += [name for name in self._last_taken if self._is_drilled(name)]
         self.check(
             1,
             not both,
             lambda: f"{call.name} disturbed {site.name} while {both[0]} had not come back from us",
         )
-        self._starting[site.name] = self.now
+        if mends:
+            self._starting[site.name] = self.now
+
+    def _is_refuge(self, site: Site, at: float) -> bool:
+        """Whether it served devices by evidence that was good then: nothing from before we took it out."""
+        taken = self._last_taken.get(site.name, -1e9)
+        begin = max(at - FRESH, taken) if taken < at else at - FRESH
+        return any(it.well and it.offered for it in site.within(begin, at))
+
+    def _is_starting(self, site: Site) -> bool:
+        """Whether it was restarted by us and is not well yet."""
+        return not site.well and self.now - self._starting.get(site.name, -1e9) < WAITED
+
+    def _is_drilled(self, region: str) -> bool:
+        """Whether a drill took it out, and it is not offered again."""
+        site = self._world.sites[region]
+        if region not in self._drilled or self.now - site.switched >= WAITED:
+            return False
+        return not any(it.well and it.offered for it in site.within(self._last_taken[region], self.now))
 
     def _wrote(self, site: Site, name: str, old: object, new: object, call: Call) -> None:
         key = self._key(site.name, name)

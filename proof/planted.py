@@ -46,6 +46,7 @@ HOSTS: Final = "shared/artifact_hosts/workflow.py"
 HOLD: Final = "shared/incidents/hold.py"
 INCIDENTS: Final = "shared/incidents/transitions.py"
 DRILLS: Final = "shared/drills/workflow.py"
+HOLDS: Final = "shared/incidents/workflow.py"
 
 BUGS: Final = (
     Bug(
@@ -68,6 +69,27 @@ BUGS: Final = (
         "answer = permit(asked, seen, row.permit if row else None, now)",
         "answer = Granted(Permit(id=asked.id, kind=asked.kind, region=asked.region, granted_at=now, "
         'until=now + asked.at_most, reason="always"))',
+        laws=(1,),
+    ),
+    Bug(
+        "a drill asks for no permit",
+        DRILLS,
+        "        return await request(tools.store, name, asked, seen.health, now, audit_only=tools.audit_only)",
+        "        until = now + asked.at_most\n"
+        "        return Granted(Permit(id=asked.id, kind=asked.kind, region=asked.region, granted_at=now, "
+        "until=until, reason=name))",
+        ("tests/drills/test_workflow.py",),
+    ),
+    Bug(
+        "a hold asks for none",
+        HOLDS,
+        "    answer = await request(tools.store, name, asked, health, tools.clock.now(), audit_only=audit_only)\n"
+        "    if isinstance(answer, Denial):\n",
+        "    from shared.disruption.model import Permit\n"
+        "    from shared.disruption.permit import Granted\n"
+        "    answer = Granted(Permit(id=asked.id, kind=asked.kind, region=asked.region, "
+        'granted_at=tools.clock.now(), until=tools.clock.now() + asked.at_most, reason="always"))\n'
+        "    if isinstance(answer, Denial):\n",
         laws=(1,),
     ),
     Bug(
@@ -195,7 +217,7 @@ BUGS: Final = (
     ),
     Bug(
         "a hold is ended by a profile that was read too early",
-        "shared/incidents/workflow.py",
+        HOLDS,
         "    if row.hold is not None and turned.row.hold is None:\n",
         "    if row.hold is not None and turned.row.hold is row.hold:\n",
         laws=(6,),

@@ -1,0 +1,223 @@
+"""What the observer complains of, and what not, in worlds in which only that happens."""
+
+import asyncio
+
+import pytest
+
+from proof.loop import Loop
+from proof.observer import FRESH, WAITED, Observer
+from proof.ports import dice
+from proof.world import PACKAGE, Call, Site, World
+
+URL = "https://packages.test/one.zip"
+
+
+class Watched:
+    """A world that the observer watches, and deeds of the product in it, each at its time."""
+
+    def __init__(self, *names: str) -> None:
+        self.loop = Loop()  # type: ignore[abstract]  # what no port needs of a loop is left out
+        sites = [Site(it, {"K": "hush", PACKAGE: URL}, {}) for it in names]
+        self.world = World(self.loop, sites, [URL], dice("1"))
+        self.observer = Observer(soak=180.0)
+        self.observer.watch(self.world)
+        self.world.boots = (40, 1)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, and what was to happen in it happens."""
+        self.loop.run(asyncio.sleep(seconds))
+
+    def call(self, name: str) -> Call:
+        """A request that was sent just now."""
+        return Call("a", name, self.loop.time(), {})
+
+    def restart(self, region: str) -> None:
+        """We restart an app."""
+        self.world.restart(region, self.call("restart"))
+
+    def write(self, region: str) -> None:
+        """We write a setting that the other regions have already."""
+        self.world.put_app(region, {**self.world.sites[region].app, "New": "hush"}, self.call("write"))
+
+    def switch(self, region: str, *, enabled: bool) -> None:
+        """We take an endpoint out, or put it back."""
+        self.world.patch(region, self.call("switch"), enabled=enabled, weight=None)
+
+    def drill(self, region: str) -> None:
+        """We take an endpoint out, since a person wants a drill."""
+        self.observer.ordered_drill(region)
+        self.switch(region, enabled=False)
+
+    def hold(self, region: str) -> None:
+        """A region is lost, which we see, and take it out."""
+        self.world.ill(self.world.sites[region], "region")
+        self.wait(200.0)
+        self.switch(region, enabled=False)
+
+    @property
+    def complaints(self) -> list[str]:
+        """Of law 1."""
+        return [it.text for it in self.observer.breaches if it.law == 1]
+
+
+def a_pair() -> Watched:
+    """Two regions, in which all has been well for long."""
+    pair = Watched("east", "west")
+    pair.wait(1000.0)
+    return pair
+
+
+def three() -> Watched:
+    """Three of them."""
+    all_ = Watched("east", "north", "west")
+    all_.wait(1000.0)
+    return all_
+
+
+ALONE = "disturbed west, and no other region was serving"
+BOTH = "disturbed west while east had not come back from us"
+
+
+def test_what_has_a_refuge_is_no_breach() -> None:
+    """One region after the other, each when the one before is well again."""
+    pair = a_pair()
+    pair.restart("east")
+    pair.wait(200.0)
+    pair.restart("west")
+    pair.wait(200.0)
+    pair.drill("west")
+    pair.wait(150.0)
+    pair.switch("west", enabled=True)
+    pair.wait(100.0)
+    pair.restart("east")
+    assert pair.complaints == []
+
+
+def test_an_endpoint_is_taken_out_while_the_other_region_starts() -> None:
+    """Because of us: it is about to answer nobody."""
+    pair = a_pair()
+    pair.restart("east")
+    pair.wait(10.0)
+    pair.drill("west")
+    assert pair.complaints == [f"switch {BOTH}"]
+
+
+def test_that_it_starts_counts_with_three_regions_too() -> None:
+    """One disruption at a time, whoever else is well."""
+    all_ = three()
+    all_.restart("east")
+    all_.wait(10.0)
+    all_.drill("west")
+    assert all_.complaints == [f"switch {BOTH}"]
+
+
+def test_an_endpoint_is_taken_out_beside_a_region_that_is_dead() -> None:
+    """Which Traffic Manager has not seen yet: it still says Online."""
+    pair = a_pair()
+    pair.world.ill(pair.world.sites["east"], "region")
+    pair.wait(FRESH + 5.0)
+    assert pair.world.sites["east"].status == "Online"
+    pair.drill("west")
+    assert pair.complaints == [f"switch {ALONE}"]
+
+
+def test_a_region_that_died_a_moment_ago_may_still_be_taken_for_a_refuge() -> None:
+    """Nobody can know better than by the evidence that a permit asks for."""
+    pair = a_pair()
+    pair.world.ill(pair.world.sites["east"], "region")
+    pair.wait(FRESH - 5.0)
+    pair.drill("west")
+    assert pair.complaints == []
+
+
+def test_to_be_taken_out_mends_no_region() -> None:
+    """One that is down may be restarted without a refuge; taken out it may not be."""
+    pair = a_pair()
+    pair.world.ill(pair.world.sites["west"], "region")
+    pair.wait(60.0)
+    pair.world.ill(pair.world.sites["east"], "region")
+    pair.wait(FRESH + 5.0)
+    pair.restart("west")
+    assert pair.complaints == []
+    pair.switch("west", enabled=False)
+    assert pair.complaints == [f"switch {ALONE}"]
+
+
+@pytest.mark.parametrize("after", [10.0, 90.0])
+@pytest.mark.parametrize("deed", ["restart", "write"])
+def test_what_we_took_out_is_no_refuge(deed: str, after: float) -> None:
+    """However well it was a moment before: that we know better."""
+    pair = a_pair()
+    pair.drill("east")
+    pair.wait(after)
+    getattr(pair, deed)("west")
+    assert pair.complaints == [f"{deed} {ALONE}", f"{deed} {BOTH}"]
+
+
+def test_what_we_took_out_and_put_back_is_none_until_it_is_offered() -> None:
+    """What was seen of it before we took it out says nothing any more."""
+    pair = a_pair()
+    pair.drill("east")
+    pair.wait(5.0)
+    pair.switch("east", enabled=True)
+    pair.wait(5.0)
+    pair.restart("west")
+    assert pair.complaints == [f"restart {ALONE}", f"restart {BOTH}"]
+
+
+def test_a_region_that_is_held_is_no_refuge() -> None:
+    """In a pair nothing is left, however well it is by now."""
+    pair = a_pair()
+    pair.hold("east")
+    pair.world.heal(pair.world.sites["east"], "region")
+    pair.wait(100.0)
+    pair.restart("west")
+    assert pair.complaints == [f"restart {ALONE}"]
+
+
+def test_while_a_region_is_held_the_others_may_be_disturbed() -> None:
+    """The hold has given its permit back, and a third region serves."""
+    all_ = three()
+    all_.hold("east")
+    all_.wait(10.0)
+    all_.restart("west")
+    assert all_.complaints == []
+
+
+def test_while_a_drill_is_under_way_no_other_region_is_disturbed() -> None:
+    """Its permit lasts until its region is offered again."""
+    all_ = three()
+    all_.drill("east")
+    all_.wait(100.0)
+    all_.restart("west")
+    assert all_.complaints == [f"restart {BOTH}"]
+
+
+def test_nor_is_the_region_that_a_drill_took_out() -> None:
+    """Who writes it holds no permit, for the drill does."""
+    pair = a_pair()
+    pair.drill("west")
+    pair.wait(10.0)
+    pair.restart("west")
+    assert pair.complaints == ["restart disturbed west while west had not come back from us"]
+
+
+def test_a_drill_that_is_given_up_is_not_waited_for_for_ever() -> None:
+    """Its permit ends with the time in which it may verify."""
+    all_ = three()
+    all_.drill("east")
+    all_.wait(WAITED + 1.0)
+    all_.restart("west")
+    assert all_.complaints == []
+
+
+def test_what_a_person_took_out_is_none_of_our_disruptions() -> None:
+    """It is no refuge once that can be seen, and else it hinders nothing."""
+    pair = a_pair()
+    pair.world.switch("east", enabled=False)
+    pair.wait(10.0)
+    pair.restart("west")
+    assert pair.complaints == []
+    pair.wait(FRESH + 50.0)
+    pair.restart("west")
+    assert pair.complaints == [f"restart {ALONE}"]
