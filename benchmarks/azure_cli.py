@@ -19,7 +19,7 @@ from shared.settings_sync.policy import KeyClass
 from simulator.premises import Request
 from simulator.world import Site
 
-BURSTS = (1, 10)  # edits; the script runs after each of them, as an event or a person would have it
+BURSTS = (1, 10, 100)  # edits; the script runs after each of them, as an event or a person would have it
 OURS, THEIRS = "counterpart", "operator"
 
 

@@ -199,7 +199,7 @@ class Sweep:
     @property
     def name(self) -> str:
         """In results."""
-        by = "four-instances" if self.instances else "one-timer"
+        by = {0: "one-timer", 1: "one-instance", INSTANCES: "four-instances"}[self.instances]
         where = f".{self.subscriptions}-subscriptions" if self.subscriptions > 1 else ""
         return f"sweep.{self.groups}-groups.{by}{where}"
 
@@ -209,7 +209,10 @@ class Sweep:
         calls = self.groups * LISTS
         allowed = _allowed(calls / self.subscriptions)
         refusals = Figure(
-            f"{self.name}.refused-share", round(refused / calls, 3), "ratio", None if self.instances else 0
+            f"{self.name}.refused-share",
+            round(refused / calls, 3),
+            "ratio",
+            None if self.instances > 1 else 0,
         )
         if not allowed:  # all are granted at once
             return [refusals]
@@ -224,6 +227,7 @@ SWEEPS = (
     Sweep(10),
     Sweep(100, most=SWEEP),
     Sweep(1_000, most=SWEEP),
+    Sweep(1_000, 1, most=SWEEP),
     Sweep(1_000, INSTANCES, most=SHARED_SWEEP),
     Sweep(10_000, INSTANCES, subscriptions=10, most=SHARED_SWEEP),
 )
