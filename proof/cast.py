@@ -7,8 +7,9 @@ import asyncio
 import json
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, Final
 
@@ -21,7 +22,9 @@ from handlers import (
     drill,
     drill_abort,
     drill_report,
+    drill_status,
     drills,
+    health,
     incident,
     reconcile,
     traffic_manager_alert,
@@ -30,6 +33,7 @@ from handlers._edge import Answer, Asked
 from proof.loop import Loop
 from proof.observer import Observer
 from proof.ports import PROFILE, READ, Line, Process, ports, site_id
+from proof.ports import dice as dice_of
 from proof.story import Story
 from proof.weather import Weather
 from proof.world import Site, Tick, World, moment
@@ -41,6 +45,11 @@ from shared.settings import Settings
 PROCESS: ContextVar[Process] = ContextVar("PROCESS")
 TURN: Final = 60.0  # from one turn of the timer to the next
 AGAIN: Final = (10.0, 30.0, 60.0, 300.0)  # seconds until a failed delivery comes again
+CURIOUS: Final = 5  # of so many cards one is followed to its page,
+NOSY: Final = 100  # and at so many turns of the timer one person looks whether we are well
+
+
+type _Page = Callable[..., Coroutine[Any, Any, Answer]]
 
 
 class Instance:
@@ -88,6 +97,8 @@ class Cast:
         self.armed: list[tuple[float, str, str, int, Callable[[str], None]]] = []
         self.apart: set[str] = set()  # keys that a person left different
         self.wakes = 0
+        self.opened: Counter[str] = Counter()  # pages, by their kind
+        self._curiosity = dice_of("pages")  # its own, so that who reads changes nothing else
         self.on_effect: Callable[[Line, str], None] | None = None
         self.instances = [Instance(name, self) for name in ("a", "b")]
         world.on_settings, world.on_status = self._settings_changed, self._status_changed
@@ -134,6 +145,7 @@ class Cast:
     async def turn(self) -> None:
         """The timer fires: in one instance, or, when they are rivals, in both."""
         alive = self.alive()
+        self._pry()
         rivals = self.loop.time() < self.rivals_until
         chosen = alive if rivals else alive[:1]
         began, hit = self.loop.time(), self.weather.met.total()
@@ -273,6 +285,7 @@ class Cast:
         if body["decision"] == "take":
             body["region"] = dice.choice(sorted(self.world.sites))
         body["reason"] = "a person may"
+        self.open_decision()
         self.ask(body, changes if body["decision"] in {"approve", "revert", "force"} else keys)
         return str(body["decision"])
 
@@ -325,24 +338,57 @@ class Cast:
             asked = Asked(body=b"", person="ada", params={"id": running["id"]})
             self.person(lambda ports: drill_abort.handle(asked, ports=ports, settings=self.settings))
 
-    async def read_all(self) -> None:
+    # -- people who read
+
+    def open(self, page: _Page, name: str = "") -> None:
+        """Somebody opens a page: at once, and drawing no dice, so that what else happens is the same without."""
+        line = Line(self.world, Process("reader", self.loop), Weather())
+        line.calm = True
+        kind = page.__module__.rpartition(".")[2]
+        line.on_effect = lambda _, what: self.observer.complain(
+            7, f"to open {kind} changes something: {what}"
+        )
+        asked = Asked(body=b"", person="ada", params={"id": name})
+        self.opened[kind] += 1
+        apart = Loop()  # type: ignore[abstract]  # in whose time nothing of the others' happens
+        try:
+            answer = Context().run(apart.run, page(asked, ports=ports(line), settings=self.settings))
+        except (PermanentError, TransientError) as error:
+            self.observer.shown(_spoken(error))
+            self.observer.complain(3, f"{kind} cannot be opened for {name!r}: {error}")
+        else:
+            self.observer.shown(_shown(answer))
+            self.observer.explained(kind, msgspec.to_builtins(answer.body))
+
+    def open_decision(self) -> None:
+        """The page of what waits, or of nothing."""
+        key = next((it for it in self.world.rows if it.startswith("settings-sync/")), "")
+        if key:
+            plan = (self.row("settings-sync") or {}).get("plan") or {"fingerprint": "none"}
+            self.open(decision_page.handle, f"{key.partition('/')[2]}.{plan['fingerprint']}")
+
+    def _follow(self) -> None:
+        """Somebody goes from a card to what it is about: the incidents of late, and the drill."""
+        key = next((it for it in self.world.rows if it.startswith("incident-ledgers/")), "")
+        for it in (self.row("incident-ledgers") or {}).get("named", ()):
+            self.open(incident.handle, f"{key.partition('/')[2]}-{it['number']}")
+
+    def _pry(self) -> None:
+        """Somebody looks how a drill goes, and now and then whether we are well."""
+        running = (self.row("drill-slots") or {}).get("drill")
+        if running:
+            self.open(drill_status.handle, running["id"])
+        if not self._curiosity.randrange(NOSY):
+            self.open(health.handle)
+
+    def read_all(self) -> None:
         """Somebody opens every page that there is, when all is over."""
-        ids = [key.partition("/")[2] for key in self.world.rows if key.startswith(("drills/", "incidents/"))]
-        plan = (self.row("settings-sync") or {}).get("plan") or {"fingerprint": "none"}
-        group = next((key for key in self.world.rows if key.startswith("settings-sync/")), "").partition("/")[
-            2
-        ]
-        asked = [(drills.handle, "")]
-        asked += [(drill_report.handle if "-drill-" in it else incident.handle, it) for it in ids]
-        asked += [(decision_page.handle, f"{group}.{plan['fingerprint']}")]
-        for handle, name in asked:
-            page = Asked(body=b"", person="ada", params={"id": name})
-            try:
-                answer = await handle(page, ports=self.alive()[0].ports, settings=self.settings)
-            except (PermanentError, TransientError) as error:
-                self.observer.shown(_spoken(error))
-            else:
-                self.observer.shown(_shown(answer))
+        self.open(drills.handle)
+        self.open_decision()
+        for key in list(self.world.rows):
+            kind, _, name = key.partition("/")
+            if kind in {"drills", "incidents"}:
+                self.open(drill_report.handle if kind == "drills" else incident.handle, name)
 
     def row(self, kind: str) -> dict[str, Any] | None:
         """A row as anybody could read it."""
@@ -369,6 +415,8 @@ class Cast:
         """A call took effect."""
         if name.startswith(_TELLING):
             self.story.tell(f"{name.partition('.')[2]} {region}".strip())
+        if name == "channel.send" and not self._curiosity.randrange(CURIOUS):
+            self._follow()
         if self.armed:
             self._meet("after", name, region)
 

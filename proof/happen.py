@@ -84,6 +84,7 @@ class Happenings:
             body |= {"decision": "take", "region": min(self.world.sites)}
         else:
             body["decision"] = "approve"
+        self.cast.open_decision()
         self.cast.ask(body, keys)
 
     def _mend(self) -> None:

@@ -6,7 +6,7 @@ of a port takes, which is up to who uses the loop; so every interleaving that a 
 
 import asyncio
 import heapq
-from asyncio.events import _set_running_loop
+from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
@@ -59,6 +59,7 @@ class Loop(asyncio.AbstractEventLoop):
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Run until the work is done, whatever else is under way."""
         task = self.create_task(work)
+        outer = _get_running_loop()  # one in whose time all of this happens at once
         self._running = True
         _set_running_loop(self)
         try:
@@ -73,7 +74,7 @@ class Loop(asyncio.AbstractEventLoop):
                 else:
                     raise RuntimeError("nothing is left that could happen, and the work is not done")
         finally:
-            _set_running_loop(None)
+            _set_running_loop(outer)
             self._running = False
         return task.result()
 

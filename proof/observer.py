@@ -25,7 +25,7 @@ Each rule says how much later than the truth the product may act: it looks once 
 import dataclasses
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -251,6 +251,11 @@ class Observer:
     def shown(self, text: str) -> None:
         """The product answered a person: with a page, with facts, with an error."""
         self.check(4, SECRET not in text, lambda: "a value was shown to a person")
+
+    def explained(self, kind: str, facts: object) -> None:
+        """The product showed facts to a person."""
+        for where, reason in _reasons(facts, kind):
+            self.check(5, bool(reason), lambda where: f"{where} is shown without a reason", where)
 
     def logged(self, line: str) -> None:
         """The product wrote a line of its log."""
@@ -505,6 +510,19 @@ def _seconds(text: str) -> float:
 
 def _was_ill(site: Site, at: float) -> bool:
     return any(not it.well for it in site.within(at - FRESH, at))
+
+
+def _reasons(facts: object, where: str) -> Iterator[tuple[str, object]]:
+    """Every reason in what is shown, and of what it is."""
+    if isinstance(facts, dict):
+        for name, it in facts.items():
+            if name in {"reason", "cause"}:
+                yield f"{where}: {name}", it
+            else:
+                yield from _reasons(it, f"{where}: {name}")
+    elif isinstance(facts, list):
+        for it in facts:
+            yield from _reasons(it, where)
 
 
 # What a row of each kind says of its decisions, and what of it may not be left over. Read as JSON, as anybody could.

@@ -339,6 +339,22 @@ BUGS: Final = (
         laws=(4,),
     ),
     Bug(
+        "the page of what is held shows values",
+        "handlers/decision_page.py",
+        '    return Answer(200, {"asked_for": fingerprint, **facts}, shown)',
+        '    if rollout.state != "held":\n        return Answer(200, facts, shown)\n'
+        "    seen = await ports.settings_reads.get_settings(group.regions[0].site_id)\n"
+        "    return Answer(200, [it.reveal() for it in seen.app.values()])",
+        laws=(4,),
+    ),
+    Bug(
+        "who asks how a drill goes is not told why",
+        "shared/drills/report.py",
+        '        "reason": drill.reason,',
+        '        "reason": drill.reason if drill.ended else "",',
+        laws=(5,),
+    ),
+    Bug(
         "a drill ends without saying why",
         "shared/drills/transitions.py",
         "    over = msgspec.structs.replace(done, state=state, reason=reason, since=now)",

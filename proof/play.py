@@ -146,7 +146,7 @@ class Play:
             self.happen.peace()
             await self._until(self.loop.time() + PEACE)
         if not self.observer.breaches:
-            await self.cast.read_all()
+            self.cast.read_all()
             self.observer.at_rest(apart=self.cast.apart)
 
     async def _until(self, end: float) -> None:

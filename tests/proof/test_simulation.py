@@ -2,6 +2,7 @@
 
 import pytest
 
+from proof.cast import Cast
 from proof.play import DAY, Play
 
 SEEDS = [str(it) for it in range(1, 11)]
@@ -24,3 +25,15 @@ def test_the_same_seed_is_the_same_story(seed: str) -> None:
     one, other = (Play(seed, seconds=2 * DAY).run() for _ in range(2))
     assert one.effects == other.effects
     assert one.end == other.end
+
+
+def test_who_reads_changes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are opened while the decision waits, the drill runs, the incident is open; all is as it is without."""
+    read = Play("1", seconds=6 * DAY)
+    one = read.run()
+    assert min(read.cast.opened[it] for it in ("decision_page", "drill_status", "incident", "health")) > 0
+    monkeypatch.setattr(Cast, "open", lambda *_: None)
+    other = Play("1", seconds=6 * DAY).run()
+    assert one.effects == other.effects
+    assert one.end == other.end
+    assert one.checks[4] > other.checks[4]
