@@ -9,9 +9,12 @@ import ast
 import dataclasses
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from difflib import ndiff
 from functools import partial
+from itertools import chain, zip_longest
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -24,11 +27,14 @@ from proof.weather import Error, Fate
 from proof.world import BAD, PACKAGE, SECRET, Host, moment
 from shared.drills.schedule import schedules
 from shared.incidents.hold import HoldRules
+from shared.incidents.model import Incident, Ledger
+from shared.incidents.transitions import incidents
 from shared.outbox import KEPT
 from shared.settings import Settings
 
 SHARED: Final = Path(__file__).resolve().parent.parent / "shared"
 MINUTE: Final = 60.0
+SEEN: Final = 2 * MINUTE  # after so long in good health a region was seen well
 
 type Site = tuple[str, str]  # a file of shared/ and a function in it
 
@@ -41,6 +47,8 @@ class Effects:
     late: bool = False
     names: list[str] = dataclasses.field(default_factory=list)
     reached: set[Site] = dataclasses.field(default_factory=set)
+    drilling: bool = False  # a drill was under way when it was killed
+    unmarked: int = 0  # the so-manieth letter was sent then, and not yet marked
 
     def met(self, line: Line, name: str) -> None:
         """A process is about to do something."""
@@ -48,6 +56,16 @@ class Effects:
         self.reached.add(_site())
         if len(self.names) == self.kill:
             line.process.fuse, line.process.burns_late = 0, self.late
+            self.drilling = any(
+                msgspec.json.decode(body).get("drill")
+                for key, (body, _) in line.world.rows.items()
+                if key.startswith("drill-slots/")
+            )
+            told = [it for it in (self.names if self.late else self.names[:-1]) if it in _TELLING]
+            self.unmarked = told.count("channel.send") if told[-1:] == ["channel.send"] else 0
+
+
+_TELLING: Final = {"channel.send", "store.put outbox"}
 
 
 def _site() -> Site:
@@ -79,6 +97,7 @@ class Story:
     minutes: float = 40.0
     regions: tuple[str, ...] = ("east", "west")
     settings: Callable[[Settings], Settings] = lambda it: it
+    rests: bool = True  # in the end nobody has anything left to do
 
     def play(self, effects: Effects, *, skip: bool = True) -> Play:
         """Play it once."""
@@ -94,38 +113,70 @@ class Story:
         play.world.boots = (5, 1)  # over before a look could see it: what was seen must not differ
         play.loop.call_at(150.0, self.happens, play)
         play.run()
+        if self.rests and not play.observer.breaches:
+            play.observer.at_rest(apart=play.cast.apart)
         return play
 
 
 def outcome(play: Play) -> dict[str, Any]:
     """Where everything is in the end, times and texts left out."""
     world = play.world
-    rows = {
-        kind: play.cast.row(kind) or {} for kind in ("settings-sync", "packages", "failback-holds", "permit")
-    }
-    letters = {str(what).rpartition(".")[2] for _, kind, what, _ in play.observer.effects if kind == "tell"}
+    kinds = ("settings-sync", "packages", "failback-holds", "permit", "drill-slots")
+    rows = {kind: play.cast.row(kind) or {} for kind in kinds}
     return {
         "settings": {name: {**it.settings, PACKAGE: ""} for name, it in world.sites.items()},
         "hosts": sorted(it.app[PACKAGE] for it in world.sites.values()),  # which region has which is all one
         "endpoints": {name: (it.enabled, it.status, it.well) for name, it in world.sites.items()},
         "vault": dict(world.vault),
-        "told": letters,
+        "told": Counter(_told(play)),
+        "incidents": sorted(_incidents(play)),
         "settings-sync": (rows["settings-sync"].get("state"), rows["settings-sync"].get("baseline")),
         "packages": (rows["packages"].get("state"), rows["packages"].get("order")),
         "hold": rows["failback-holds"].get("hold"),
+        "drill": rows["drill-slots"].get("drill"),
+        "drills": sorted((it["drill"]["region"], it["drill"]["state"]) for it in _rows(play, "drills")),
         "permit": _in_force(rows["permit"].get("permit"), play),
-        "waiting": sum(
-            b'"sent_at":null' in body for key, (body, _) in world.rows.items() if key.startswith("outbox/")
-        ),
+        "waiting": sum(it["sent_at"] is None for it in _rows(play, "outbox")),
     }
 
 
+def _rows(play: Play, kind: str) -> list[dict[str, Any]]:
+    return [
+        msgspec.json.decode(body) for key, (body, _) in play.world.rows.items() if key.startswith(f"{kind}/")
+    ]
+
+
+def _told(play: Play) -> list[object]:
+    """What people were told, by its kind and what it is about: numbers of incidents are not the same each time."""
+    return [about for _, kind, _, about in play.observer.effects if kind == "tell"]
+
+
+def _incidents(play: Play) -> Iterator[tuple[str, str, bool]]:
+    """Of what there were incidents, and whether they are over: those in the archive, and those that are not yet.
+
+    One failed look is written down and not told. What came at another time may have looked just when a region was
+    starting anew, so of incidents that are over only those count that people were told of.
+    """
+    told = {str(it).rpartition(".")[0] for _, kind, it, _ in play.observer.effects if kind == "tell"}
+    archived = [msgspec.convert(it["incident"], Incident) for it in _rows(play, "incidents")]
+    rules = play.cast.settings.incidents
+    kept = [incidents(msgspec.convert(it, Ledger), rules) for it in _rows(play, "incident-ledgers")]
+    for it in (*archived, *chain(*kept)):
+        if it.open or told & {it.id, *it.aliases}:
+            yield it.topic, it.region, not it.open
+
+
 def _in_force(permit: dict[str, Any] | None, play: Play) -> dict[str, Any] | None:
-    """The permit that somebody has. One whose time is over is nobody's: who died with it need not give it back."""
-    if permit is None or permit["disturbed_at"] is not None:
+    """The permit that stands.
+
+    One whose time is over is nobody's: who died with it need not give it back. One that was given back with its
+    region ill stands, for others, until the region was seen well; that it was lies in the row of the looks alone.
+    """
+    if permit is None or datetime.fromisoformat(permit["until"]) <= moment(play.loop.time()):
         return None
-    over = datetime.fromisoformat(permit["until"]) <= moment(play.loop.time())
-    return None if over else permit
+    site = play.world.sites[permit["region"]]
+    seen_well = site.well and play.loop.time() - site.since > SEEN
+    return None if permit["disturbed_at"] is not None and seen_well else permit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,16 +207,46 @@ def deaths(story: Story, *, share: int = 1) -> Iterator[Failure | Effects]:
         if number % share:
             continue
         for late in (False, True):
-            play = story.play(Effects(kill=number, late=late))
+            death = Effects(kill=number, late=late)
+            play = story.play(death)
             fail = partial(Failure, story.name, number, calm.names[number - 1], late)
+            found = pardoned(outcome(play), expected, death, play)
             if play.observer.breaches:
                 yield fail(play.observer.breaches[0].text)
-            elif (found := outcome(play)) != expected:
+            elif found != expected:
                 yield fail(
                     "; ".join(
                         f"{it}: {found[it]}, not {expected[it]}" for it in found if found[it] != expected[it]
                     )
                 )
+
+
+def pardoned(found: dict[str, Any], expected: dict[str, Any], death: Effects, play: Play) -> dict[str, Any]:
+    """What was found after a death, without the differences that a death may make. Nothing else may differ."""
+    found = dict(found)
+    if death.unmarked:
+        # Sending is at least once: that a letter was sent is known to nobody when who sent it died before marking it.
+        twice = _told(play)[death.unmarked - 1]
+        found["told"] = found["told"] - Counter([twice])
+    if death.drilling:
+        # Whoever goes on after a dead one gives the region back at once, and the drill says that it was interrupted.
+        found["drills"] = [
+            its if it == (its[0], "interrupted") else it
+            for it, its in zip_longest(found["drills"], expected["drills"], fillvalue=("", ""))
+        ]
+    return found
+
+
+def skipping(story: Story) -> list[str]:
+    """What comes otherwise when every minute of a story is played and none is skipped: of effects, rows, the end."""
+    ends = [story.play(Effects(), skip=it) for it in (True, False)]
+    skipped, played = ([*map(repr, it.observer.effects), *_ends(it)] for it in ends)
+    return [line for line in ndiff(played, skipped) if line.startswith(("- ", "+ "))]
+
+
+def _ends(play: Play) -> list[str]:
+    rows = {key: body.decode() for key, (body, _) in play.world.rows.items()}
+    return [f"{name}: {it}" for name, it in {**outcome(play), **dict(sorted(rows.items()))}.items()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -426,7 +507,7 @@ def _slow_drain(play: Play) -> None:
 
 
 def _late_drain(play: Play) -> None:
-    """What takes the endpoint out is answered when the drill was given up."""
+    """What takes the endpoint out is answered after most of a minute."""
     play.weather.spell("arm.disable", Fate(effect=True, seconds=58.0), until=DAY, left=1)
     _drill(play)
 
@@ -477,12 +558,16 @@ def _forgetful(settings: Settings) -> Settings:
 STORIES: Final = (
     Story("a change travels", _travels, 20, settings=_quick),
     Story("two sets among three regions", _two_sets, 30, regions=("east", "north", "west"), settings=_quick),
-    Story("a peer is put back", _put_back, 30, settings=_quick),
+    Story("a peer is put back", _put_back, 30, settings=_quick, rests=False),  # it waits for a person
     Story("a bad change is reverted by policy", _bad, 35, settings=_reverting),
     Story("a side is taken", _decided({"decision": "take", "region": "west"}), 40, settings=_quick),
     Story("left different", _decided({"decision": "reject"}), 40, settings=_quick),
-    Story("the copy of old values is gone", _copy_lost, 30, settings=_quick),
-    Story("the fingerprint key is replaced in flight", _new_key, 35, settings=_quick),
+    Story(
+        "the copy of old values is gone", _copy_lost, 30, settings=_quick, rests=False
+    ),  # it waits for a person
+    Story(
+        "the fingerprint key is replaced in flight", _new_key, 35, settings=_quick, rests=False
+    ),  # it waits for a person
     Story("a host is lost", _known_host, 108, settings=_quick),
     Story("a rotation is undone", _unfit, 60, settings=_quick),
     Story("an address in other capitals", _kept_url, 70, settings=_quick),
@@ -492,14 +577,16 @@ STORIES: Final = (
     Story("a rotation waits for a refuge", _no_refuge, 90, settings=_quick),
     Story("an edit in between", _between, 25, settings=_quick),
     Story("a claim that runs out", _slow, 25, settings=_quick),
-    Story("a site is deleted", _deleted, 20, regions=("east", "north", "west"), settings=_quick),
+    Story(
+        "a site is deleted", _deleted, 20, regions=("east", "north", "west"), settings=_quick, rests=False
+    ),  # which differs from then on
     Story("one of two deployments", _on_duty, 25, settings=_deployed_twice),
     Story("all regions are restarted", _restart, 20, settings=_quick),
     Story("a region is lost", _lost, 40, settings=_quick),
     Story("a region is lost and held", _lost, 50, settings=_holding),
     Story("a held region is released", _released, 50, settings=_holding),
     Story("a drill", _drill, 25, settings=_quick),
-    Story("a drill is ended early", partial(_drill, abort=3.5), 25, settings=_quick),
+    Story("a drill is ended early", partial(_drill, abort=1.5), 25, settings=_quick),
     Story("a drain that is not answered", _slow_drain, 30, settings=_quick),
     Story("a drain that is answered late", _late_drain, 30, settings=_quick),
     Story("a practice run is passed over", _practice, 30, settings=_practising),

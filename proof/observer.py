@@ -246,7 +246,9 @@ class Observer:
             )
         earlier.append((self.now, call.process))
         self._outages.heard(letter, body.decode())
-        self.effects.append((self.now, "tell", letter, None))
+        said = msgspec.json.decode(body)
+        about = said["kind"], said["facts"].get("topic", ""), said["facts"].get("region", "")
+        self.effects.append((self.now, "tell", letter, about))
 
     def shown(self, text: str) -> None:
         """The product answered a person: with a page, with facts, with an error."""

@@ -1,5 +1,6 @@
 """Dying at any effect changes nothing in the end. `python -m proof crashes` dies at every one; here at some."""
 
+import json
 from pathlib import Path
 from typing import get_args, get_type_hints, is_protocol
 
@@ -14,8 +15,12 @@ from proof.crashes import (
     Site,
     Story,
     deaths,
+    outcome,
+    pardoned,
     written_down,
 )
+from proof.play import Play
+from proof.world import moment
 from shared.ports import Ports
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +41,67 @@ def test_dying_changes_nothing_in_the_end(story: Story) -> None:
     assert isinstance(found[0], Effects)
     assert len(found[0].names) > SHARE
     assert [str(it) for it in found[1:]] == []
+
+
+def told(name: str) -> Play:
+    """A story, as it ends without a death."""
+    return next(it for it in STORIES if it.name == name).play(Effects())
+
+
+def test_a_letter_may_come_twice_when_who_sent_it_died_before_marking_it() -> None:
+    """That one letter and no other, and not without such a death."""
+    play = told("a region is lost")
+    expected = outcome(play)
+    tells = [it for it in play.observer.effects if it[1] == "tell"]
+    play.observer.effects.append(tells[1])
+    found = outcome(play)
+    assert found["told"] != expected["told"]
+    assert pardoned(found, expected, Effects(unmarked=2), play) == expected
+    for death in (Effects(), Effects(unmarked=1)):
+        assert pardoned(found, expected, death, play) != expected
+
+
+def test_a_drill_may_be_interrupted_by_a_death_while_it_is_under_way() -> None:
+    """And end in no other way than it does without, nor leave anything in its slot."""
+    play = told("a drill")
+    expected = outcome(play)
+    assert expected["drills"] == [("west", "succeeded")]
+    assert expected["drill"] is None
+    for state, drilling, alike in (
+        ("interrupted", True, True),
+        ("interrupted", False, False),
+        ("failed", True, False),
+    ):
+        found = expected | {"drills": [("west", state)]}
+        assert (pardoned(found, expected, Effects(drilling=drilling), play) == expected) is alike
+    missing = expected | {"drills": []}
+    assert pardoned(missing, expected, Effects(drilling=True), play) != expected
+
+
+def test_a_permit_stands_until_its_time_is_over_or_its_region_was_seen_well() -> None:
+    """Given back or not: what stands for others when all is over is a difference."""
+    play = told("a change travels")
+    now, site = play.loop.time(), play.world.sites["east"]
+    site.since = now - 200.0
+
+    def stands(*, until: float, disturbed: bool, ill: bool = False) -> bool:
+        permit = {
+            "region": "east",
+            "until": moment(now + until).isoformat(),
+            "disturbed_at": moment(now - 300.0).isoformat() if disturbed else None,
+        }
+        site.ills = {"region"} if ill else set()
+        play.world.rows["permit/x"] = (json.dumps({"permit": permit}).encode(), 1)
+        return outcome(play)["permit"] is not None
+
+    for key in [it for it in play.world.rows if it.startswith("permit/")]:
+        del play.world.rows[key]
+    assert stands(until=60.0, disturbed=False)
+    assert stands(until=60.0, disturbed=True, ill=True)
+    assert not stands(until=60.0, disturbed=True)
+    assert not stands(until=0.0, disturbed=False)
+    site.since = now - 20.0
+    assert stands(until=60.0, disturbed=True)
 
 
 def test_the_stories_reach_every_effect_that_the_code_has() -> None:
