@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from proof.crashes import ELSEWHERE, STORIES, Site, Told, died, written_down
+from proof.crashes import ELSEWHERE, MINUTE, STORIES, Site, Told, died, skipping, written_down
 from proof.observer import LAWS
 from proof.play import DAY, MONTH, YEAR, Play, Report, played
 
@@ -153,6 +153,25 @@ def _each_story(chosen: Iterable[int], share: int, cores: int) -> Iterator[Told]
         return
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
         yield from pool.imap(died, asked)
+
+
+@app.command()
+def minutes(
+    story: Annotated[list[str] | None, typer.Option(help="these, not those of a day or more")] = None,
+) -> None:
+    """Play the stories of days minute by minute, and with what is quiet skipped: nothing may come otherwise."""
+    long = [number for number, it in enumerate(STORIES) if it.minutes * MINUTE >= DAY]
+    differ = 0
+    for number in _chosen(story) if story else long:
+        lines = skipping(STORIES[number])
+        differ += bool(lines)
+        print(
+            f"{STORIES[number].minutes:5.0f} minutes  {len(lines)} lines differ  {STORIES[number].name}",
+            flush=True,
+        )
+        for line in lines:
+            print(f"      {line}")
+    raise typer.Exit(code=bool(differ))
 
 
 class Total:

@@ -20,18 +20,19 @@ from proof.observer import SKEW
 from proof.world import START, moment
 from shared.artifact_hosts import history
 from shared.artifact_hosts.model import Check, HostState, Watch
+from shared.artifact_hosts.workflow import SWEEPS_MISSED, WANTED_AGAIN
+from shared.groups.workflow import JITTER
 from shared.incidents.model import Kind, Ledger
 from shared.incidents.transitions import incidents
 from shared.outbox import KEPT, KEPT_FAILED
+from shared.reconcile.incidents import NIGHTLY
 from shared.settings import Settings
 
 TURN: Final = 60.0  # the timer's
 _TIME: Final = re.compile(rb'"20\d\d-\d\d-\d\dT[0-9:.]+Z"')
-_EARLY: Final = 0.9  # shared.groups.workflow
-_MISSED: Final = 2.0  # shared.artifact_hosts.workflow
-_WANTED: Final = 12 * 3600.0  # shared.artifact_hosts.workflow
+_WANTED: Final = WANTED_AGAIN.total_seconds()
 _DAY: Final = 86_400.0
-_NIGHTLY: Final = 3 * 3600.0  # shared.reconcile.incidents
+_NIGHTLY: Final = NIGHTLY[0] * 3600.0 + NIGHTLY[1] * 60.0
 
 type Rows = dict[str, tuple[bytes, int]]
 
@@ -128,7 +129,7 @@ class _Asked:
     @functools.cached_property
     def sweep(self) -> float:
         """When all settings are read again: by either slice, for both."""
-        missed = _MISSED * self.settings.package_rules.sweep
+        missed = SWEEPS_MISSED * self.settings.package_rules.sweep
         return min(self._next("settings-sync", self.settings.rules.sweep), self._next("packages", missed))
 
     def _next(self, kind: str, every: float) -> float:
@@ -295,15 +296,20 @@ def _turn(at: float, first: float) -> float:
 
 
 def _seen(row: dict[str, Any], first: float, last: float, skew: float, settings: Settings) -> None:
-    """What a group's regions looked like at the last of the turns: as before, seen anew."""
+    """What a group's regions looked like at the last of the turns: as before, seen anew.
+
+    A region at which the last turn did not look, since its site is gone, is not looked at by the next one either.
+    """
     looking = settings.looking
     for it in row["health"].values():
+        if seconds(it["monitored_at"]) < first - TURN - 2 * SKEW:
+            continue
         it["monitored_at"] = _text(last + skew)
         it["probe"]["at"] = it["at"] = _text(
-            _refreshed(seconds(it["probe"]["at"]), looking.probe_every * _EARLY, first, last, skew)
+            _refreshed(seconds(it["probe"]["at"]), looking.probe_every * JITTER, first, last, skew)
         )
         if it.get("scep"):
-            at = _refreshed(seconds(it["scep"]["at"]), looking.prove_every * _EARLY, first, last, skew)
+            at = _refreshed(seconds(it["scep"]["at"]), looking.prove_every * JITTER, first, last, skew)
             it["scep"]["at"] = _text(at)
 
 
@@ -335,7 +341,7 @@ def _swept(rows: Rows, first: float, last: float, skew: float, settings: Setting
     begin = first
     while True:
         its = _turn(one + sweep - skew, begin)
-        others = _turn(other + _MISSED * also - skew, begin)
+        others = _turn(other + SWEEPS_MISSED * also - skew, begin)
         turn = min(its, others)
         if turn > last:
             break

@@ -75,7 +75,7 @@ CHECKS_AT_ONCE = 8
 SWEEPS_MISSED = 2
 _CLAIM_LEFT = 2 / 3  # of a claim must be left when a PUT begins: more than the PUT's own deadline of 60 s
 _COPY_LIVES = timedelta(days=1)  # an unverified write is over long before; then the copy expires by itself
-_WANTED_AGAIN = timedelta(hours=12)  # how often a row notes that it is still wanted
+WANTED_AGAIN = timedelta(hours=12)  # how often a row notes that it is still wanted
 _HTTPS = 443
 
 
@@ -210,7 +210,7 @@ async def _want(locations: Iterable[tuple[Location, str]], known: Mapping[str, W
     now = tools.clock.now()
     for location, site_id in locations:
         row = known.get(location.id)
-        if row is not None and now - row.wanted_at < _WANTED_AGAIN and (row.site_id or not site_id):
+        if row is not None and now - row.wanted_at < WANTED_AGAIN and (row.site_id or not site_id):
             continue
 
         def decide(row: Watch | None, location: Location = location, site_id: str = site_id) -> Watch:

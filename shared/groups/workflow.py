@@ -27,7 +27,7 @@ from shared.store import Key, Store, key, read, revise
 
 log = logging.getLogger(__name__)
 
-_JITTER = 0.9  # a timer that comes a little early must not skip its turn
+JITTER = 0.9  # a timer that comes a little early must not skip its turn
 _HTTPS = 443
 KEPT = timedelta(seconds=15)  # a quarter of what a permit takes for fresh
 
@@ -238,7 +238,7 @@ async def _ask(
 
 
 def _due(last: datetime | None, now: datetime, every: float) -> bool:
-    return last is None or now - last >= timedelta(seconds=every * _JITTER)
+    return last is None or now - last >= timedelta(seconds=every * JITTER)
 
 
 async def _remember(
