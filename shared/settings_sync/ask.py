@@ -7,9 +7,10 @@ from enum import StrEnum
 import msgspec
 
 from shared.errors import IllegalTransition, NotFound, StalePlan, UnsafePlan
-from shared.settings_sync.model import Decision, Plan, Rollout, Verdict, VerdictKind
+from shared.settings_sync.model import Decision, Plan, Rollout, State, Verdict, VerdictKind
 from shared.settings_sync.plan import LIFTED
 from shared.settings_sync.spelling import canonical
+from shared.settings_sync.transitions import due
 
 
 class Ask(StrEnum):
@@ -30,7 +31,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     reason: str = ""
     region: str = ""  # for TAKE
-    keys: tuple[str, ...] = ()  # none: all that the question is about
+    keys: tuple[str, ...] = ()  # none: all that the question is about; of a contained change, that change
 
 
 _KINDS = {
@@ -103,8 +104,17 @@ def _chosen(request: Request, rollout: Rollout, plan: Plan) -> tuple[Decision, .
     unknown = [key for key in request.keys if _fold(key) not in candidates]
     if unknown:
         raise NotFound(f"the plan has nothing to {request.ask} in {', '.join(unknown)}")
-    asked = {_fold(key) for key in request.keys} or candidates.keys()
+    asked = {_fold(key) for key in request.keys or _meant(request, rollout, plan)}
     return tuple(it for fold, it in candidates.items() if fold in asked)
+
+
+def _meant(request: Request, rollout: Rollout, plan: Plan) -> Iterable[str]:
+    """What is asked about where no key is named: all of the plan, but of a contained change only that change.
+
+    Another region's sound change waits behind it, and is neither put back with it nor spared its own soak.
+    """
+    contained = rollout.state is State.CONTAINED and request.ask in {Ask.REVERT, Ask.FORCE}
+    return [it.key for it in (due(rollout, plan) if contained else askable(request.ask, rollout))]
 
 
 def _fold(key: str) -> str:

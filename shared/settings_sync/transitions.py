@@ -321,6 +321,11 @@ class _Set(msgspec.Struct, frozen=True):
     forced: bool  # a person waived the soak
 
 
+def due(rollout: Rollout, plan_: Plan) -> tuple[Decision, ...]:
+    """The changes whose turn it is: what a rollout soaks, or contains, and says so of."""
+    return _oldest_set(rollout, plan_).decisions
+
+
 def _oldest_set(rollout: Rollout, plan_: Plan) -> _Set:
     """Changes of different regions travel in turn, the one that has stood longest first; forced ones before all."""
     stood = {it.region: (it.at, it.region) for it in rollout.footprints}

@@ -357,6 +357,23 @@ async def test_a_person_reverts_a_contained_change_from_the_peers_values() -> No
     await settled(world)
 
 
+async def test_a_sound_change_of_the_peer_is_not_put_back_with_a_bad_one() -> None:
+    """Its undoing would have to come from the ill region, and the bad value's would wait behind it for ever."""
+    world = await started(World())
+    world.edit("west", K00=val("bad"))
+    world.sick("west")
+    await world.ring()
+    await world.until(State.CONTAINED)
+    world.edit("east", K01=val("sound"))
+    await world.ticks(2)
+    await world.ask(Ask.REVERT)
+    await world.ticks(10)
+    assert world.has("west", "K00") == val("old")
+    world.well("west")
+    await settled(world)
+    assert [world.has(it, "K01") for it in ("west", "east")] == [val("sound")] * 2
+
+
 async def test_the_policy_reverts_a_bad_change_by_itself() -> None:
     """With on_bad_change = revert nobody needs to be asked."""
     world = await started(World(rules=Rules(revert_bad_changes=True)))
