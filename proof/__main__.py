@@ -181,6 +181,7 @@ class Total:
         self.runs = self.broken = self.unseeable = self.wakes = 0
         self.simulated = self.took = 0.0
         self.faults: Counter[str] = Counter()
+        self.hits: Counter[str] = Counter()
         self.met: Counter[str] = Counter()
         self.checks: Counter[int] = Counter()
         self.effects: Counter[str] = Counter()
@@ -194,6 +195,7 @@ class Total:
         self.simulated += report.simulated
         self.took += report.took
         self.faults.update({str(name): count for name, count in report.faults.items()})
+        self.hits.update({str(name): count for name, count in report.hits.items()})
         self.met += report.met
         self.checks += report.checks
         self.effects.update(what for _, what, _, _ in report.effects)
@@ -208,9 +210,10 @@ class Total:
         print(
             f"{self.wakes} wake-ups played, {sum(self.faults.values())} faults, runs that broke a law: {self.broken}"
         )
-        print("\nfaults")
+        print("\nfaults, and how many of those that wait for a call met one")
         for name, count in self.faults.most_common():
-            print(f"  {count:7}  {name}")
+            met = f" ({self.hits[name]} met one)" if name in self.hits else ""
+            print(f"  {count:7}  {name}{met}")
         print("\ncalls that failed, and how")
         for name, count in self.met.most_common():
             print(f"  {count:7}  {name}")

@@ -58,11 +58,15 @@ class Instance:
     def __init__(self, name: str, cast: "Cast") -> None:
         self.name, self._cast = name, cast
         self.skew = 0.0
+        self.away = -1.0  # until then no process takes its place
         self.begin()
 
     def begin(self) -> None:
         """Start a process."""
         cast = self._cast
+        if cast.loop.time() < self.away:
+            cast.loop.call_at(self.away, self.begin)
+            return
         self.process = Process(self.name, cast.loop)
         self.process.skew = self.skew
         self.process.on_death = self._died
@@ -145,7 +149,8 @@ class Cast:
     async def turn(self) -> None:
         """The timer fires: in one instance, or, when they are rivals, in both."""
         alive = self.alive()
-        self._pry()
+        if alive:
+            self._pry()
         rivals = self.loop.time() < self.rivals_until
         chosen = alive if rivals else alive[:1]
         began, hit = self.loop.time(), self.weather.met.total()

@@ -9,11 +9,12 @@ from typing import Final
 from proof.cast import Cast
 from proof.observer import SKEW
 from proof.ports import dice as dice_of
-from proof.weather import Error, Fate, Fault, Heap
+from proof.weather import Error, Fate, Fault, Heap, stirs
 from proof.world import BAD, SECRET, STRING, Site
 
 MINUTE: Final = 60.0
-ARMED: Final = 8 * MINUTE  # how long what waits for a call waits for it
+ARMED: Final = 60 * MINUTE  # how long what waits for a call waits for it,
+SHORTLY: Final = 8 * MINUTE  # where every turn of the timer makes such calls
 _NEW: Final = 400  # of so many edits one adds a key
 
 
@@ -23,6 +24,8 @@ class Happenings:
     def __init__(self, cast: Cast) -> None:
         self.cast, self.world, self.loop = cast, cast.world, cast.loop
         self.counts: Counter[Fault] = Counter()
+        self.hits: Counter[Fault] = Counter()  # of what waits for a call: how often one came
+        self._fault = Fault.EDIT  # which is happening just now
         self._ahead: list[tuple[float, int, Callable[[], None]]] = []
         self._values = 0
         self._order = 0
@@ -127,6 +130,7 @@ class Happenings:
             return
         self.counts[fault] += 1
         self.cast.story.tell(f"({fault})")
+        self._fault = fault
         _DEEDS[fault](self, dice)
 
     # -- tools
@@ -150,10 +154,33 @@ class Happenings:
 
     def _spell(self, names: str, fate: Fate, dice: random.Random, *, longest: float = 600.0) -> None:
         until = self.loop.time() + dice.uniform(30, longest)
-        self.cast.weather.spell(names, fate, until=until, share=dice.choice((0.2, 0.5, 1.0)))
+        share = dice.choice((0.2, 0.5, 1.0))
+        self.cast.weather.spell(names, fate, until=until, share=share, on_hit=self._hit())
 
     def _next_calls(self, names: str, fate: Fate, count: int) -> None:
-        self.cast.weather.spell(names, fate, until=self.loop.time() + ARMED, left=count)
+        self.cast.weather.spell(names, fate, until=self._until(names), left=count, on_hit=self._hit())
+
+    def _arm(self, when: str, name: str, count: int, act: Callable[[str], None]) -> None:
+        hit = self._hit()
+
+        def strike(region: str) -> None:
+            hit()
+            act(region)
+
+        self.cast.arm(when, name, count, strike, until=self._until(name))
+
+    def _until(self, names: str) -> float:
+        """Until when this is waited for: no turn may be skipped while what every turn does is waited for."""
+        return self.loop.time() + (ARMED if stirs(names) else SHORTLY)
+
+    def _hit(self) -> Callable[[], None]:
+        """To be called when what is happening just now meets its call."""
+        fault = self._fault
+        self.hits[fault] += 0  # it waits for one
+        return partial(self._count_hit, fault)
+
+    def _count_hit(self, fault: Fault) -> None:
+        self.hits[fault] += 1
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         self.loop.call_later(max(1, int(seconds * 64)) / 64, act)
@@ -226,7 +253,7 @@ class Happenings:
             (("arm.put", 1), ("arm.get_settings", dice.randrange(1, 20)), ("vault.keep", 1))
         )
         when = dice.choice(("before", "after")) if name != "arm.put" else "before"
-        self.cast.arm(when, name, count, strike, until=self.loop.time() + ARMED)
+        self._arm(when, name, count, strike)
 
     def edit_behind(self, dice: random.Random) -> None:
         """Somebody edits the region that we have just written, or its source."""
@@ -237,7 +264,7 @@ class Happenings:
             at = dice.choice((region, where))
             self._later(delay, lambda: self._edit(at, dict.fromkeys(keys, value)))
 
-        self.cast.arm("after", "arm.put", 1, strike, until=self.loop.time() + ARMED)
+        self._arm("after", "arm.put", 1, strike)
 
     def switched(self, dice: random.Random) -> None:
         """A person takes an endpoint out, and puts it back later."""
@@ -386,6 +413,24 @@ class Happenings:
         self.cast.story.tell(f"{site.name} is back")
         self.world.heal(site, why)
 
+    def region_long(self, dice: random.Random) -> None:
+        """For hours: all that waits for it is late, and people have seen to it otherwise."""
+        self._lost([self._region(dice)], "region", dice.uniform(120, 300) * MINUTE)
+
+    def arm_long(self, dice: random.Random) -> None:
+        """No call, for most of an hour or more."""
+        self._no_answer("arm.", dice)
+
+    def store_long(self, dice: random.Random) -> None:
+        """No call, for most of an hour or more."""
+        self._no_answer("store.", dice)
+
+    def _no_answer(self, names: str, dice: random.Random) -> None:
+        until = self.loop.time() + dice.uniform(40, 80) * MINUTE
+        error, seconds = dice.choice(((Error.UNAVAILABLE, 0.0), (Error.TIMEOUT, 10.0)))
+        fate = Fate(error, effect=False, seconds=seconds)
+        self.cast.weather.spell(names, fate, until=until, on_hit=self._hit())
+
     def flap(self, dice: random.Random) -> None:
         """Down and up and down."""
         site = self._region(dice)
@@ -437,7 +482,22 @@ class Happenings:
         process = dice.choice(self.cast.instances).process
         process.fuse = dice.randrange(60)
         process.burns_late = dice.random() < 0.5
-        self._later(ARMED, lambda: setattr(process, "fuse", None))
+        self._later(SHORTLY, lambda: setattr(process, "fuse", None))
+        hit, died = self._hit(), process.on_death
+
+        def burnt() -> None:
+            if process.fuse is not None and process.fuse < 0:
+                hit()
+            died()
+
+        process.on_death = burnt
+
+    def all_dead(self, dice: random.Random) -> None:
+        """Both instances die, and for most of an hour nothing runs: claims and deadlines pass."""
+        until = self.loop.time() + dice.uniform(20, 60) * MINUTE
+        for it in self.cast.instances:
+            it.away = until
+            it.process.die()
 
 
 _DEEDS: Final[Mapping[Fault, Callable[[Happenings, random.Random], None]]] = {

@@ -175,6 +175,10 @@ class Observer:
         """Something that was asked for was not done, or its outcome was not told."""
         self._refusals.append(self.now)
 
+    def untaken(self) -> None:
+        """The channel took no letter, or did not say so."""
+        self._outages.untaken()
+
     def stirred(self) -> None:
         """Somebody rang, or did something: for a while it is not quiet."""
         self._stirred = self.now

@@ -19,7 +19,9 @@ CALM: Final = 4  # and not after so many undisturbed turns
 REHEARSED: Final = (
     1500.0  # after a drill was asked for, its region may be out or ill and nothing is said of it
 )
-SENT: Final = 60  # undisturbed turns after which a letter is no longer waiting: pauses grow to 38 minutes
+SENT: Final = (
+    60  # undisturbed turns since the channel failed last, after which no letter waits: pauses grow to 38 min
+)
 
 
 _DIGEST: Final = " messages in one"
@@ -58,6 +60,10 @@ class Outages:
         self._heard.add(letter)
         if _DIGEST in said:
             self._digest = said
+
+    def untaken(self) -> None:
+        """The channel took no letter, or did not say so: from now on it may wait for its longest pause once more."""
+        self._waiting = dict.fromkeys(self._waiting, 0)
 
     def letter(self, key: str, row: dict[str, Any]) -> None:
         """A row of the outbox was written."""

@@ -19,7 +19,7 @@ from proof.loop import Loop
 from proof.observer import Breach, Observer
 from proof.ports import SUBSCRIPTION, dice
 from proof.story import Story
-from proof.weather import Fault, Weather, forecast
+from proof.weather import Fault, Weather, forecast, stirs
 from proof.world import PACKAGE, SECRET, Site, World, moment
 from shared.artifact_hosts.catalogue import GITHUB, HOSTS, VENDOR
 from shared.incidents.hold import HoldRules
@@ -43,7 +43,8 @@ class Report:
     simulated: float  # seconds
     breaches: list[Breach]
     story: list[str]
-    faults: Counter[Fault]
+    faults: Counter[Fault]  # how often each was drawn,
+    hits: Counter[Fault]  # and, of those that wait for a call, how often one came
     checks: Counter[int]
     met: Counter[str]
     effects: list[tuple[float, str, str, object]]
@@ -113,6 +114,7 @@ class Play:
             breaches=observer.breaches,
             story=self.story.lines(),
             faults=self.happen.counts,
+            hits=self.happen.hits,
             checks=observer.checks,
             met=self.weather.met,
             effects=observer.effects,
@@ -205,7 +207,7 @@ class Play:
             and self.weather.fair
             and not any(it.process.busy or it.process.fuse is not None for it in cast.instances)
             and len(cast.alive()) == len(cast.instances)
-            and not [it for it in cast.armed if it[0] > self.loop.time()]
+            and not any(until > self.loop.time() and not stirs(name) for until, _, name, _, _ in cast.armed)
             and self.loop.time() >= cast.rivals_until
             and not any(it[0] > self.loop.time() for it in cast.events)
             and all(it.up for it in self.world.hosts.values())

@@ -206,13 +206,20 @@ class Line:
         elif fate.effect and fate.error is None and error is None:
             self.loop.call_later(max(fate.seconds, self._latency()), _answer, answer, result)
         elif fate.error is not None:
-            if effect:
-                self.world.witness.refused()
-            if effect and (fate.effect or name.startswith(("store.put outbox", "channel."))):
-                self.world.witness.trouble()
+            self._not_done(name, fate, effect)
             self.loop.call_later(max(fate.seconds, 1 / TICKS), _fail, answer, _error(fate, name))
         elif error is not None:
             _fail(answer, error)
+
+    def _not_done(self, name: str, fate: Fate, effect: bool) -> None:
+        """Nobody hears that it was done."""
+        witness = self.world.witness
+        if effect:
+            witness.refused()
+        if name.startswith("channel."):
+            witness.untaken()
+        if effect and (fate.effect or name.startswith(("store.put outbox", "channel."))):
+            witness.trouble()
 
 
 def _answer(answer: asyncio.Future[Any], result: object) -> None:

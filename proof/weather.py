@@ -7,7 +7,7 @@ that nothing before it changes what it does.
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -46,6 +46,10 @@ class Fault(StrEnum):
     REGION_LOST = "a region is lost"
     FLAP = "a region comes and goes"
     SHARED_LOST = "what all regions stand on is lost"
+    REGION_LONG = "a region is lost for hours"
+    ARM_LONG = "Resource Manager does not answer for an hour"
+    STORE_LONG = "the store does not answer for an hour"
+    ALL_DEAD = "no instance runs for most of an hour"
     HOST_LOST = "a package host is lost"
     RELEASE = "the vendor releases a package"
     AUTHORITY = "a region proves another CA"
@@ -57,8 +61,8 @@ class Fault(StrEnum):
     DEATH = "a process dies"
 
 
-# How often each comes, of so many.
-WEIGHTS: Final = {
+# How often each comes, of so many. What lasts for hours is rare: meanwhile no turn of the timer is skipped.
+WEIGHTS: Final[dict[Fault, float]] = {
     Fault.EDIT: 12,
     Fault.BAD_EDIT: 5,
     Fault.BOTH_SIDES: 3,
@@ -88,6 +92,10 @@ WEIGHTS: Final = {
     Fault.REGION_LOST: 2,
     Fault.FLAP: 1,
     Fault.SHARED_LOST: 1,
+    Fault.REGION_LONG: 0.1,
+    Fault.ARM_LONG: 0.1,
+    Fault.STORE_LONG: 0.1,
+    Fault.ALL_DEAD: 0.4,
     Fault.HOST_LOST: 2,
     Fault.RELEASE: 1,
     Fault.AUTHORITY: 1,
@@ -102,8 +110,8 @@ WEIGHTS: Final = {
 # What makes something happen that the others can disturb: each heap has one of these.
 STIRRING: Final = (
     Fault.EDIT, Fault.BAD_EDIT, Fault.BOTH_SIDES, Fault.SAME_EDIT, Fault.DELETE, Fault.STRING, Fault.IDENTITY,
-    Fault.MASS_EDIT, Fault.REGION_LOST, Fault.FLAP, Fault.SHARED_LOST, Fault.HOST_LOST, Fault.RELEASE,
-    Fault.AUTHORITY, Fault.SWITCHED, Fault.RESTART, Fault.DRILL,
+    Fault.MASS_EDIT, Fault.REGION_LOST, Fault.REGION_LONG, Fault.FLAP, Fault.SHARED_LOST, Fault.HOST_LOST,
+    Fault.RELEASE, Fault.AUTHORITY, Fault.SWITCHED, Fault.RESTART, Fault.DRILL,
 )  # fmt: skip
 
 
@@ -168,6 +176,17 @@ class Fate:
 
 FINE: Final = Fate()
 
+# What a turn in which nothing happens asks of nobody: whatever waits for one of these calls is no reason to play it.
+_NEVER_IN_QUIET: Final = (
+    *("arm.put", "arm.restart", "arm.disable", "arm.enable", "vault.", "channel."),
+    *(f"store.put {it}" for it in ("permit", "incident-ledgers", "outbox", "failback-holds")),
+)
+
+
+def stirs(names: str) -> bool:
+    """Whether calls of these names are made only where something happens."""
+    return names.startswith(_NEVER_IN_QUIET)
+
 
 @dataclasses.dataclass
 class _Spell:
@@ -178,6 +197,16 @@ class _Spell:
     until: float
     share: float = 1.0
     left: int | None = None
+    on_hit: Callable[[], object] = lambda: None  # at the first call that it meets
+    hit: bool = False
+
+    def meets(self) -> None:
+        """A call meets it."""
+        if self.left is not None:
+            self.left -= 1
+        if not self.hit:
+            self.hit = True
+            self.on_hit()
 
 
 class Weather:
@@ -188,10 +217,17 @@ class Weather:
         self._spells: list[_Spell] = []
 
     def spell(
-        self, names: str, fate: Fate, *, until: float, share: float = 1.0, left: int | None = None
+        self,
+        names: str,
+        fate: Fate,
+        *,
+        until: float,
+        share: float = 1.0,
+        left: int | None = None,
+        on_hit: Callable[[], object] = lambda: None,
     ) -> None:
         """From now on calls of these names meet this fate."""
-        self._spells.append(_Spell(names, fate, until, share, left))
+        self._spells.append(_Spell(names, fate, until, share, left, on_hit))
 
     def fate(self, name: str, now: float, dice: random.Random) -> Fate:
         """What becomes of this call."""
@@ -200,8 +236,7 @@ class Weather:
         self._spells = [it for it in self._spells if now < it.until and it.left != 0]
         for it in self._spells:
             if name.startswith(it.names) and (it.share >= 1.0 or dice.random() < it.share):
-                if it.left is not None:
-                    it.left -= 1
+                it.meets()
                 self.met[
                     f"{it.names or 'any'}: {it.fate.error}{'' if it.fate.effect else ', no effect'}"
                 ] += 1
@@ -210,8 +245,8 @@ class Weather:
 
     @property
     def fair(self) -> bool:
-        """Whether nothing can go wrong with a call now, as far as is known."""
-        return not self._spells
+        """Whether nothing can go wrong with a call of a turn in which nothing happens, as far as is known."""
+        return all(it.left is not None and stirs(it.names) for it in self._spells)
 
     def clear(self) -> None:
         """All calls are fine from now on."""

@@ -158,6 +158,10 @@ class Witness(Protocol):
         """A process died, or does not know what became of its request."""
         ...
 
+    def untaken(self) -> None:
+        """The channel took no letter, or did not say so."""
+        ...
+
     def refused(self) -> None:
         """Something that was to be done was not, or nobody heard whether it was."""
         ...
