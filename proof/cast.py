@@ -350,11 +350,10 @@ class Cast:
         line = Line(self.world, Process("reader", self.loop), Weather())
         line.calm = True
         kind = page.__module__.rpartition(".")[2]
-        line.on_effect = lambda _, what: self.observer.complain(
-            7, f"to open {kind} changes something: {what}"
-        )
+        line.on_effect = partial(self._changed_by, kind)
         asked = Asked(body=b"", person="ada", params={"id": name})
         self.opened[kind] += 1
+        rows, writes = self.world.rows.copy(), self.world.writes
         apart = Loop()  # type: ignore[abstract]  # in whose time nothing of the others' happens
         try:
             answer = Context().run(apart.run, page(asked, ports=ports(line), settings=self.settings))
@@ -364,6 +363,14 @@ class Cast:
         else:
             self.observer.shown(_shown(answer))
             self.observer.explained(kind, msgspec.to_builtins(answer.body))
+        self.world.rows, self.world.writes = rows, writes
+
+    def _changed_by(self, kind: str, line: Line, name: str) -> None:
+        """A page does something. It may note what it was told of sites that nobody had asked about for a day."""
+        del line
+        self.observer.check(
+            7, name == "store.put watched", lambda: f"to open {kind} changes something: {name}"
+        )
 
     def open_decision(self) -> None:
         """The page of what waits, or of nothing."""

@@ -74,7 +74,8 @@ class _Key:
     """What is known of one key in one region."""
 
     past: list[tuple[float, object]]  # since when it had which value
-    edited: float = -1e9  # by a person
+    edited: float = -1e9  # by a person, whose value is there
+    replaced: float = -1e9  # the same of the value that we replaced rightly
     ours: tuple[object, object] | None = None  # what we replaced, and by what
 
 
@@ -390,6 +391,8 @@ class Observer:
             self.check(law or 2, not law or undone, lambda: f"{call.name} {text}")
             self._note(site, name, new)
             key.ours = None if law else (old, new)
+            # What a person had set is not there any more; it is again when we put it back.
+            key.edited, key.replaced = (key.replaced, -1e9) if undone else (-1e9, key.edited)
         self._agreement(name)
 
     def _is_lost(self, site: Site, name: str, call: Call) -> bool:

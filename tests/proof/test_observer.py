@@ -7,7 +7,7 @@ import pytest
 from proof.loop import Loop
 from proof.observer import FRESH, WAITED, Observer
 from proof.ports import dice
-from proof.world import PACKAGE, Call, Site, World
+from proof.world import BAD, PACKAGE, Call, Site, World
 
 URL = "https://packages.test/one.zip"
 
@@ -19,7 +19,7 @@ class Watched:
         self.loop = Loop()  # type: ignore[abstract]  # what no port needs of a loop is left out
         sites = [Site(it, {"K": "hush", PACKAGE: URL}, {}) for it in names]
         self.world = World(self.loop, sites, [URL], dice("1"))
-        self.observer = Observer(soak=180.0)
+        self.observer = Observer(soak=180.0, revert=900.0)
         self.observer.watch(self.world)
         self.world.boots = (40, 1)
 
@@ -38,6 +38,10 @@ class Watched:
     def write(self, region: str) -> None:
         """We write a setting that the other regions have already."""
         self.world.put_app(region, {**self.world.sites[region].app, "New": "hush"}, self.call("write"))
+
+    def put(self, region: str, value: str) -> None:
+        """We write a value, as a person could have."""
+        self.world.put_app(region, {**self.world.sites[region].app, "K": value}, self.call("write"))
 
     def switch(self, region: str, *, enabled: bool) -> None:
         """We take an endpoint out, or put it back."""
@@ -221,3 +225,30 @@ def test_what_a_person_took_out_is_none_of_our_disruptions() -> None:
     pair.wait(FRESH + 50.0)
     pair.restart("west")
     assert pair.complaints == [f"restart {ALONE}"]
+
+
+def reverted() -> Watched:
+    """A person's bad value in east, which was put back when its time was over; before that, one in west."""
+    pair = a_pair()
+    pair.world.edit("east", {"K": f"hush-1{BAD}"})
+    pair.wait(1000.0)
+    pair.world.edit("west", {"K": "hush-2"})
+    pair.put("east", "hush")
+    pair.wait(200.0)
+    return pair
+
+
+def test_what_was_reverted_is_no_persons_change_any_more() -> None:
+    """Another person's later change may travel there, though the regions have not agreed in between."""
+    pair = reverted()
+    pair.put("east", "hush-2")
+    assert pair.observer.breaches == []
+
+
+def test_a_change_that_was_put_back_is_a_persons_again() -> None:
+    """Who puts back what was replaced puts back that it must not be overwritten."""
+    pair = reverted()
+    pair.put("east", f"hush-1{BAD}")
+    pair.observer.revert = None
+    pair.put("east", "hush-2")
+    assert [it.law for it in pair.observer.breaches] == [3]
