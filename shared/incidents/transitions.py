@@ -5,10 +5,10 @@ calls them hands in the time. Nothing is forgotten while it could still change a
 the archive (`settled`, `shelve`).
 """
 
-import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
@@ -193,10 +193,45 @@ class _Walk:
 
 def derive(facts: Iterable[Fact], group: str, rules: Rules) -> tuple[Incident, ...]:
     """The incidents that follow from the facts, in the order of their beginnings."""
-    return _derived(tuple(facts), group, rules)
+    known = tuple(facts)
+    return _DERIVED.get((known,), (group, rules), lambda: _derived(known, group, rules))
 
 
-@functools.lru_cache(maxsize=64)  # one round asks several times, and the next one mostly the same
+class _Kept[T]:
+    """What follows from tuples that are the very same: a round asks several times, and the next one mostly so too.
+
+    A row that did not change is the same object (`shared.store.decoded`), and to compare what it says costs as much
+    as to derive it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: dict[tuple[int, ...], tuple[tuple[object, ...], object, T]] = {}
+
+    def get(self, of: tuple[tuple[object, ...], ...], also: object, derive: Callable[[], T]) -> T:
+        """What was found of these very tuples, `also` being equal; derived when that is not known."""
+        at = tuple(id(it) for it in of)
+        found = self._found.get(at)
+        if found is not None and found[1] == also:
+            return found[2]
+        if len(self._found) >= self._most:
+            self.clear()
+        self._found[at] = (
+            of,
+            also,
+            derive(),
+        )  # with the tuples, whose numbers nobody else has while they are here
+        return self._found[at][2]
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._found.clear()
+
+
+_DERIVED: Final = _Kept[tuple[Incident, ...]](64)
+_NUMBERED: Final = _Kept[tuple[Incident, ...]](64)
+
+
 def _derived(known: tuple[Fact, ...], group: str, rules: Rules) -> tuple[Incident, ...]:
     notes = [it for it in known if it.kind is Kind.NOTE]
     found = [
@@ -328,7 +363,8 @@ def advance(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules) 
         by_id[id_] = _owe(_knowing(first, also.values(), incident.topic), incident, now, rules)
         if _is_past(incident, now, rules):
             by_id |= {alias: _ended(it, first, incident.topic) for alias, it in also.items()}
-    return msgspec.structs.replace(numbered, named=tuple(by_id.values()))
+    named = tuple(by_id.values())
+    return numbered if named == numbered.named else msgspec.structs.replace(numbered, named=named)
 
 
 def _knowing(named: Named, also: Iterable[Named], topic: Topic) -> Named:
@@ -360,6 +396,11 @@ def incident_id(ledger: Ledger, number: int) -> str:
 
 def incidents(ledger: Ledger, rules: Rules) -> tuple[Incident, ...]:
     """The incidents of a ledger, each under its number."""
+    also = (ledger.group, ledger.group_id, rules)
+    return _NUMBERED.get((ledger.facts, ledger.named), also, lambda: _numbered(ledger, rules))
+
+
+def _numbered(ledger: Ledger, rules: Rules) -> tuple[Incident, ...]:
     found: list[Incident] = []
     for it in derive(ledger.facts, ledger.group, rules):
         numbers = sorted(its.number for its in ledger.named if its.anchor in it.marks)
@@ -380,7 +421,10 @@ def _take_in(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules)
     anchors = {it.anchor for it in ledger.named}
     kept = _compact(known.values(), anchors, now, rules)
     room = kept if len(kept) <= MOST_FACTS else _thinned(kept, anchors)
-    return msgspec.structs.replace(ledger, facts=tuple(room), dropped=ledger.dropped + len(kept) - len(room))
+    taken = tuple(room)
+    if taken == ledger.facts:
+        taken = ledger.facts  # the very same, of which it is known what follows
+    return msgspec.structs.replace(ledger, facts=taken, dropped=ledger.dropped + len(kept) - len(room))
 
 
 def _joined(one: Fact, other: Fact) -> Fact:
@@ -437,6 +481,8 @@ def _number(ledger: Ledger, rules: Rules) -> Ledger:
         if anchors.isdisjoint(it.marks):
             named.append(Named(number=number, anchor=it.marks[0]))
             number += 1
+    if number == ledger.next:
+        return ledger
     return msgspec.structs.replace(ledger, named=tuple(named), next=number)
 
 

@@ -33,6 +33,7 @@ from shared.incidents.hold import (
     Hold,
     HoldRow,
     HoldRules,
+    Phase,
     Rest,
     View,
     others_online,
@@ -334,6 +335,9 @@ async def _keep_out(
             await write(tools.store, at, turned.row, if_version=version)
         except Conflict:
             return  # another instance has the turn
+    if row.hold is not None and row.hold.phase is Phase.DISABLING and turned.row.hold != row.hold:
+        # Who was to disable it did not see the end of that, so nobody gave the permit back.
+        await release(tools.store, row_name(group.id), row.hold.id)
     await _tell_history(group, row, turned.row, tools)
     match turned.step:
         case Disable(held):

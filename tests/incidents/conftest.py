@@ -7,4 +7,5 @@ from shared.incidents import transitions
 
 @pytest.fixture(autouse=True)
 def _nothing_is_derived_yet() -> None:
-    transitions._derived.cache_clear()
+    for it in (transitions._DERIVED, transitions._NUMBERED):
+        it.clear()

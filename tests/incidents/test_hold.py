@@ -308,6 +308,8 @@ async def test_dying_around_the_change(error: BaseException, after: bool) -> Non
     assert row is not None
     assert row.hold is not None
     assert row.hold.phase is Phase.HELD
+    permit = await world.permit()
+    assert permit is None or permit.permit is None
     died.clear()
     world.mends("west")
     await world.minutes(18)

@@ -116,6 +116,40 @@ def test_what_opens_nothing(facts: tuple[Fact, ...]) -> None:
     assert derive(facts, GROUP, RULES) == ()
 
 
+def test_what_was_derived_is_kept_for_the_same_question_only() -> None:
+    """The very same facts of another group, or under other rules, are another question."""
+    facts = (bad(1), well(3), bad(12), well(14))
+    strict = msgspec.structs.replace(RULES, flap=60.0)
+    assert [len(derive(facts, GROUP, it)) for it in (RULES, strict, RULES)] == [1, 2, 1]
+    assert [derive(facts, it, RULES)[0].group for it in (GROUP, "another", GROUP)] == [
+        GROUP,
+        "another",
+        GROUP,
+    ]
+    ledger = advance(a_ledger(), facts, at(15), RULES)
+    other = msgspec.structs.replace(ledger, group_id=f"{ledger.group_id}-2")
+    ids = [[it.id for it in incidents(each, RULES)] for each in (ledger, other, ledger)]
+    assert ids[0] == ids[2] != ids[1]
+
+
+def test_many_groups_are_not_all_kept() -> None:
+    """A fleet has more of them than there is room for: all are forgotten, and some are derived again."""
+    kept = transitions._Kept[int](2)
+    many = [(number,) for number in range(3)]
+    derived: list[int] = []
+
+    def ask(number: int) -> None:
+        def derive_it() -> int:
+            derived.append(number)
+            return number
+
+        assert kept.get((many[number],), None, derive_it) == number
+
+    for number in (0, 0, 1, 0, 1, 2, 2, 0):
+        ask(number)
+    assert derived == [0, 1, 2, 0]
+
+
 def test_flaps_join() -> None:
     """What comes back within ten minutes is the same incident; after that it is another one."""
     assert one(bad(1), well(3), bad(12), well(14)).flaps == 1
