@@ -146,8 +146,8 @@ class Cast:
         if not isinstance(error, TransientError | PermanentError):
             self.observer.complain(3, f"a wake-up ended as nobody foresaw: {type(error).__name__}: {error}")
 
-    async def turn(self) -> None:
-        """The timer fires: in one instance, or, when they are rivals, in both."""
+    async def turn(self) -> bool:
+        """The timer fires: in one instance, or, as rivals, in both. Returns whether nothing disturbed it."""
         alive = self.alive()
         if alive:
             self._pry()
@@ -172,6 +172,7 @@ class Cast:
         undisturbed = len(lines) == 1 and lines[0][0].process.alive and hit == self.weather.met.total()
         clean = undisturbed and self.loop.time() - began < TURN
         self.observer.ticked(Tick(began, clean, calls))
+        return clean
 
     async def _until(self, tasks: list[asyncio.Task[Any]]) -> None:
         """Until one of them is done, or a little later: the process of one may be dead."""

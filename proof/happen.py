@@ -26,7 +26,7 @@ class Happenings:
         self.counts: Counter[Fault] = Counter()
         self.hits: Counter[Fault] = Counter()  # of what waits for a call: how often one came
         self._fault = Fault.EDIT  # which is happening just now
-        self._ahead: list[tuple[float, int, Callable[[], None]]] = []
+        self._ahead: list[tuple[float, int, Callable[[], None], Callable[[], bool]]] = []
         self._values = 0
         self._order = 0
         self._over = False
@@ -45,8 +45,15 @@ class Happenings:
     def due(self, now: float) -> None:
         """What is to happen by now happens."""
         while self._ahead and self._ahead[0][0] <= now:
-            _, _, act = self._ahead.pop(0)
+            _, _, act, _ = self._ahead.pop(0)
             act()
+
+    def pass_over(self, until: float) -> bool:
+        """Forget what was to happen next, if that is before then and would do nothing as things are."""
+        if not self._ahead or self._ahead[0][0] >= until or not self._ahead[0][3]():
+            return False
+        self._ahead.pop(0)
+        return True
 
     def peace(self) -> None:
         """No faults any more: what was taken is given back, and people look until nothing waits for them."""
@@ -69,7 +76,7 @@ class Happenings:
             if not site.enabled and site.name not in cast.observer.taken:
                 world.switch(site.name, enabled=True)
         for number in range(20):
-            self.at(self.loop.time() + (1 + number) * 1800.0, self._settle)
+            self.at(self.loop.time() + (1 + number) * 1800.0, self._settle, self._content)
 
     def _settle(self) -> None:
         """A person takes one side, or mends a region that no decision mends."""
@@ -97,10 +104,10 @@ class Happenings:
                 bad = [name for name, it in site.app.items() if BAD in it]
                 self._edit(site.name, {it: self._value() for it in bad})
 
-    def at(self, at: float, act: Callable[[], None]) -> None:
-        """This happens then; until then all may be quiet."""
+    def at(self, at: float, act: Callable[[], None], idle: Callable[[], bool] = lambda: False) -> None:
+        """This happens then; until then all may be quiet. `idle` says whether it would do nothing as things are."""
         self._order += 1
-        self._ahead.append((float(int(at)), self._order, act))
+        self._ahead.append((float(int(at)), self._order, act, idle))
         self._ahead.sort(key=lambda it: it[:2])
 
     # -- heaps
@@ -113,17 +120,23 @@ class Happenings:
                 max(1, int(delay * 64)) / 64, self._happens, fault, random.Random(dice.random())
             )
         for minutes in (dice.uniform(12, 40), dice.uniform(40, 120)):
-            self.at(heap.at + minutes * MINUTE, partial(self._look, dice_of(f"{heap.dice}/{minutes}")))
+            look = partial(self._look, dice_of(f"{heap.dice}/{minutes}"))
+            self.at(heap.at + minutes * MINUTE, look, self._content)
 
     def _look(self, dice: random.Random) -> None:
         """A person comes and looks, and comes again while something is left to be seen to."""
         said = self.cast.visit(dice)
         if not said and dice.random() < 0.5:
             self._mend()
+        if not self._content():
+            later = self.loop.time() + dice.uniform(20, 120) * MINUTE
+            self.at(later, lambda: self._look(dice), self._content)
+
+    def _content(self) -> bool:
+        """Whether a person who comes and looks finds nothing to be seen to."""
         row = self.cast.row("settings-sync")
         waits = row is not None and row["state"] in {"held", "contained"}
-        if waits or any("settings" in it.ills for it in self.world.sites.values()):
-            self.at(self.loop.time() + dice.uniform(20, 120) * MINUTE, lambda: self._look(dice))
+        return not waits and not any("settings" in it.ills for it in self.world.sites.values())
 
     def _happens(self, fault: Fault, dice: random.Random) -> None:
         if self._over:

@@ -6,6 +6,7 @@ of a port takes, which is up to who uses the loop; so every interleaving that a 
 
 import asyncio
 import heapq
+import math
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -15,25 +16,39 @@ from typing import Any, override
 TICKS = 64  # of a second: all times are multiples, so that sums are exact and microseconds whole
 
 
-class _Handle(asyncio.Handle):
-    """A handle of a loop that is never debugged, which the base would ask it each time."""
+class _Call:
+    """What asyncio asks of a handle: to be cancelled. Its own kind does more than a loop of numbers needs."""
 
-    __slots__ = ()
+    __slots__ = ("args", "callback", "context")
 
     def __init__(
-        self, callback: Callable[..., object], args: tuple[Any, ...], loop: "Loop", context: Context | None
+        self, callback: Callable[..., object] | None, args: tuple[Any, ...], context: Context | None
     ) -> None:
-        self._context = copy_context() if context is None else context
-        self._loop, self._callback, self._args = loop, callback, args
-        self._cancelled, self._repr, self._source_traceback = False, None, None
+        self.callback, self.args = callback, args
+        self.context = copy_context() if context is None else context
+
+    def cancel(self) -> None:
+        self.callback = None
+
+    def cancelled(self) -> bool:
+        return self.callback is None
+
+
+class _Timer(_Call):
+    __slots__ = ("at",)
+
+    at: float
+
+    def when(self) -> float:
+        return self.at
 
 
 class Loop(asyncio.AbstractEventLoop):
     """What asyncio's futures, tasks, groups, gates and timeouts need of a loop, and nothing else."""
 
     def __init__(self) -> None:
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._ready: deque[_Call] = deque()
+        self._timers: list[tuple[float, int, _Timer]] = []
         self._now = 0.0
         self._count = 0
         self._running = False
@@ -42,16 +57,16 @@ class Loop(asyncio.AbstractEventLoop):
     # -- for the one who drives
 
     @property
-    def pending(self) -> int:
-        """How many callbacks wait for a time."""
-        return sum(not it.cancelled() for _, _, it in self._timers)
+    def awaited(self) -> float:
+        """When the next callback that waits for a time is called; never: infinity."""
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else math.inf
 
     def pass_alone(self, seconds: float) -> bool:
         """Let so much time pass at once, if nobody else could do anything in it. Returns whether it did."""
         when = self._now + seconds
-        while self._timers and self._timers[0][2].cancelled():
-            heapq.heappop(self._timers)
-        if self._ready or (self._timers and self._timers[0][0] <= when):
+        if self._ready or self.awaited <= when:
             return False
         self._now = when
         return True
@@ -65,10 +80,9 @@ class Loop(asyncio.AbstractEventLoop):
         try:
             while not task.done():
                 if self._ready:
-                    handle = self._ready.popleft()
-                    if not handle._cancelled:  # noqa: SLF001 -- as the base of asyncio's own loops
-                        # What a callback raises is a mistake of ours, and ends the run.
-                        handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]  # noqa: SLF001
+                    call = self._ready.popleft()
+                    if call.callback is not None:
+                        call.context.run(call.callback, *call.args)  # a mistake of ours ends the run
                 elif self._timers:
                     self._next_time()
                 else:
@@ -79,10 +93,10 @@ class Loop(asyncio.AbstractEventLoop):
         return task.result()
 
     def _next_time(self) -> None:
-        when, _, handle = heapq.heappop(self._timers)
-        if not handle.cancelled():
+        when, _, timer = heapq.heappop(self._timers)
+        if timer.callback is not None:
             self._now = max(self._now, when)
-            self._ready.append(handle)
+            self._ready.append(timer)
 
     # -- for asyncio
 
@@ -94,18 +108,19 @@ class Loop(asyncio.AbstractEventLoop):
     def call_soon[*Ts](
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        handle = _Handle(callback, args, self, context)
-        self._ready.append(handle)
-        return handle
+        call = _Call(callback, args, context)
+        self._ready.append(call)
+        return call  # type: ignore[return-value]  # by what it can
 
     @override
     def call_at[*Ts](
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Timer(callback, args, context)
+        timer.at = when
         self._count += 1
-        heapq.heappush(self._timers, (when, self._count, handle))
-        return handle
+        heapq.heappush(self._timers, (when, self._count, timer))
+        return timer  # type: ignore[return-value]  # by what it can
 
     @override
     def call_later[*Ts](
@@ -146,6 +161,3 @@ class Loop(asyncio.AbstractEventLoop):
     @override
     def is_closed(self) -> bool:
         return False
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer is passed over when its time comes."""

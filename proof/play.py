@@ -24,6 +24,7 @@ from proof.world import PACKAGE, SECRET, Site, World, moment
 from shared.artifact_hosts.catalogue import GITHUB, HOSTS, VENDOR
 from shared.incidents.hold import HoldRules
 from shared.settings import Settings
+from shared.store import RECALLED
 
 DAY: Final = 86_400.0
 YEAR: Final = 365 * DAY
@@ -156,10 +157,10 @@ class Play:
         turn = self.loop.time() // quiet.TURN * quiet.TURN + quiet.TURN
         while turn <= end and not self.observer.breaches:
             await self._sleep(turn)
-            before = self.world.rows.copy()
-            await self.cast.turn()
+            began, before = self.loop.time(), self.world.rows.copy()
+            clean = await self.cast.turn()
             turn = max(turn, self.loop.time() // quiet.TURN * quiet.TURN) + quiet.TURN
-            turn = self._calmed(before, turn, end)
+            turn = self._calmed(before, began, turn, end, clean=clean)
         if not self.observer.breaches:
             await self._sleep(end)
 
@@ -167,28 +168,37 @@ class Play:
         """Until then; what is to happen on the way happens."""
         while (at := self.happen.next) is not None and at < until:
             await self._pass(at)
-            self.happen.due(at)
-            self.cast.set_calm(calm=False)
+            if not self.happen.pass_over(until):
+                self.happen.due(at)
+                self.cast.set_calm(calm=False)
         await self._pass(until)
 
     async def _pass(self, until: float) -> None:
+        if self.loop.awaited <= until:
+            self.cast.set_calm(calm=False)
         if until > self.loop.time():
             done = self.loop.create_future()
             self.loop.call_at(until, done.set_result, None)
             await done
 
-    def _calmed(self, before: quiet.Rows, turn: float, end: float) -> float:
+    def _calmed(self, before: quiet.Rows, began: float, turn: float, end: float, *, clean: bool) -> float:
         """The next turn that is played, when all those until then would do nothing."""
         gist = quiet.gist(self.world.rows)
         if gist != self._gist:
             self._gist, self._decided = gist, self.loop.time()
-        rests = self._rests()
+        awaited = self.loop.awaited
+        rests = awaited > turn and self._rests()
         self.cast.set_calm(calm=rests)
-        if not rests or not quiet.noop(before, self.world.rows):
+        if not rests or not clean or not quiet.noop(before, self.world.rows):
             return turn
         self.story.begin_anew()
-        due = quiet.due(self.world.rows, turn, self._truth(), self.settings)
-        latest = min(end, self.happen.next or end, due)
+        due = quiet.due(self.world.rows, turn, self._truth(began), self.settings)
+        # An instance remembers for a moment what it read: the turn right before something happens is played.
+        recalled = RECALLED.total_seconds()
+        latest = min(end, awaited - recalled, due)
+        while self.skip and self.happen.pass_over(latest):
+            pass
+        latest = min(latest, (self.happen.next or end) - recalled)
         turns = math.ceil((latest - turn) / quiet.TURN)  # those before it; a calm one takes no time
         if not self.skip or turns < 1:
             return turn
@@ -200,25 +210,24 @@ class Play:
         return last + quiet.TURN
 
     def _rests(self) -> bool:
-        """Whether nothing is under way in the world, or can go wrong."""
-        cast, sites = self.cast, self.world.sites.values()
+        """Whether nothing is under way but what waits for its time, and nothing can go wrong with a quiet turn."""
+        cast, sites, now = self.cast, self.world.sites.values(), self.loop.time()
         return (
-            self.loop.pending == 0
-            and self.weather.fair
+            self.weather.fair(now)
+            and all(stirs(name) for until, _, name, _, _ in cast.armed if until > now)
             and not any(it.process.busy or it.process.fuse is not None for it in cast.instances)
             and len(cast.alive()) == len(cast.instances)
-            and not any(until > self.loop.time() and not stirs(name) for until, _, name, _, _ in cast.armed)
-            and self.loop.time() >= cast.rivals_until
-            and not any(it[0] > self.loop.time() for it in cast.events)
+            and now >= cast.rivals_until
             and all(it.up for it in self.world.hosts.values())
-            and all(it.well and it.status == "Online" for it in sites)
+            and all(it.well and it.status in {"Online", "Disabled"} for it in sites)
             and len({it.authority for it in sites}) == 1
-            and self.world.slow_boots == 0.0
         )
 
-    def _truth(self) -> quiet.Truth:
+    def _truth(self, began: float) -> quiet.Truth:
         sites = self.world.sites.values()
         return quiet.Truth(
+            began=began,
+            skew=self.cast.alive()[0].process.skew,
             versions={name: self.world.hosts[url].version for url, name in _HOSTS.items()},
             runs={it.name: it.runs for it in sites},
             changed=max(self._decided, *(it.changed for it in sites)),

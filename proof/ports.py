@@ -279,6 +279,7 @@ class Rows:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self._known: dict[str, tuple[tuple[bytes, int], Stored]] = {}  # rows as they are handed out
 
     async def get(self, key: Key) -> Stored | None:
         """Read."""
@@ -305,11 +306,16 @@ class Rows:
 
     def _stored(self, key: str) -> Stored | None:
         found = self._line.world.rows.get(key)
-        return Stored(Row(Key(key), found[0]), Version(str(found[1]))) if found else None
+        if found is None:
+            return None
+        known = self._known.get(key)
+        if known is None or known[0] is not found:
+            known = self._known[key] = found, Stored(Row(Key(key), found[0]), Version(str(found[1])))
+        return known[1]
 
     def _listed(self, prefix: str) -> Iterable[Stored]:
-        keys = sorted(it for it in self._line.world.rows if it.startswith(prefix))
-        return [found for it in keys if (found := self._stored(it)) is not None]
+        keys = [it for it in self._line.world.rows if it.startswith(prefix)]
+        return [found for it in sorted(keys) if (found := self._stored(it)) is not None]
 
 
 class Azure:

@@ -17,18 +17,24 @@ from typing import Any, Final
 import msgspec
 
 from proof.observer import SKEW
+from proof.ports import PROFILE
 from proof.world import START, moment
 from shared.artifact_hosts import history
-from shared.artifact_hosts.model import Check, HostState, Watch
-from shared.artifact_hosts.workflow import SWEEPS_MISSED, WANTED_AGAIN
-from shared.groups.workflow import JITTER
+from shared.artifact_hosts.model import Glance, HostState, Origin, Packages, Watch
+from shared.artifact_hosts.workflow import SWEEPS_MISSED, WANTED_AGAIN, packages_key
+from shared.groups.model import Os
+from shared.groups.workflow import JITTER, Looking, watched_key
 from shared.incidents.model import Kind, Ledger
 from shared.incidents.transitions import incidents
 from shared.outbox import KEPT, KEPT_FAILED
 from shared.reconcile.incidents import NIGHTLY
 from shared.settings import Settings
+from shared.settings_sync.workflow import rollout_key
 
 TURN: Final = 60.0  # the timer's
+_SYNCED: Final = rollout_key(PROFILE)
+_PACKAGES: Final = packages_key(PROFILE)
+_WATCHED: Final = watched_key(PROFILE)
 _TIME: Final = re.compile(rb'"20\d\d-\d\d-\d\dT[0-9:.]+Z"')
 _WANTED: Final = WANTED_AGAIN.total_seconds()
 _DAY: Final = 86_400.0
@@ -37,6 +43,7 @@ _NIGHTLY: Final = NIGHTLY[0] * 3600.0 + NIGHTLY[1] * 60.0
 type Rows = dict[str, tuple[bytes, int]]
 
 
+@functools.lru_cache(maxsize=4096)
 def seconds(text: str | datetime) -> float:
     """The world's time of a time in a row."""
     at = datetime.fromisoformat(text) if isinstance(text, str) else text
@@ -47,19 +54,21 @@ def noop(before: Rows, after: Rows) -> bool:
     """Whether a turn changed nothing but times of looking."""
     if before.keys() != after.keys():
         return False
-    return not any(
-        _says_more(key, before[key][0], body)
-        for key, (body, version) in after.items()
-        if version != before[key][1]
-    )
+    anew = [key for key, row in after.items() if row is not before[key]]
+    return not any(_says_more(key, before[key][0], after[key][0]) for key in anew)
+
+
+@functools.lru_cache(maxsize=4096)
+def _kind(key: str) -> str:
+    return key.partition("/")[0]
 
 
 def _says_more(key: str, before: bytes, after: bytes) -> bool:
     """Whether a row that was written anew says more than when it was looked."""
-    match key.partition("/")[0]:
+    match _kind(key):
         case "artifact-hosts":  # the groups of this turn may have looked at it before it was checked
             return _standing(before) != _standing(after)
-        case "watched" | "settings-sync" | "packages":
+        case "watched" | "settings-sync" | "packages" | "failback-holds":
             return _timeless(before) != _timeless(after)
         case _:
             return True
@@ -67,9 +76,7 @@ def _says_more(key: str, before: bytes, after: bytes) -> bool:
 
 def gist(rows: Rows) -> tuple[bytes, ...]:
     """What was decided about settings and packages. The first reading after it has changed may change it again."""
-    return tuple(
-        _timeless(body) for key, (body, _) in rows.items() if key.startswith(("settings-sync/", "packages/"))
-    )
+    return tuple(_timeless(rows[it][0]) for it in (_SYNCED, _PACKAGES) if it in rows)
 
 
 @functools.lru_cache(maxsize=64)
@@ -87,19 +94,22 @@ def _standing(body: bytes) -> tuple[Any, ...]:
 class Truth:
     """What is so in the world, of what the store may not know yet."""
 
+    began: float  # the last turn
+    skew: float  # how much the clock of who has the turns is ahead
     versions: Mapping[str, int]  # which package lies at each host, by the host's name
     runs: Mapping[str, int]  # which one each region runs
     changed: float  # when any region's settings, or what was decided about them, last changed
 
 
-def due(rows: Rows, now: float, truth: Truth, settings: Settings) -> float:
-    """Until when nothing can be due by its age; not later than now when something may be under way."""
+def due(rows: Rows, turn: float, truth: Truth, settings: Settings) -> float:
+    """Until when nothing can be due by its age; not later than the next turn when something may be under way."""
+    now = turn + truth.skew
     soonest = now + 7 * _DAY
     for at in _ages(_Asked(rows, now, truth, settings)):
         if at is None:
-            return now
+            return turn
         soonest = min(soonest, at)
-    return soonest - SKEW
+    return soonest - truth.skew
 
 
 @functools.lru_cache(maxsize=1024)
@@ -115,7 +125,7 @@ def _read_ledger(body: bytes) -> Ledger:
 
 @dataclasses.dataclass(frozen=True)
 class _Asked:
-    """What is asked when: the rows, by the time of the next turn."""
+    """What is asked when: the rows, by the time of the next turn. All times are of the clock of who has the turns."""
 
     rows: Rows
     now: float
@@ -124,18 +134,20 @@ class _Asked:
 
     def once(self, at: float) -> float:
         """What was behind us at the last turn does not come again."""
-        return at if at > self.now - TURN - 2 * SKEW else math.inf
+        return at if at >= self.truth.began + self.truth.skew else math.inf
+
+    def well_since(self, region: str) -> float:
+        """Since when a region has been seen as it is."""
+        return seconds(_read(self.rows[_WATCHED][0])["health"][region]["since"])
 
     @functools.cached_property
     def sweep(self) -> float:
         """When all settings are read again: by either slice, for both."""
         missed = SWEEPS_MISSED * self.settings.package_rules.sweep
-        return min(self._next("settings-sync", self.settings.rules.sweep), self._next("packages", missed))
+        return min(self._next(_SYNCED, self.settings.rules.sweep), self._next(_PACKAGES, missed))
 
-    def _next(self, kind: str, every: float) -> float:
-        at = next(
-            (_read(body)["looked_at"] for key, (body, _) in self.rows.items() if key.startswith(kind)), None
-        )
+    def _next(self, key: str, every: float) -> float:
+        at = _read(self.rows[key][0])["looked_at"] if key in self.rows else None
         return seconds(at) + every if at else self.now
 
 
@@ -144,11 +156,8 @@ type _Ages = Iterator[float | None]
 
 def _ages(asked: _Asked) -> _Ages:
     """When each thing is due; None: it may be at any moment."""
-    now = asked.now
-    night = now - TURN + (_NIGHTLY - now + TURN) % _DAY
-    yield max(now, night) + SKEW
     for key, (body, _) in asked.rows.items():
-        ages = _AGES.get(key.partition("/")[0])
+        ages = _AGES.get(_kind(key))
         if ages is not None:
             yield from ages(_read(body), body, asked)
 
@@ -158,10 +167,11 @@ def _watch(row: Any, body: bytes, asked: _Asked) -> _Ages:
     if row["state"] != HostState.UP or row["bad"]:
         yield seconds(row["next_at"])
         return
-    wanted, rules = seconds(row["wanted_at"]), asked.settings.package_rules
-    # What was not wanted again by the next sweep is wanted no more, and stays until it is forgotten.
-    given_up = asked.now > wanted + _WANTED + 2 * rules.sweep
-    yield wanted + history.FORGET.total_seconds() if given_up else max(wanted + _WANTED, asked.sweep)
+    rules = asked.settings.package_rules
+    if not _is_wanted(row, asked.rows, asked.settings):
+        yield seconds(row["wanted_at"]) + history.FORGET.total_seconds()
+        if row["location"]["origin"] == Origin.UNLISTED:
+            yield seconds(row["next_at"])  # its URL lay in the settings alone, and is not known any more
     if (
         row["served"][-1]["package"]["digest"]
         != f"{asked.truth.versions.get(row['location']['host'], 1):064x}"
@@ -171,18 +181,65 @@ def _watch(row: Any, body: bytes, asked: _Asked) -> _Ages:
     yield asked.once(seconds(row["served"][-1]["since"]) + rules.skew_after)  # unlike its twin for long
 
 
-def _watched(row: Any, body: bytes, asked: _Asked) -> _Ages:
+def _is_wanted(row: Any, rows: Rows, settings: Settings) -> bool:
+    """Whether a region gets its package there, or could: with each sweep that is noted again after half a day."""
+    packages = msgspec.json.decode(rows[_PACKAGES][0], type=Packages) if _PACKAGES in rows else None
+    used = [it.location for it in packages.uses if it.location] if packages else []
+    twins = (twin for it in used for twin in settings.packages.twins(it, Os.WINDOWS))
+    return row["location"]["id"] in {it.id for it in (*used, *twins)}
+
+
+def _archived(row: Any, body: bytes, asked: _Asked) -> _Ages:
+    """At night what was kept for long enough goes."""
     del body
-    yield seconds(row["sites_at"]) + asked.settings.looking.sites_every
+    begin = asked.truth.began + asked.truth.skew
+    night = begin + (_NIGHTLY - begin) % _DAY
+    night += 0 if night > begin else _DAY
+    rules = asked.settings.incidents if "incident" in row else asked.settings.drills
+    if "archived" not in row or seconds(row["archived"]) + rules.retention <= night:
+        yield night
 
 
 def _synced(row: Any, body: bytes, asked: _Asked) -> _Ages:
-    yield from _work(row, body, asked)
     looked = seconds(row["looked_at"])
+    flight = row.get("flight")
+    if row["state"] == "soaking" and not flight:
+        yield from _soaking(row, asked)
+    elif row["state"] == "verifying" and flight and flight["phase"] == "written":
+        yield from _verifying(row, flight, asked)
+    else:
+        yield from _work(row, body, asked)
     if any(seconds(it["at"]) >= looked for it in row["verdicts"]):
         yield None
     if looked < asked.truth.changed + SKEW:
         yield asked.sweep
+
+
+def _soaking(row: Any, asked: _Asked) -> _Ages:
+    yield from _reading(row, asked)
+    rules = asked.settings.rules
+    for it in row["footprints"]:
+        changed = seconds(it["at"])
+        yield asked.once(max(changed, asked.well_since(it["region"])) + rules.soak)
+        yield asked.once(changed + rules.soak_deadline)
+
+
+def _verifying(row: Any, flight: Any, asked: _Asked) -> _Ages:
+    yield from _reading(row, asked)
+    rules, written = asked.settings.rules, seconds(flight["written_at"])
+    for since in (written, asked.well_since(flight["target"])):  # which one counts is up to how it was before
+        yield asked.once(since + rules.soak)
+    yield asked.once(written + rules.verify_deadline)
+    yield asked.once(seconds(flight["worker_until"]))
+
+
+def _reading(row: Any, asked: _Asked) -> _Ages:
+    """While settings are read at every turn, that shows in the rows only when they are written."""
+    packages = _read(asked.rows[_PACKAGES][0])
+    for it in (row, packages):
+        yield seconds(it["looked_at"]) + asked.settings.rules.sweep / 2
+    for it in packages["uses"]:
+        yield seconds(it["running"]["version_at"]) + asked.settings.package_rules.versions_every
 
 
 def _packages(row: Any, body: bytes, asked: _Asked) -> _Ages:
@@ -207,9 +264,12 @@ def _work(row: Any, body: bytes, asked: _Asked) -> _Ages:
 
 
 def _hold(row: Any, body: bytes, asked: _Asked) -> _Ages:
-    del body, asked
-    if row.get("hold"):
-        yield None
+    """One that is kept out and sound is looked at with every turn, which shows in the row."""
+    del body
+    hold = row.get("hold")
+    if hold:
+        sound = hold["phase"] == "held" and not hold["released_by"] and hold.get("sound_since")
+        yield seconds(sound) + asked.settings.hold.soak if sound else None
 
 
 def _slot(row: Any, body: bytes, asked: _Asked) -> _Ages:
@@ -245,7 +305,9 @@ def _ledger(raw: Any, body: bytes, asked: _Asked) -> _Ages:
 
 _AGES: Final[dict[str, Callable[[Any, bytes, _Asked], _Ages]]] = {
     "artifact-hosts": _watch,
-    "watched": _watched,
+    "incidents": _archived,
+    "drills": _archived,
+    "drill-keys": _archived,
     "settings-sync": _synced,
     "packages": _packages,
     "failback-holds": _hold,
@@ -257,36 +319,68 @@ _AGES: Final[dict[str, Callable[[Any, bytes, _Asked], _Ages]]] = {
 
 def forward(rows: Rows, first: float, last: float, skew: float, settings: Settings) -> Rows:
     """The rows after the turns from the first to the last one, of an instance whose clock is so much ahead."""
+    swept, sweeps = _swept(rows, first, last, skew, settings)
     changed: Rows = {}
+    spent: list[str] = []
     for key, (body, version) in rows.items():
-        kind = key.partition("/")[0]
-        if kind == "artifact-hosts":
-            watch = _checked(msgspec.json.decode(body, type=Watch), first, last, skew, settings)
-            changed[key] = (msgspec.json.encode(watch), version)
-        elif kind == "watched":
-            row = msgspec.json.decode(body)
-            _seen(row, first, last, skew, settings)
-            changed[key] = (msgspec.json.encode(row), version)
-    changed |= _swept(rows, first, last, skew, settings)
-    return {**{key: row for key, row in rows.items() if not _is_spent(key, row[0], last + skew)}, **changed}
+        match _kind(key):
+            case "artifact-hosts":
+                watch = _checked(msgspec.json.decode(body, type=Watch), first, last, skew, settings)
+                if _is_wanted(_read(body), rows, settings):
+                    watch = _wanted(watch, sweeps)
+                changed[key] = (msgspec.json.encode(watch), version)
+            case "watched":
+                row = msgspec.json.decode(body)
+                proved = _read(rows[_SYNCED][0]).get("flight") is not None  # anew with every look
+                looking = settings.looking
+                _seen(row, first, last, skew, looking, looking.probe_every if proved else looking.prove_every)
+                changed[key] = (msgspec.json.encode(row), version)
+            case "failback-holds":
+                row = msgspec.json.decode(body)
+                if row.get("hold") and row["hold"].get("sound_since"):
+                    # Each turn's probe is one more look at it.
+                    row["hold"]["seen_at"] = _text(last + skew)
+                    changed[key] = (msgspec.json.encode(row), version)
+            case "outbox":
+                spent += [key] if _is_spent(body, last + skew) else []
+            case _:
+                pass
+    after = rows | changed | swept
+    for key in spent:
+        del after[key]
+    return after
 
 
-def _is_spent(key: str, body: bytes, at: float) -> bool:
+def _is_spent(body: bytes, at: float) -> bool:
     """Whether a letter that was sent was deleted by then."""
-    sent = _read(body).get("sent_at") if key.startswith("outbox/") else None
+    sent = _read(body).get("sent_at")
     return sent is not None and at - seconds(sent) > KEPT.total_seconds()
 
 
 def _checked(watch: Watch, first: float, last: float, skew: float, settings: Settings) -> Watch:
-    """A location after its checks, each at the first turn at which it is due."""
-    while (turn := _turn(seconds(watch.next_at) - skew, first)) <= last:
+    """A location after its checks, each at the first turn at which it is due: all were well, and found the same."""
+    at, read_at = watch.next_at, watch.read_at
+    glances: list[Glance] = []
+    while (turn := _turn(seconds(at) - skew, first)) <= last:
         now = moment(turn + skew)
-        known = history.known_tag(watch, now)
-        if known:
-            check = Check(at=now, unchanged=True, etag=known, status=304)
-        else:
-            check = Check(at=now, package=watch.package, etag=watch.etag, status=206, bytes_read=20_000)
-        watch = history.noted(watch, check, settings.package_rules)
+        known = read_at is not None and now - read_at < history.READ_ANEW
+        read_at = read_at if known else now
+        glances.append(Glance(now, "", 0, 0 if known else 20_000))
+        at = history.next_check(watch, now, settings.package_rules)
+    return msgspec.structs.replace(
+        watch,
+        next_at=at,
+        read_at=read_at,
+        good=watch.good + len(glances),
+        glances=(*watch.glances, *glances)[-history.GLANCES :],
+    )
+
+
+def _wanted(watch: Watch, sweeps: list[datetime]) -> Watch:
+    """A location after these sweeps."""
+    for at in sweeps:
+        if (at - watch.wanted_at).total_seconds() >= _WANTED:
+            watch = msgspec.structs.replace(watch, wanted_at=at)
     return watch
 
 
@@ -295,12 +389,16 @@ def _turn(at: float, first: float) -> float:
     return first if at <= first else first + math.ceil((at - first) / TURN) * TURN
 
 
-def _seen(row: dict[str, Any], first: float, last: float, skew: float, settings: Settings) -> None:
+def _seen(
+    row: dict[str, Any], first: float, last: float, skew: float, looking: Looking, prove_every: float
+) -> None:
     """What a group's regions looked like at the last of the turns: as before, seen anew.
 
     A region at which the last turn did not look, since its site is gone, is not looked at by the next one either.
     """
-    looking = settings.looking
+    # Later than after so long, not as soon as that.
+    sites = _refreshed(seconds(row["sites_at"]), looking.sites_every + 1e-6, first, last, skew)
+    row["sites_at"] = _text(sites)
     for it in row["health"].values():
         if seconds(it["monitored_at"]) < first - TURN - 2 * SKEW:
             continue
@@ -309,7 +407,7 @@ def _seen(row: dict[str, Any], first: float, last: float, skew: float, settings:
             _refreshed(seconds(it["probe"]["at"]), looking.probe_every * JITTER, first, last, skew)
         )
         if it.get("scep"):
-            at = _refreshed(seconds(it["scep"]["at"]), looking.prove_every * JITTER, first, last, skew)
+            at = _refreshed(seconds(it["scep"]["at"]), prove_every * JITTER, first, last, skew)
             it["scep"]["at"] = _text(at)
 
 
@@ -325,11 +423,11 @@ def _refreshings(at: float, after: float, first: float, last: float, skew: float
     return range(int(_turn(at + after - skew, first)), int(last) + 1, int(every))
 
 
-def _swept(rows: Rows, first: float, last: float, skew: float, settings: Settings) -> Rows:
-    """Both rows that a sweep marks: a reading by one slice serves the other, too."""
-    keys = {it.partition("/")[0]: it for it in rows}
-    synced = msgspec.json.decode(rows[keys["settings-sync"]][0])
-    packages = msgspec.json.decode(rows[keys["packages"]][0])
+def _swept(
+    rows: Rows, first: float, last: float, skew: float, settings: Settings
+) -> tuple[Rows, list[datetime]]:
+    """Both rows that a sweep marks, and when it swept: a reading by one slice serves the other, too."""
+    synced, packages = (msgspec.json.decode(rows[it][0]) for it in (_SYNCED, _PACKAGES))
     asked = [
         _refreshings(
             seconds(it["running"]["version_at"]), settings.package_rules.versions_every, first, last, skew
@@ -338,13 +436,14 @@ def _swept(rows: Rows, first: float, last: float, skew: float, settings: Setting
     ]
     one, other = seconds(synced["looked_at"]), seconds(packages["looked_at"])
     sweep, also = settings.rules.sweep, settings.package_rules.sweep
-    begin = first
+    begin, sweeps = first, []
     while True:
         its = _turn(one + sweep - skew, begin)
         others = _turn(other + SWEEPS_MISSED * also - skew, begin)
         turn = min(its, others)
         if turn > last:
             break
+        sweeps.append(moment(turn + skew))
         if turn == its:
             one = turn + skew
         # A row that is written for another reason, too, is written with the time of looking.
@@ -355,10 +454,11 @@ def _swept(rows: Rows, first: float, last: float, skew: float, settings: Setting
     for it, turns in zip(packages["uses"], asked, strict=True):
         if turns:
             it["running"]["version_at"] = _text(turns[-1] + skew)
-    return {
-        keys["settings-sync"]: (msgspec.json.encode(synced), rows[keys["settings-sync"]][1]),
-        keys["packages"]: (msgspec.json.encode(packages), rows[keys["packages"]][1]),
+    swept: Rows = {
+        key: (msgspec.json.encode(row), rows[key][1])
+        for key, row in ((_SYNCED, synced), (_PACKAGES, packages))
     }
+    return swept, sweeps
 
 
 def _text(at: float) -> str:

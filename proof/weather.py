@@ -243,10 +243,9 @@ class Weather:
                 return it.fate
         return FINE
 
-    @property
-    def fair(self) -> bool:
+    def fair(self, now: float) -> bool:
         """Whether nothing can go wrong with a call of a turn in which nothing happens, as far as is known."""
-        return all(it.left is not None and stirs(it.names) for it in self._spells)
+        return all(stirs(it.names) for it in self._spells if now < it.until and it.left != 0)
 
     def clear(self) -> None:
         """All calls are fine from now on."""

@@ -8,8 +8,10 @@ import pytest
 
 from proof.crashes import MINUTE, STORIES, Story, skipping
 from proof.play import DAY, Play, Report
-from proof.quiet import Rows, noop
+from proof.quiet import TURN, Rows, noop
+from proof.weather import HOUR, Error, Fate
 from proof.world import SECRET
+from shared.store import RECALLED
 
 
 def told(report: Report) -> list[str]:
@@ -71,3 +73,58 @@ def test_a_turn_in_which_a_host_was_found_up_or_down_is_not_quiet() -> None:
     changes: list[dict[str, object]] = [{"state": "down"}, {"good_since": None}, {"served": []}]
     for changed in changes:
         assert not noop(rows, hosts(rows, **checked | changed))
+
+
+def resting() -> tuple[Play, float]:
+    """A run at rest after some hours without any fault, and its next turn."""
+    play = Play("4", seconds=DAY / 4, faults=False)
+    play.run()
+    play.happen.at(play.loop.time() + 10 * HOUR, lambda: None)
+    return play, play.loop.time() // TURN * TURN + TURN
+
+
+def calmed(play: Play, turn: float, *, clean: bool = True) -> float:
+    """The next turn that is played after one that changed nothing."""
+    return play._calmed(play.world.rows, turn - TURN, turn, turn + DAY, clean=clean)
+
+
+def test_a_turn_that_was_disturbed_proves_nothing() -> None:
+    """It may have changed nothing because its calls failed; the next one may change something."""
+    play, turn = resting()
+    assert calmed(play, turn, clean=False) == turn
+    assert calmed(play, turn) > turn + 10 * TURN
+
+
+def test_the_turn_before_something_happens_is_played() -> None:
+    """An instance remembers for some seconds what it read, so what happens right after a turn may not see more."""
+    at = RECALLED.total_seconds()
+    for seconds, next_ in ((at, 4), (at + 1, 5)):
+        play, turn = resting()
+        play.loop.call_at(turn + 4 * TURN + seconds, lambda: None)
+        assert calmed(play, turn) == turn + next_ * TURN
+        play, turn = resting()
+        play.happen.at(turn + 4 * TURN + seconds, lambda: None)
+        assert calmed(play, turn) == turn + next_ * TURN
+
+
+def test_who_comes_to_look_and_finds_nothing_disturbs_nothing() -> None:
+    """While there is something to be seen to, the looking ends the stretch."""
+    for idle, next_ in ((bool, 3), (lambda: True, 6)):  # bool() is False
+        play, turn = resting()
+        play.happen.at(turn + 2 * TURN + 30, lambda: None, idle)
+        play.happen.at(turn + 5 * TURN + 30, lambda: None)
+        assert calmed(play, turn) == turn + next_ * TURN
+
+
+@pytest.mark.parametrize(
+    ("names", "skips"), [("arm.", False), ("store.put", False), ("vault.", True), ("arm.put", True)]
+)
+def test_faults_that_no_quiet_turn_can_meet_do_not_end_a_stretch(names: str, *, skips: bool) -> None:
+    """One that a quiet turn's own calls can meet does, until its time is over."""
+    play, turn = resting()
+    spell = Fate(Error.UNAVAILABLE, effect=False)
+    play.weather.spell(names, spell, until=play.loop.time() + 600.0, left=1)
+    assert (calmed(play, turn) > turn) is skips
+    play.weather.clear()
+    play.weather.spell(names, spell, until=play.loop.time())
+    assert calmed(play, turn) > turn
