@@ -71,7 +71,7 @@ class Instance:
         self.process.skew = self.skew
         self.process.on_death = self._died
         self.line = Line(cast.world, self.process, cast.weather)
-        self.line.before, self.line.after = cast.before, cast.after
+        self.line.before, self.line.after, self.line.awaits = cast.before, cast.after, cast.awaits
         self.line.calm = cast.calm
         self.line.on_effect = cast.met
         self.ports: Ports = ports(self.line)
@@ -418,6 +418,11 @@ class Cast:
     def arm(self, when: str, name: str, count: int, act: Callable[[str], None], *, until: float) -> None:
         """Before or after the so-manieth call of this name takes effect, do this with its region."""
         self.armed.append((until, when, name, count, act))
+
+    def awaits(self, name: str) -> bool:
+        """Whether something is to be done right before or after such a call."""
+        now = self.loop.time()
+        return any(now < until and name.startswith(its_name) for until, _, its_name, _, _ in self.armed)
 
     def before(self, name: str, region: str) -> None:
         """A call is about to take effect."""

@@ -249,7 +249,7 @@ class Observer:
                 _any(self._troubles, first, self.now),
                 lambda: f"{letter} was told twice, and nothing had gone wrong",
             )
-        earlier.append((self.now, call.process))
+        earlier.append((call.began, call.process))  # it is taken, also if who sent it dies on the way
         self._outages.heard(letter, body.decode())
         said = msgspec.json.decode(body)
         about = said["kind"], said["facts"].get("topic", ""), said["facts"].get("region", "")

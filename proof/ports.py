@@ -122,6 +122,7 @@ class Line:
             None
         )  # (name, region): a call is about to take effect
         self.after: Callable[[str, str], None] = lambda *_: None
+        self.awaits: Callable[[str], bool] = lambda _: False  # whether somebody waits for such a call
         self.on_effect: Callable[[Line, str], None] = lambda *_: None  # before it is sent
 
     async def read[T](self, name: str, act: Callable[[], T], region: str = "") -> T:
@@ -149,9 +150,11 @@ class Line:
                 process.die()
                 await loop.create_future()
         fate = self.weather.fate(name, loop.time(), self.world.dice)
-        if self.calm and fate is FINE and not burnt:
+        awaited = self.awaits(name)
+        if self.calm and fate is FINE and not burnt and not awaited:
             return self._done(name, act, region)
-        latency = self._latency()
+        # What somebody does right before it comes after what was read before it, by the clock, too.
+        latency = max(self._latency(), 1 / TICKS) if awaited else self._latency()
         if fate is FINE and not burnt and loop.pass_alone(latency):
             result = self._done(name, act, region)
             if not effect or loop.pass_alone(latency):

@@ -10,6 +10,7 @@ from proof.ports import dice
 from proof.world import BAD, PACKAGE, Call, Site, World
 
 URL = "https://packages.test/one.zip"
+LETTER = b'{"kind": "drill.started", "facts": {}}'
 
 
 class Watched:
@@ -252,3 +253,20 @@ def test_a_change_that_was_put_back_is_a_persons_again() -> None:
     pair.observer.revert = None
     pair.put("east", "hush-2")
     assert [it.law for it in pair.observer.breaches] == [3]
+
+
+@pytest.mark.parametrize(("dies", "laws"), [(True, []), (False, [3])])
+def test_a_letter_may_come_again_whose_sender_died_while_it_was_on_its_way(
+    *, dies: bool, laws: list[int]
+) -> None:
+    """It was taken, and nobody lived to mark it; otherwise once is enough."""
+    pair = a_pair()
+    sent = pair.call("send")
+    pair.wait(0.5)
+    if dies:
+        pair.observer.trouble()
+    pair.wait(0.5)
+    pair.observer.told("letter", LETTER, sent)
+    pair.wait(60.0)
+    pair.observer.told("letter", LETTER, pair.call("send"))
+    assert [it.law for it in pair.observer.breaches] == laws
