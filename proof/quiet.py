@@ -235,11 +235,15 @@ def _verifying(row: Any, flight: Any, asked: _Asked) -> _Ages:
 
 def _reading(row: Any, asked: _Asked) -> _Ages:
     """While settings are read at every turn, that shows in the rows only when they are written."""
-    packages = _read(asked.rows[_PACKAGES][0])
+    rows, settings = asked.rows, asked.settings
+    packages: Any = {"looked_at": None, "uses": ()}
+    if _PACKAGES in rows:
+        packages = _read(rows[_PACKAGES][0])
     for it in (row, packages):
-        yield seconds(it["looked_at"]) + asked.settings.rules.sweep / 2
+        yield seconds(it["looked_at"]) + settings.rules.sweep / 2 if it["looked_at"] else None
     for it in packages["uses"]:
-        yield seconds(it["running"]["version_at"]) + asked.settings.package_rules.versions_every
+        at = it["running"].get("version_at")
+        yield seconds(at) + settings.package_rules.versions_every if at else None
 
 
 def _packages(row: Any, body: bytes, asked: _Asked) -> _Ages:
