@@ -179,7 +179,7 @@ FINE: Final = Fate()
 # What a turn in which nothing happens asks of nobody: whatever waits for one of these calls is no reason to play it.
 _NEVER_IN_QUIET: Final = (
     *("arm.put", "arm.restart", "arm.disable", "arm.enable", "vault.", "channel."),
-    *(f"store.put {it}" for it in ("permit", "incident-ledgers", "outbox", "failback-holds")),
+    *(f"store.put {it}" for it in ("permit", "incident-ledgers", "outbox")),
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 from proof.crashes import MINUTE, STORIES, Story, skipping
 from proof.play import DAY, Play, Report
 from proof.quiet import TURN, Rows, noop
-from proof.weather import HOUR, Error, Fate
+from proof.weather import HOUR, Error, Fate, Weather
 from proof.world import SECRET
 from shared.store import RECALLED
 
@@ -128,3 +128,21 @@ def test_faults_that_no_quiet_turn_can_meet_do_not_end_a_stretch(names: str, *, 
     play.weather.clear()
     play.weather.spell(names, spell, until=play.loop.time())
     assert calmed(play, turn) > turn
+
+
+@pytest.mark.parametrize(
+    "kind", ["artifact-hosts", "watched", "settings-sync", "packages", "failback-holds", ""]
+)
+def test_what_waits_for_a_row_that_quiet_turns_write_keeps_them_from_being_skipped(kind: str) -> None:
+    """Else it would wait longer than it would minute by minute."""
+    weather = Weather()
+    weather.spell(f"store.put {kind}".strip(), Fate(Error.UNAVAILABLE), until=60.0, left=1)
+    assert not weather.fair(0.0)
+
+
+def test_what_waits_for_a_change_does_not() -> None:
+    """No quiet turn makes one."""
+    weather = Weather()
+    weather.spell("arm.put", Fate(Error.TIMEOUT), until=60.0, left=1)
+    weather.spell("store.put permit", Fate(Error.UNAVAILABLE), until=60.0, left=1)
+    assert weather.fair(0.0)
