@@ -20,7 +20,7 @@ from proof.observer import SKEW
 from proof.ports import PROFILE
 from proof.world import START, moment
 from shared.artifact_hosts import history
-from shared.artifact_hosts.model import Glance, HostState, Origin, Packages, Watch
+from shared.artifact_hosts.model import HOSTS, Glance, HostState, Origin, Packages, Watch
 from shared.artifact_hosts.workflow import SWEEPS_MISSED, WANTED_AGAIN, packages_key
 from shared.groups.model import Os
 from shared.groups.workflow import JITTER, Looking, watched_key
@@ -244,6 +244,9 @@ def _reading(row: Any, asked: _Asked) -> _Ages:
     for it in packages["uses"]:
         at = it["running"].get("version_at")
         yield seconds(at) + settings.package_rules.versions_every if at else None
+    for key, (body, _) in rows.items():
+        if _kind(key) == HOSTS:
+            yield seconds(_read(body)["wanted_at"]) + _WANTED
 
 
 def _packages(row: Any, body: bytes, asked: _Asked) -> _Ages:
