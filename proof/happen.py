@@ -90,6 +90,11 @@ class Happenings:
         body = {"group": "scepman", "fingerprint": plan["fingerprint"], "by": "ada", "reason": "peace"}
         if row["state"] == "contained":
             body["decision"] = "revert"
+        elif "undone" in rules:  # once more would be undone once more
+            sound = [
+                it.name for it in self.world.sites.values() if not any(BAD in v for v in it.app.values())
+            ]
+            body |= {"decision": "take", "region": min(sound or self.world.sites)}
         elif rules & {"conflict", "first-contact"}:
             body |= {"decision": "take", "region": min(self.world.sites)}
         else:
