@@ -31,7 +31,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     reason: str = ""
     region: str = ""  # for TAKE
-    keys: tuple[str, ...] = ()  # none: all that the question is about; of a contained change, that change
+    keys: tuple[str, ...] = ()  # none: all that the question is about
 
 
 _KINDS = {
@@ -109,12 +109,14 @@ def _chosen(request: Request, rollout: Rollout, plan: Plan) -> tuple[Decision, .
 
 
 def _meant(request: Request, rollout: Rollout, plan: Plan) -> Iterable[str]:
-    """What is asked about where no key is named: all of the plan, but of a contained change only that change.
+    """What is asked about where no key is named: all of the plan, but to put back or force only what is under way.
 
-    Another region's sound change waits behind it, and is neither put back with it nor spared its own soak.
+    Another region's sound change waits behind it, and is neither put back with it nor spared its own soak. Whether
+    what is under way is contained just now or soaks again makes no difference: its region may come and go between a
+    person's look and word. A held plan is one question.
     """
-    contained = rollout.state is State.CONTAINED and request.ask in {Ask.REVERT, Ask.FORCE}
-    return [it.key for it in (due(rollout, plan) if contained else askable(request.ask, rollout))]
+    one = rollout.state is not State.HELD and request.ask in {Ask.REVERT, Ask.FORCE}
+    return [it.key for it in (due(rollout, plan) if one else askable(request.ask, rollout))]
 
 
 def _fold(key: str) -> str:

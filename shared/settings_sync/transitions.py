@@ -322,7 +322,7 @@ class _Set(msgspec.Struct, frozen=True):
 
 
 def due(rollout: Rollout, plan_: Plan) -> tuple[Decision, ...]:
-    """The changes whose turn it is: what a rollout soaks, or contains, and says so of."""
+    """The changes whose turn it is: those that a rollout soaks or contains."""
     return _oldest_set(rollout, plan_).decisions
 
 

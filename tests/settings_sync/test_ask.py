@@ -70,31 +70,31 @@ def test_a_revert_takes_the_side_of_those_who_have_the_old_value() -> None:
     assert verdict.side == "east"
 
 
-def contained() -> Rollout:
-    """West's change stands longest and is contained; east's sound one waits behind it, and a conflict beside both."""
+def two_sets(state: State) -> Rollout:
+    """West's change stands longest and is under way; east's sound one waits behind it, a conflict beside both."""
     theirs = a_decision("Sound", sources=("east",), targets=("west",))
     stood = (
         Footprint(region="east", digest="e", at=START),
         Footprint(region="west", digest="w", at=START - timedelta(seconds=1)),
     )
     plan = Plan(fingerprint="seen", decisions=(CHANGE, CONFLICT, theirs))
-    return a_rollout(State.CONTAINED, plan=plan, footprints=stood)
+    return a_rollout(state, plan=plan, footprints=stood)
 
 
 @pytest.mark.parametrize("what", [Ask.REVERT, Ask.FORCE])
-def test_what_is_asked_of_a_contained_change_is_of_that_change(what: Ask) -> None:
-    """Another region's change is not put back with it, and does not travel unproved; unless somebody names it."""
-    assert [it.key for it in said(asked(what), contained())] == [CHANGE.key]
-    (named,) = said(asked(what, keys=("Sound",)), contained())
+@pytest.mark.parametrize("state", [State.CONTAINED, State.SOAKING])
+def test_what_is_asked_of_a_change_under_way_is_of_that_change(what: Ask, state: State) -> None:
+    """Another region's is not put back with it, and does not travel unproved; unless somebody names it."""
+    assert [it.key for it in said(asked(what), two_sets(state))] == [CHANGE.key]
+    (named,) = said(asked(what, keys=("Sound",)), two_sets(state))
     assert named.key == "Sound"
 
 
-def test_all_else_that_is_asked_meanwhile_is_of_the_whole_plan() -> None:
-    """A side is taken of every key; and where nothing is contained, all that was changed is meant."""
-    taken = said(asked(Ask.TAKE, region="west"), contained())
+def test_all_else_that_is_asked_is_of_the_whole_plan() -> None:
+    """A side is taken of every key; and what a held plan holds is one question."""
+    taken = said(asked(Ask.TAKE, region="west"), two_sets(State.CONTAINED))
     assert [it.key for it in taken] == [CHANGE.key, CONFLICT.key, "Sound"]
-    soaking = msgspec.structs.replace(contained(), state=State.SOAKING)
-    assert [it.key for it in said(asked(Ask.FORCE), soaking)] == [CHANGE.key, "Sound"]
+    assert [it.key for it in said(asked(Ask.FORCE), two_sets(State.HELD))] == [CHANGE.key, "Sound"]
 
 
 def test_another_plan_than_the_one_seen_is_stale() -> None:

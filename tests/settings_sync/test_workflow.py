@@ -374,6 +374,23 @@ async def test_a_sound_change_of_the_peer_is_not_put_back_with_a_bad_one() -> No
     assert [world.has(it, "K01") for it in ("west", "east")] == [val("sound")] * 2
 
 
+async def test_a_region_that_comes_back_before_the_word_is_given_changes_nothing_of_it() -> None:
+    """The change soaks again, and is what is put back: not what was soundly changed in the other region."""
+    world = await started(World())
+    world.edit("west", K00=val("bad"))
+    world.sick("west")
+    await world.ring()
+    await world.until(State.CONTAINED)
+    world.edit("east", K01=val("sound"))
+    await world.ticks(2)
+    world.well("west")
+    await world.until(State.SOAKING)
+    await world.ask(Ask.REVERT)
+    await settled(world)
+    assert [world.has(it, "K00") for it in ("west", "east")] == [val("old")] * 2
+    assert [world.has(it, "K01") for it in ("west", "east")] == [val("sound")] * 2
+
+
 async def test_the_policy_reverts_a_bad_change_by_itself() -> None:
     """With on_bad_change = revert nobody needs to be asked."""
     world = await started(World(rules=Rules(revert_bad_changes=True)))
