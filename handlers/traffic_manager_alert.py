@@ -29,13 +29,14 @@ AHEAD = timedelta(minutes=10)  # more than a clock goes wrong
 async def handle(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
     """Take the alert in, then look at its group."""
     alert = parse(asked.body)
-    _refuse_strange_times(alert, ports.clock.now())
+    began = ports.clock.now()
+    _refuse_strange_times(alert, began)
     taken = await incidents.alert(alert, ports, settings)
     if not taken.groups:
         log.info("alert %s is about no group of ours", alert.id)
         return Answer(200, {"status": "ignored", "why": "the profile is no group of ours"})
     log.info("alert %s: %s %s", alert.id, ", ".join(taken.groups), alert.condition)
-    await _look(taken.profiles, ports, settings)
+    await _look(taken.profiles, began, ports, settings)
     return Answer(200, {"status": "taken", "groups": taken.groups, "incidents": taken.incidents})
 
 
@@ -46,12 +47,12 @@ def _refuse_strange_times(alert: Alert, now: datetime) -> None:
         raise BadEvent(f"the alert is too old to say anything: {alert.at:%Y-%m-%d %H:%M:%S} UTC")
 
 
-async def _look(profiles: tuple[Profile, ...], ports: Ports, settings: Settings) -> None:
+async def _look(profiles: tuple[Profile, ...], read_at: datetime, ports: Ports, settings: Settings) -> None:
     """A look at each, and what is due to be told; not at the cost of the answer."""
     try:
         async with asyncio.timeout(LOOK_WITHIN):
             for profile in profiles:
-                await reconcile.look(profile, ports, settings)
+                await reconcile.look(profile, ports, settings, read_at=read_at)
             await incidents.tell(ports, settings)
     except (AppError, TimeoutError) as error:
         log.warning("the look after an alert is left to the timer: %s: %s", type(error).__name__, error)

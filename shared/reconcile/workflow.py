@@ -81,10 +81,13 @@ class _Noting:
         return await self._inner.list_references(site_id)
 
 
-async def look(profile: Profile, ports: Ports, settings: Settings) -> None:
-    """Only look at a group's regions, and let the incidents see it: for who must answer soon."""
+async def look(profile: Profile, ports: Ports, settings: Settings, *, read_at: datetime) -> None:
+    """Only look at a group's regions, and let the incidents see it: for who must answer soon.
+
+    `read_at`: not later than when Traffic Manager said what the profile holds.
+    """
     ports = _recalling(profile, ports)
-    group = await _assemble(profile, ports, settings)
+    group = await _assemble(profile, ports, settings, read_at)
     eyes = _eyes(group, ports, settings)
     await incidents.look(group, eyes, await eyes(), ports, settings)
 

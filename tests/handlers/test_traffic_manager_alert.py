@@ -11,6 +11,8 @@ import pytest
 from handlers import traffic_manager_alert
 from handlers._edge import answer
 from shared.errors import Unavailable
+from shared.groups.workflow import Watched as SeenRow
+from shared.groups.workflow import watched_key
 from tests.incidents.watching import Watched, an_alert
 
 
@@ -55,6 +57,16 @@ async def test_an_endpoint_that_the_profile_does_not_have() -> None:
     got = await call(world, an_alert(world.profile_id, world.clock.now(), endpoints=("mars",)))
     assert got.status_code == 200
     assert await world.incidents() == ()
+
+
+async def test_what_is_seen_after_an_alert_is_as_old_as_the_profile() -> None:
+    """A permit takes no old evidence, so how old that of Traffic Manager is must not be forgotten."""
+    world = await watched()
+    world.clock.advance(30)
+    asked = world.clock.now()
+    await call(world, an_alert(world.profile_id, asked))
+    row = msgspec.json.decode(world.body(watched_key(world.profile_id)), type=SeenRow)
+    assert {it.monitored_at for it in row.health.values()} == {asked}
 
 
 @pytest.mark.parametrize(
