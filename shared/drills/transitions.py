@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from shared.drills.measure import TOLERATED, failed_in_a_row, judged
+from shared.drills.measure import TOLERATED, failed_in_a_row, judged, measure
 from shared.drills.model import (
     ALPHABET,
     ENDED,
@@ -212,7 +212,7 @@ def _observing(drill: Drill, view: View, rules: Rules) -> Turn:
             return _over(mine, State.INTERRUPTED, f"{drill.region} is no endpoint any more", view.now)
         was_out = mine.was_out or not endpoint.enabled
         mine = msgspec.structs.replace(mine, looked_at=view.seen.at, was_out=was_out)
-    ending = _must_stop(mine, view, rules) or _is_time(mine, view.now)
+    ending = _must_stop(mine, view, rules) or _is_time(mine, view.now, rules)
     return Turn(mine, Watch()) if ending is None else restoring(mine, ending, view.now)
 
 
@@ -227,9 +227,16 @@ def _lost(drill: Drill, view: View) -> Ending | None:
     return Ending(state=State.INTERRUPTED, reason=reason)
 
 
-def _is_time(drill: Drill, now: datetime) -> Ending | None:
-    """How it ends when its observation is over."""
-    return judged(drill) if seconds_since_drain(drill, now) >= drill.observe_seconds else None
+def _is_time(drill: Drill, now: datetime, rules: Rules) -> Ending | None:
+    """How it ends when its observation is over. A recovery that nobody was there to see did not fail."""
+    seconds = seconds_since_drain(drill, now)
+    if seconds < drill.observe_seconds:
+        return None
+    unwatched = seconds - max([0.0, *(it.at for it in drill.samples)])
+    if unwatched > rules.blind and measure(drill).recovery is None:
+        reason = f"nobody saw who answered in the last {spoken(unwatched)} of the observation"
+        return Ending(state=State.INTERRUPTED, reason=reason)
+    return judged(drill)
 
 
 def _must_stop(drill: Drill, view: View, rules: Rules) -> Ending | None:

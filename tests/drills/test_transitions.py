@@ -1,6 +1,7 @@
 """A drill's next step from one row and one look, and what its row says then."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -328,6 +329,30 @@ def test_when_its_time_is_over_it_is_judged_and_given_back() -> None:
     assert turn(drill, view(299.9, look=fresh), RULES).step == Watch()
     found = turn(drill, view(300, look=fresh), RULES)
     given_back(found, State.SUCCEEDED, "recovered after 2 s, within the target of 2 min", at(300))
+
+
+@pytest.mark.parametrize(
+    ("last", "watched"),
+    [(239.9, False), (240, True)],
+)
+def test_what_nobody_watched_in_the_end_has_not_failed(last: float, *, watched: bool) -> None:
+    """A minute without a look at who answers, to the second: whether it recovered in it is not known."""
+    drill = a_drill(resolvers=("system",), samples=samples((0, "0", "0", 0), (last, "0", "0", 0)))
+    found = turn(drill, view(300, look=msgspec.structs.replace(seen(OUT, EAST), at=at(299))), RULES)
+    said = "nobody saw who answered in the last 1 min of the observation"
+    if watched:
+        said = "system and devices (SCEP): still led to west, or nowhere, when the observation ended"
+    given_back(found, State.FAILED if watched else State.INTERRUPTED, said, at(300))
+
+
+@pytest.mark.parametrize("looks", [(), ((-4.0, "0", "0", 0),)])
+def test_a_drill_at_which_nobody_looked_has_not_failed(looks: tuple[Any, ...]) -> None:
+    """Who drained it died, or was answered late; what was seen before the drain says nothing of it."""
+    drill = a_drill(resolvers=("system",), samples=samples(*looks), observe_seconds=60)
+    fresh = msgspec.structs.replace(seen(OUT, EAST), at=at(69))
+    found = turn(drill, view(70, look=fresh), RULES)
+    said = "nobody saw who answered in the last 1 min 10 s of the observation"
+    given_back(found, State.INTERRUPTED, said, at(70))
 
 
 def test_two_failed_looks_in_a_row_end_it() -> None:
