@@ -5,6 +5,7 @@ One row per group is the truth of what is recent (`incident-ledgers/`), one per 
 struck off: dying in between loses none and doubles none.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +17,7 @@ import msgspec
 from shared.clock import Clock, Ids
 from shared.disruption.model import Disruption
 from shared.disruption.model import Kind as PermitKind
-from shared.disruption.permit import Denial, stands
+from shared.disruption.permit import Denial, Granted, stands
 from shared.disruption.ports import EndpointControl
 from shared.disruption.workflow import Held as HeldPermit
 from shared.disruption.workflow import permit_key, release, request
@@ -335,8 +336,7 @@ async def _keep_out(
             await write(tools.store, at, turned.row, if_version=version)
         except Conflict:
             return  # another instance has the turn
-    if row.hold is not None and row.hold.phase is Phase.DISABLING and turned.row.hold != row.hold:
-        # Who was to disable it did not see the end of that, so nobody gave the permit back.
+    if row.hold is not None and _was_cut_off(row.hold, turned.row.hold):  # its permit keeps others waiting
         await release(tools.store, row_name(group.id), row.hold.id)
     await _tell_history(group, row, turned.row, tools)
     match turned.step:
@@ -348,6 +348,11 @@ async def _keep_out(
             log.info("%s: %s enabled after its hold", group.name, held.region)
         case Rest():
             pass
+
+
+def _was_cut_off(before: Hold, after: Hold | None) -> bool:
+    """Whether who took the region out died, or ran out of time, before saying so: this look found it out."""
+    return before.phase is Phase.DISABLING and after is not None and after.phase is Phase.HELD
 
 
 async def _tell_history(group: Group, before: HoldRow, after: HoldRow, tools: Tools) -> None:
@@ -362,21 +367,10 @@ async def _tell_history(group: Group, before: HoldRow, after: HoldRow, tools: To
 async def _disable(group: Group, held: Hold, health: Mapping[str, Health], tools: Tools) -> HoldRow:
     """Disable the endpoint if law 1 allows it, by a permit and by the profile as it is at this very moment."""
     name = row_name(group.id)
-    asked = Disruption(
-        id=held.id,
-        kind=PermitKind.FAILBACK_HOLD,
-        group=group.name,
-        region=held.region,
-        at_most=timedelta(seconds=2 * tools.hold.lease),
-    )
-    audit_only = tools.hold.audit_only
-    answer = await request(tools.store, name, asked, health, tools.clock.now(), audit_only=audit_only)
-    if isinstance(answer, Denial):
-        return await _note_hold(group, tools, lambda row, now: refused(row, answer.reason, now))
     try:
-        fresh = await _fresh(group, tools)
-        if not others_online(fresh, held.region):
-            raise Refused("no other endpoint is enabled and online (law 1)")
+        answer = await _permitted(group, held, health, tools)
+        if isinstance(answer, Denial):
+            return await _note_hold(group, tools, lambda row, now: refused(row, answer.reason, now))
         await tools.control.disable_endpoint(group.id, held.region, permit=answer.permit)
     except PermanentError as error:
         await release(tools.store, name, held.id)
@@ -386,6 +380,28 @@ async def _disable(group: Group, held: Hold, health: Mapping[str, Health], tools
     after = await _note_hold(group, tools, taken_out)
     await release(tools.store, name, held.id)
     return after
+
+
+async def _permitted(
+    group: Group, held: Hold, health: Mapping[str, Health], tools: Tools
+) -> Granted | Denial:
+    """The permit, with the profile looked at after it. Whoever runs out of time here has asked Azure for nothing."""
+    asked = Disruption(
+        id=held.id,
+        kind=PermitKind.FAILBACK_HOLD,
+        group=group.name,
+        region=held.region,
+        at_most=timedelta(seconds=2 * tools.hold.lease),
+    )
+    name, now = row_name(group.id), tools.clock.now()
+    try:
+        answer = await request(tools.store, name, asked, health, now, audit_only=tools.hold.audit_only)
+        if isinstance(answer, Granted) and not others_online(await _fresh(group, tools), held.region):
+            raise Refused("no other endpoint is enabled and online (law 1)")
+    except asyncio.CancelledError:
+        await release(tools.store, name, held.id)
+        raise
+    return answer
 
 
 async def _fresh(group: Group, tools: Tools) -> Group:

@@ -1,5 +1,6 @@
 """The failback hold: out only by law 1, back when sound or when a person says so, and whatever dies between."""
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -309,12 +310,37 @@ async def test_dying_around_the_change(error: BaseException, after: bool) -> Non
     assert row.hold is not None
     assert row.hold.phase is Phase.HELD
     permit = await world.permit()
-    assert permit is None or permit.permit is None
+    assert permit is not None
+    assert permit.permit is None
     died.clear()
     world.mends("west")
     await world.minutes(18)
     assert died == [1]
     assert world.enabled("west")
+
+
+async def test_out_of_time_before_the_change_the_permit_is_free() -> None:
+    """A look after an alert has seven seconds; what it did not come to do keeps nobody else waiting."""
+    world = Held()
+    await world.minutes(2)
+    world.breaks("west")
+    read: list[int] = []
+
+    def out_of_time() -> None:
+        permits = [it.row.body for key, it in world.store.rows.items() if key.startswith("permit/")]
+        if any(b"failback-hold" in it for it in permits) and not read:
+            read.append(1)
+            raise asyncio.CancelledError
+
+    world.profiles.before_read = out_of_time
+    with pytest.raises(asyncio.CancelledError):
+        await world.minutes(5)
+    assert world.enabled("west")
+    permit = await world.permit()
+    assert permit is not None
+    assert permit.permit is None
+    await world.minutes(5)
+    assert not world.enabled("west")
 
 
 async def test_what_was_begun_is_ended_though_the_hold_is_off() -> None:
