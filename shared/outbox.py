@@ -2,15 +2,15 @@
 
 `post` writes one row per channel, once for each message id, whoever calls it how often. `send` sends what is due: a
 row is claimed by compare-and-swap before it is sent and marked after, so that a message goes out twice only when we
-die in between. A failure is tried again with growing pauses; after a day it is given up, loudly: the row stays,
-with the reason, and `given_up` lists it. People get one digest instead of many cards when there would be more than
-`BURST` in an hour.
+die in between. A failure is tried again with growing pauses; after a day it is given up, loudly: the log has an
+error, `note` is told before the row says so, and the row stays, with the reason. People get one digest instead of
+many cards when there would be more than `BURST` in an hour.
 """
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -130,10 +130,19 @@ async def post(store: Store, message: Message, channels: Sequence[str], now: dat
             log.debug("message %s lies in the outbox already", message.id)
 
 
-async def send(store: Store, channels: Mapping[str, Channel], clock: Clock) -> Sent:
+type Note = Callable[[Letter], Awaitable[None]]
+"""Notes that a letter is given up; what it raises leaves the letter to be tried, and given up, once more."""
+
+
+async def _unnoted(letter: Letter) -> None:
+    """The log has it."""
+
+
+async def send(store: Store, channels: Mapping[str, Channel], clock: Clock, *, note: Note = _unnoted) -> Sent:
     """Send what is due, oldest first; delete what was kept for long enough.
 
-    Raises Unavailable or Throttled only when the outbox itself cannot be read; what cannot be sent is noted.
+    Raises Unavailable or Throttled only when the outbox itself cannot be read, and what `note` raises; what cannot
+    be sent is noted in its row.
     """
     now = clock.now()
     rows = [it async for it in readable(store, f"{PREFIX}/", Mark)]
@@ -147,11 +156,11 @@ async def send(store: Store, channels: Mapping[str, Channel], clock: Clock) -> S
         if not due:
             continue
         if not (channel.for_people and _is_burst(marks, len(due), now)):
-            done = await _send_each(store, channel, due[:AT_ONCE], clock)
+            done = await _send_each(store, channel, due[:AT_ONCE], clock, note)
         elif _digest_lately(marks, now):
             continue
         else:
-            done = await _send_digest(store, channel, due, clock)
+            done = await _send_digest(store, channel, due, clock, note)
         total = Sent(total.sent + done.sent, total.failed + done.failed, total.given_up + done.given_up)
     return total
 
@@ -166,7 +175,7 @@ async def waiting(store: Store) -> tuple[Letter, ...]:
 type _Due = tuple[Letter, Version]
 
 
-async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock: Clock) -> Sent:
+async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock: Clock, note: Note) -> Sent:
     sent, failed, given_up = 0, 0, list[Letter]()
     stuck = set[str]()  # subjects whose earlier letter was not taken just now
     for row in due:
@@ -174,7 +183,7 @@ async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock:
         if claimed is None:
             continue
         # Who looks for a limited time only must not leave a letter that was taken without its mark.
-        letter, problem = await asyncio.shield(_deliver(store, channel, claimed, clock))
+        letter, problem = await asyncio.shield(_deliver(store, channel, claimed, clock, note))
         sent += not problem
         failed += bool(problem)
         given_up += [letter] if letter.given_up_at else []
@@ -185,23 +194,27 @@ async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock:
 
 
 async def _deliver(
-    store: Store, channel: Channel, claimed: _Due, clock: Clock
+    store: Store, channel: Channel, claimed: _Due, clock: Clock, note: Note
 ) -> tuple[Letter, AppError | None]:
     """Hand a claimed letter over and mark it."""
     letter, problem = await _hand_over(channel, claimed[0], clock)
+    if letter.given_up_at is not None:  # who dies after the row says so would never note it
+        await note(letter)
     await _save(store, letter, claimed[1])
     return letter, problem
 
 
-async def _send_digest(store: Store, channel: Channel, due: Sequence[_Due], clock: Clock) -> Sent:
+async def _send_digest(store: Store, channel: Channel, due: Sequence[_Due], clock: Clock, note: Note) -> Sent:
     """One card for all that is due."""
     claimed = [it for row in due if (it := await _claim(store, row, clock.now())) is not None]
     if not claimed:
         return Sent()
-    return await asyncio.shield(_deliver_digest(store, channel, claimed, clock))
+    return await asyncio.shield(_deliver_digest(store, channel, claimed, clock, note))
 
 
-async def _deliver_digest(store: Store, channel: Channel, claimed: Sequence[_Due], clock: Clock) -> Sent:
+async def _deliver_digest(
+    store: Store, channel: Channel, claimed: Sequence[_Due], clock: Clock, note: Note
+) -> Sent:
     """Hand one card for the claimed letters over and mark them."""
     first = claimed[0][0]
     combined = msgspec.structs.replace(first, card=digest([it for it, _ in claimed]))
@@ -210,6 +223,8 @@ async def _deliver_digest(store: Store, channel: Channel, claimed: Sequence[_Due
     for letter, version in claimed:
         now = clock.now()
         after = _failed(letter, problem, now) if problem else _taken(letter, now, digested=True)
+        if after.given_up_at is not None:
+            await note(after)
         await _save(store, after, version)
         given_up += [after] if after.given_up_at else []
     return Sent(0 if problem else len(claimed), len(claimed) if problem else 0, tuple(given_up))

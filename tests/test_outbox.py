@@ -142,6 +142,34 @@ async def test_given_up_after_a_day_loudly(caplog: pytest.LogCaptureFixture) -> 
     assert (await office.letter()).tries == tries
 
 
+@pytest.mark.parametrize("count", [1, BURST + 1])
+async def test_what_is_given_up_is_noted_before_its_row_says_so(count: int) -> None:
+    """Each letter, also those of a digest. One that could not be noted is tried, and given up, once more."""
+    office = Office()
+    office.teams.down = DOWN
+    noted: list[str] = []
+
+    async def note(letter: Letter) -> None:
+        assert (await office.letter(letter.id)).given_up_at is None
+        noted.append(letter.id)
+        if len(noted) == 1:
+            raise Unavailable("the store does not answer")
+
+    for number in range(count):
+        await office.post(f"inc-{number}.opened")
+    office.clock.advance(GIVE_UP_AFTER.total_seconds())
+    with pytest.raises(Unavailable, match="the store"):
+        await send(office.store, office.channels, office.clock, note=note)
+    assert all(it.waiting for it in await waiting(office.store))
+    for _ in range(count):
+        office.clock.advance(60)
+        await send(office.store, office.channels, office.clock, note=note)
+    assert noted[0] in noted[1:]
+    assert set(noted) == {f"inc-{number}.opened" for number in range(count)}
+    assert len(noted) == count + 1
+    assert not any(it.waiting for it in await waiting(office.store))
+
+
 async def test_what_is_told_of_one_thing_keeps_its_order() -> None:
     """Resolved never arrives before opened; another thing's card does not wait for it."""
     office = Office()

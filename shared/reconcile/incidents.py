@@ -12,7 +12,7 @@ import msgspec
 from shared import outbox
 from shared.artifact_hosts import model as packages
 from shared.artifact_hosts.workflow import Tended, read_packages
-from shared.errors import AppError, Unavailable, Unreadable
+from shared.errors import AppError, PermanentError, Unavailable, Unreadable
 from shared.events.app_service import Signal
 from shared.events.azure_monitor import Alert
 from shared.groups.classify import TROUBLED, standings
@@ -242,20 +242,30 @@ async def _as_last_seen(wanted: Collection[str], ports: Ports, error: AppError) 
 
 
 async def tell(ports: Ports, settings: Settings) -> None:
-    """Send what is due; what was given up is noted in the incident it was about. Once a night, tidy up."""
+    """Send what is due; what is given up is noted in the incident it was about. Once a night, tidy up."""
+
+    async def note(letter: outbox.Letter) -> None:
+        if letter.kind.startswith("incident."):
+            await _note_given_up(letter, ports, settings)
+
     try:
-        sent = await outbox.send(ports.store, ports.channels, ports.clock)
-        for letter in sent.given_up:
-            if letter.kind.startswith("incident."):
-                now = ports.clock.now()
-                text = f"{letter.kind} could not be told to {letter.channel} within a day: {letter.problem}"
-                fact = detect.noted(now, now, "Counterpart", text)
-                await workflow.note((fact,), letter.subject, tools(ports, settings))
+        await outbox.send(ports.store, ports.channels, ports.clock, note=note)
         now = ports.clock.now()
         if (now.hour, now.minute) == NIGHTLY:
             await workflow.forget(ports.store, now, settings.incidents)
     except AppError as error:
         log.warning("the outbox was not seen to: %s", error)
+
+
+async def _note_given_up(letter: outbox.Letter, ports: Ports, settings: Settings) -> None:
+    """A line in the timeline, of when the day was over: noted twice, it is one line."""
+    at, now = letter.posted_at + outbox.GIVE_UP_AFTER, ports.clock.now()
+    text = f"{letter.kind} could not be told to {letter.channel} within a day: {letter.problem}"
+    fact = detect.noted(at, now, "Counterpart", text)
+    try:
+        await workflow.note((fact,), letter.subject, tools(ports, settings))
+    except (PermanentError, Unreadable) as error:  # again will not help
+        log.warning("that %s was given up is in no timeline: %s", letter.id, error)
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,10 +17,11 @@ from shared.groups.discover import row_name
 from shared.groups.model import Cause, MonitorStatus, ProbeResult
 from shared.incidents.model import EXHAUSTED, HELD, Archived, Ledger, Severity, Stage, Topic
 from shared.incidents.workflow import find, forget
-from shared.outbox import waiting
+from shared.outbox import letter_key, waiting
 from shared.reconcile import incidents
 from shared.reconcile.incidents import Ask
 from shared.settings_sync.ask import Ask as SettingsAsk
+from shared.store import Key, Row
 from tests.builders import a_disruption, a_group, a_health, host
 from tests.fakes.clock import START
 from tests.fakes.store import FakeStore
@@ -382,6 +383,45 @@ async def test_a_card_that_is_given_up_is_in_the_timeline() -> None:
     await world.minute(40)
     assert any("could not be told to teams" in it.text for it in (await world.incident()).timeline)
     assert {it.given_up_at is not None for it in await waiting(world.store)} == {True}
+
+
+async def test_who_dies_after_noting_that_a_card_is_given_up_notes_it_once() -> None:
+    """The card is tried and given up once more by who comes next, and the timeline has one line of it."""
+    world = Watched()
+    await world.minute(2)
+    world.teams.down = Unavailable("post a card to the Teams workflow: HTTP 503")
+    world.sick("west")
+    await world.minute(3)
+    (before, *_) = await waiting(world.store)
+    world.clock.advance(86_400)
+    await world.minute(40)
+    row = await world.store.get(letter_key("teams", before.id))
+    assert row is not None
+    await world.store.put(Row(row.row.key, msgspec.json.encode(before)), if_version=row.version)
+    await world.minute(2)
+    assert {it.given_up_at is not None for it in await waiting(world.store)} == {True}
+    lines = [it for it in (await world.incident()).timeline if f"{before.kind} could not be told" in it.text]
+    assert len(lines) == 1
+
+
+async def test_a_timeline_that_another_version_wrote_stops_no_card(caplog: pytest.LogCaptureFixture) -> None:
+    """The card is given up all the same, and the log says that no timeline has it."""
+    world = Watched()
+    await world.minute(2)
+    world.teams.down = Unavailable("post a card to the Teams workflow: HTTP 503")
+    world.sick("west")
+    await world.minute(3)
+    (key,) = rows(world, "incident-ledgers/")
+    row = await world.store.get(Key(key))
+    assert row is not None
+    newer = msgspec.json.encode(msgspec.json.decode(row.row.body) | {"of_another_version": True})
+    await world.store.put(Row(row.row.key, newer), if_version=row.version)
+    world.clock.advance(86_400)
+    for _ in range(40):
+        world.clock.advance(60)
+        await incidents.tell(world.ports, world.settings)
+    assert {it.given_up_at is not None for it in await waiting(world.store)} == {True}
+    assert "is in no timeline" in caplog.text
 
 
 async def test_over_and_archived() -> None:
