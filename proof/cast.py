@@ -479,7 +479,7 @@ class Listener(logging.Handler):
             self._observer.logged(_spoken(error))
             if "nobody foresaw" in line:
                 self._observer.complain(3, line)
-        self._observer.logged(line)
+        self._observer.logged(line, loud=record.levelno >= logging.ERROR)
         if not line.startswith("groups looked at"):
             self._story.tell(line)
 

@@ -9,7 +9,7 @@ from typing import Final
 from proof.cast import Cast
 from proof.observer import SKEW
 from proof.ports import dice as dice_of
-from proof.weather import Error, Fate, Fault, Heap, stirs
+from proof.weather import HOUR, Error, Fate, Fault, Heap, stirs
 from proof.world import BAD, SECRET, STRING, Site
 
 MINUTE: Final = 60.0
@@ -65,6 +65,7 @@ class Happenings:
         cast.events.clear()
         cast.rivals_until = -1.0
         world.slow_boots = 0.0
+        world.deaf_until = min(world.deaf_until, self.loop.time())
         for it in cast.instances:
             it.process.fuse = None
         for url in world.hosts:
@@ -87,6 +88,9 @@ class Happenings:
         plan = row["plan"]
         keys = [it["key"] for it in plan["decisions"]]
         rules = {it["rule"] for it in plan.get("refusals", ())}
+        if "undone" in rules:  # to approve it again would not help a region that does not bear it
+            self._replace_bad()
+            return
         body = {"group": "scepman", "fingerprint": plan["fingerprint"], "by": "ada", "reason": "peace"}
         if row["state"] == "contained":
             body["decision"] = "revert"
@@ -108,6 +112,12 @@ class Happenings:
             if "settings" in site.ills and self.loop.time() - site.since > 1500.0:
                 bad = [name for name, it in site.app.items() if BAD in it]
                 self._edit(site.name, {it: self._value() for it in bad})
+
+    def _replace_bad(self) -> None:
+        """A person replaces what some region would not bear, wherever it is."""
+        value = self._value()
+        for site in self.world.sites.values():
+            self._edit(site.name, {name: value for name, it in site.app.items() if BAD in it})
 
     def at(self, at: float, act: Callable[[], None], idle: Callable[[], bool] = lambda: False) -> None:
         """This happens then; until then all may be quiet. `idle` says whether it would do nothing as things are."""
@@ -406,6 +416,11 @@ class Happenings:
     def channel_unheard(self, dice: random.Random) -> None:
         """The next messages."""
         self._next_calls("channel.", Fate(Error.TIMEOUT, effect=True, seconds=10.0), dice.choice((1, 1, 2)))
+
+    def channel_lost(self, dice: random.Random) -> None:
+        """All messages, for longer than one is tried."""
+        until = self.loop.time() + dice.uniform(26, 30) * HOUR
+        self.world.deaf_until = max(self.world.deaf_until, until)
 
     # -- regions and hosts
 

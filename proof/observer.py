@@ -26,14 +26,13 @@ import dataclasses
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from proof.budget import Budget
 from proof.outages import Outages
-from proof.world import PACKAGE, SECRET, START, Call, Moment, Site, Tick, World
+from proof.world import PACKAGE, SECRET, Call, Moment, Site, Tick, World, seconds
 
 LAWS: Final = {
     1: "never disrupt the last healthy region",
@@ -264,9 +263,11 @@ class Observer:
         for where, reason in _reasons(facts, kind):
             self.check(5, bool(reason), lambda where: f"{where} is shown without a reason", where)
 
-    def logged(self, line: str) -> None:
-        """The product wrote a line of its log."""
+    def logged(self, line: str, *, loud: bool = False) -> None:
+        """The product wrote a line of its log, maybe as an error."""
         self.check(4, SECRET not in line, lambda: "a value was logged")
+        if loud:
+            self._outages.cried(line)
 
     def turned(self, site: Site) -> None:
         """A region fell ill or got well."""
@@ -482,7 +483,7 @@ class Observer:
         """One whose time is over is nobody's, if who had it could not give it back."""
         if permit is None:
             return
-        began, end = (_seconds(permit[it]) for it in ("granted_at", "until"))
+        began, end = (seconds(permit[it]) for it in ("granted_at", "until"))
         hindered = any(_any(it, began - SKEW, end + SKEW) for it in (self._troubles, self._refusals))
         # One that was given back before its region was well lies there until the next one, and is nobody's then.
         excused = end < self.now and (hindered or permit["disturbed_at"] is not None)
@@ -510,11 +511,6 @@ def _any(times: list[float], begin: float, end: float) -> bool:
     """Whether one of these times, which are in order, is in a span."""
     at = bisect_left(times, begin)
     return at < len(times) and times[at] <= end
-
-
-def _seconds(text: str) -> float:
-    """The world's time of a date."""
-    return (datetime.fromisoformat(text) - START).total_seconds()
 
 
 def _was_ill(site: Site, at: float) -> bool:

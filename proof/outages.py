@@ -7,10 +7,11 @@ after two. An end is told when the region has stayed well for ten minutes.
 """
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from proof.world import Site, Tick, World
+from proof.world import Site, Tick, World, seconds
 
 KNOWN: Final = 5  # undisturbed turns in an outage after which it is told
 STAYED: Final = 600.0 + 180.0  # after the first undisturbed turn in which it is well, its end is told
@@ -22,6 +23,9 @@ REHEARSED: Final = (
 SENT: Final = (
     60  # undisturbed turns since the channel failed last, after which no letter waits: pauses grow to 38 min
 )
+TRIED: Final = (
+    86_400.0 - 10.0
+)  # a letter is given up after a day, by two clocks that are five seconds wrong each
 
 
 _DIGEST: Final = " messages in one"
@@ -48,6 +52,7 @@ class Outages:
         self._rehearsed: dict[str, float] = {}
         self._heard: set[str] = set()  # letters that the channel took
         self._digest = ""  # the last card that stood for many letters
+        self._cries: deque[str] = deque(maxlen=100)  # what the log said as errors of late
 
     def rehearsed(self, region: str, at: float) -> None:
         """A person wants a drill."""
@@ -65,11 +70,20 @@ class Outages:
         """The channel took no letter, or did not say so: from now on it may wait for its longest pause once more."""
         self._waiting = dict.fromkeys(self._waiting, 0)
 
+    def cried(self, line: str) -> None:
+        """The product logged an error."""
+        self._cries.append(line)
+
+
     def letter(self, key: str, row: dict[str, Any]) -> None:
         """A row of the outbox was written."""
         if row["sent_at"] or row["given_up_at"]:
             self._waiting.pop(key, None)
+        if row["sent_at"]:
             self._check(3, self._was_heard(row), lambda: f"{key} is called sent, and nobody heard it")
+            return
+        if row["given_up_at"]:
+            self._given_up(key, row)
             return
         self._waiting.setdefault(key, 0)
         told = row["kind"].removeprefix("incident.")
@@ -84,11 +98,24 @@ class Outages:
             self._open[region] -= names
 
     def _was_heard(self, row: dict[str, Any]) -> bool:
-        if not row["sent_at"]:
-            return True  # given up, which is logged as an error
         if not row["digested"]:
             return row["id"] in self._heard
         return row["card"]["title"] in self._digest or " more" in self._digest
+
+    def _given_up(self, key: str, row: dict[str, Any]) -> None:
+        """Nobody was told: right only when nobody could be for a day, and when the product says so and why."""
+        world, posted = self._world, seconds(row["posted_at"])
+        tried = world.deaf_until > posted and world.clock.time() - posted >= TRIED
+        self._check(3, tried, lambda: f"{key} is given up, though the channel was not lost for a day")
+        cried = any(row["id"] in it and "given up" in it for it in self._cries)
+        self._check(3, cried, lambda: f"{key} is given up, and the log has no error of it")
+        self._check(5, bool(row["problem"]), lambda: f"{key} is given up, and does not say why")
+        line = f"{row['kind']} could not be told".encode()
+        noted = any(
+            line in body for at, (body, _) in world.rows.items() if at.startswith("incident-ledgers/")
+        )
+        about = row["kind"].startswith("incident.")
+        self._check(3, noted or not about, lambda: f"{key} is given up, and no timeline says so")
 
     def _alarm(self, site: Site, incident: str) -> None:
         seen, now = self._seen[site.name], self._world.clock.time()
@@ -105,7 +132,7 @@ class Outages:
         for site in self._world.sites.values():
             self._look(site, tick)
         for key in self._waiting:
-            self._waiting[key] += 1
+            self._waiting[key] = 0 if self._world.deaf else self._waiting[key] + 1
             self._check(
                 3, self._waiting[key] <= SENT, lambda key: f"{key} waits, and the channel is fine", key
             )

@@ -241,6 +241,25 @@ BUGS: Final = (
         laws=(3,),
     ),
     Bug(
+        "a letter is given up too early",
+        "shared/outbox.py",
+        "GIVE_UP_AFTER = timedelta(days=1)",
+        "GIVE_UP_AFTER = timedelta(hours=6)",
+    ),
+    Bug(
+        "a letter is given up in silence",
+        "shared/outbox.py",
+        '        log.error(\n            "message %s could not be told to %s within a day and is given up: %s",',
+        '        log.warning(\n            "message %s could not be told to %s within a day and is given up: %s",',
+    ),
+    Bug(
+        "a letter is given up before a timeline says so",
+        "shared/outbox.py",
+        "        await note(letter)\n    await _save(store, letter, claimed[1])\n",
+        "        await _save(store, letter, claimed[1])\n        await note(letter)\n"
+        "        return letter, problem\n    await _save(store, letter, claimed[1])\n",
+    ),
+    Bug(
         "an older package is taken",
         "shared/artifact_hosts/choose.py",
         "FIT = frozenset({Relation.EQUAL, Relation.NEWER})",

@@ -550,8 +550,12 @@ class Channel:
 
     async def send(self, letter: Letter) -> None:
         """Take a letter."""
-        body = msgspec.json.encode(letter)
-        await self._line.do("channel.send", lambda call: self._world.witness.told(letter.id, body, call))
+        await self._line.do("channel.send", lambda call: self._taken(letter, call))
+
+    def _taken(self, letter: Letter, call: Call) -> None:
+        if self._world.deaf:
+            raise Unavailable("channel.send: no such workflow")
+        self._world.witness.told(letter.id, msgspec.json.encode(letter), call)
 
 
 def ports(line: Line) -> Ports:

@@ -70,6 +70,8 @@ def _says_more(key: str, before: bytes, after: bytes) -> bool:
             return _standing(before) != _standing(after)
         case "watched" | "settings-sync" | "packages" | "failback-holds":
             return _timeless(before) != _timeless(after)
+        case "outbox":
+            return _letter_of(before) != _letter_of(after)
         case _:
             return True
 
@@ -88,6 +90,11 @@ def _standing(body: bytes) -> tuple[Any, ...]:
     """What a choice of hosts asks of one, but for how long it has been so."""
     row = _read(body)
     return row["state"], row["good_since"], row["served"], row["certificate_until"]
+
+
+def _letter_of(body: bytes) -> dict[str, Any]:
+    """A letter without what is noted when the channel did not take it: nothing but its next try depends on that."""
+    return {name: it for name, it in _read(body).items() if name not in {"next_at", "tries", "problem"}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +152,14 @@ class _Asked:
         """When all settings are read again: by either slice, for both."""
         missed = SWEEPS_MISSED * self.settings.package_rules.sweep
         return min(self._next(_SYNCED, self.settings.rules.sweep), self._next(_PACKAGES, missed))
+
+    @functools.cached_property
+    def tried(self) -> Mapping[tuple[str, str], float]:
+        """When what waits in a channel is tried: of one subject its first letter, for which the others wait."""
+        rows = (_read(body) for key, (body, _) in self.rows.items() if _kind(key) == "outbox")
+        waiting = [it for it in rows if not it.get("sent_at") and not it.get("given_up_at")]
+        waiting.sort(key=lambda it: (seconds(it["at"]), it.get("rank", 0), it["id"]), reverse=True)
+        return {(it["channel"], it["subject"]): seconds(it["next_at"]) for it in waiting}
 
     def _next(self, key: str, every: float) -> float:
         at = _read(self.rows[key][0])["looked_at"] if key in self.rows else None
@@ -286,9 +301,12 @@ def _slot(row: Any, body: bytes, asked: _Asked) -> _Ages:
 
 
 def _letter(row: Any, body: bytes, asked: _Asked) -> _Ages:
-    del body, asked
-    if not row.get("sent_at"):
-        yield seconds(row["posted_at"]) + KEPT_FAILED.total_seconds() if row.get("given_up_at") else None
+    del body
+    if row.get("sent_at"):
+        return
+    yield seconds(row["posted_at"]) + KEPT_FAILED.total_seconds()
+    if not row.get("given_up_at"):
+        yield asked.tried[row["channel"], row["subject"]]
 
 
 def _ledger(raw: Any, body: bytes, asked: _Asked) -> _Ages:

@@ -42,6 +42,7 @@ class Fault(StrEnum):
     VAULT_UNHEARD = "the vault does what is asked and does not say so"
     CHANNEL_FAILS = "the channel takes nothing"
     CHANNEL_UNHEARD = "the channel takes a message and does not say so"
+    CHANNEL_LOST = "the channel takes nothing for more than a day"
     SLOW_BOOT = "apps start slowly"
     REGION_LOST = "a region is lost"
     FLAP = "a region comes and goes"
@@ -88,6 +89,7 @@ WEIGHTS: Final[dict[Fault, float]] = {
     Fault.VAULT_UNHEARD: 2,
     Fault.CHANNEL_FAILS: 2,
     Fault.CHANNEL_UNHEARD: 2,
+    Fault.CHANNEL_LOST: 1,
     Fault.SLOW_BOOT: 3,
     Fault.REGION_LOST: 2,
     Fault.FLAP: 1,

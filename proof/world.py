@@ -29,6 +29,11 @@ def moment(at: float) -> datetime:
     return START + timedelta(seconds=at)
 
 
+def seconds(text: str) -> float:
+    """The world's time of a date in JSON."""
+    return (datetime.fromisoformat(text) - START).total_seconds()
+
+
 class Clash(Exception):
     """The row is not at that version."""
 
@@ -181,9 +186,15 @@ class World:
         self.unfit: set[tuple[str, str]] = set()  # (region, URL): with that package the app does not come up
         self.boots = (20, 50)  # seconds that a start takes at least, and how many more it may
         self.slow_boots = 0.0  # seconds that the next starts take longer
+        self.deaf_until = 0.0  # until then the channel takes nothing
         self.witness: Witness
         self.on_settings: Callable[[Site], None] = lambda _: None
         self.on_status: Callable[[Site], None] = lambda _: None
+
+    @property
+    def deaf(self) -> bool:
+        """Whether the channel is lost."""
+        return self.clock.time() < self.deaf_until
 
     def site(self, region: str) -> Site:
         """A site that is there. Raises Gone."""

@@ -35,7 +35,17 @@ def test_what_is_skipped_would_have_changed_nothing(seed: str) -> None:
     assert told(skipped) == told(played)
 
 
-@pytest.mark.parametrize("story", [it for it in STORIES if it.minutes * MINUTE < DAY], ids=lambda it: it.name)
+def test_a_channel_that_is_lost_is_passed_over_as_well() -> None:
+    """What waits says when it is tried next; in this seed letters are given up."""
+    skipped, played = (Play("87", seconds=1.5 * DAY, skip=it).run() for it in (True, False))
+    assert any(b'"given_up_at":"' in body for body in skipped.end["rows"].values())
+    assert skipped.skipped > DAY
+    assert told(skipped) == told(played)
+
+
+@pytest.mark.parametrize(
+    "story", [it for it in STORIES if it.minutes * MINUTE < 2 * DAY], ids=lambda it: it.name
+)
 def test_stories_are_the_same_minute_by_minute(story: Story) -> None:
     """With and without, in the other stories of the proof, too; `python -m proof minutes` plays those of days."""
     assert skipping(story) == []
