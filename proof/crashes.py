@@ -23,13 +23,14 @@ import msgspec
 
 from proof.play import DAY, URLS, Play, settings_of
 from proof.ports import Line
-from proof.weather import Error, Fate
+from proof.weather import HOUR, Error, Fate
 from proof.world import BAD, PACKAGE, SECRET, Host, moment
+from shared.cards import Card
 from shared.drills.schedule import schedules
 from shared.incidents.hold import HoldRules
 from shared.incidents.model import Incident, Ledger
 from shared.incidents.transitions import incidents
-from shared.outbox import KEPT
+from shared.outbox import GIVE_UP_AFTER, KEPT, KEPT_FAILED, Letter, letter_key
 from shared.settings import Settings
 
 SHARED: Final = Path(__file__).resolve().parent.parent / "shared"
@@ -49,11 +50,13 @@ class Effects:
     reached: set[Site] = dataclasses.field(default_factory=set)
     drilling: bool = False  # a drill was under way when it was killed
     unmarked: int = 0  # the so-manieth letter was sent then, and not yet marked
+    refused: int = 0  # letters that a lost channel did not take
 
     def met(self, line: Line, name: str) -> None:
         """A process is about to do something."""
         self.names.append(name)
         self.reached.add(_site())
+        self.refused += name == "channel.send" and line.world.deaf
         if len(self.names) == self.kill:
             line.process.fuse, line.process.burns_late = 0, self.late
             self.drilling = any(
@@ -62,7 +65,8 @@ class Effects:
                 if key.startswith("drill-slots/")
             )
             told = [it for it in (self.names if self.late else self.names[:-1]) if it in _TELLING]
-            self.unmarked = told.count("channel.send") if told[-1:] == ["channel.send"] else 0
+            sent = told[-1:] == ["channel.send"] and not line.world.deaf
+            self.unmarked = told.count("channel.send") - self.refused if sent else 0
 
 
 _TELLING: Final = {"channel.send", "store.put outbox"}
@@ -136,8 +140,12 @@ def outcome(play: Play) -> dict[str, Any]:
         "drill": rows["drill-slots"].get("drill"),
         "drills": sorted((it["drill"]["region"], it["drill"]["state"]) for it in _rows(play, "drills")),
         "permit": _in_force(rows["permit"].get("permit"), play),
+        "noted": any(UNTOLD in line["text"] for it in _rows(play, "incidents") for line in it["incident"]["timeline"]),
         "waiting": sum(it["sent_at"] is None for it in _rows(play, "outbox")),
     }
+
+
+UNTOLD: Final = "could not be told"  # what a timeline says of a letter that was given up
 
 
 def _rows(play: Play, kind: str) -> list[dict[str, Any]]:
@@ -313,28 +321,44 @@ def _decided(body: dict[str, Any]) -> Callable[[Play], None]:
     """People change one key in both regions; later one of them decides."""
 
     def happens(play: Play) -> None:
-        _edit(play, "west", K01=_value(1))
-        _edit(play, "east", K01=_value(2))
-
-        def ask() -> None:
-            row = play.cast.row("settings-sync") or {}
-            if row.get("state") == "held":
-                keys = [it["key"] for it in row["plan"]["decisions"]]
-                play.cast.ask(
-                    {
-                        "group": "scepman",
-                        "fingerprint": row["plan"]["fingerprint"],
-                        "by": "ada",
-                        "reason": "x",
-                    }
-                    | body,
-                    keys,
-                )
-
+        _conflict(play)
         for minutes in (5.2, 7.2, 9.2):
-            play.loop.call_later(minutes * MINUTE, ask)
+            play.loop.call_later(minutes * MINUTE, _ask, play, body)
 
     return happens
+
+
+def _conflict(play: Play) -> None:
+    _edit(play, "west", K01=_value(1))
+    _edit(play, "east", K01=_value(2))
+
+
+def _ask(play: Play, body: dict[str, Any]) -> None:
+    """A person decides what is held, if it still is."""
+    row = play.cast.row("settings-sync") or {}
+    if row.get("state") == "held":
+        keys = [it["key"] for it in row["plan"]["decisions"]]
+        said = {"group": "scepman", "fingerprint": row["plan"]["fingerprint"], "by": "ada", "reason": "x"}
+        play.cast.ask(said | body, keys)
+
+
+def _deaf(play: Play) -> None:
+    """What is held is told to nobody for more than a day; a person decides when the channel is there again.
+
+    Meanwhile the fortnight ends for which the row of a letter stays that was given up before.
+    """
+    play.world.deaf_until = play.loop.time() + 26 * HOUR
+    at = moment(20 * HOUR) - KEPT_FAILED
+    old = Letter(
+        id="scepman-0.opened", channel="teams", kind="incident.opened", subject="scepman-0", at=at,
+        card=Card(title="long ago", lines=("as it was",)), facts=msgspec.Raw(b"{}"), posted_at=at, next_at=at,
+        given_up_at=at + GIVE_UP_AFTER, problem="nobody there",
+    )  # fmt: skip
+    play.world.rows[letter_key(old.channel, old.id)] = (msgspec.json.encode(old), 0)
+    _conflict(play)
+    for minutes in (5.2, 7.2, 9.2):
+        later = play.world.deaf_until + minutes * MINUTE
+        play.happen.at(later, partial(_ask, play, {"decision": "take", "region": "west"}))
 
 
 def _host(play: Play, minutes: float = 40.0) -> None:
@@ -555,6 +579,16 @@ def _forgetful(settings: Settings) -> Settings:
     )
 
 
+def _seldom(settings: Settings) -> Settings:
+    """All that is not the story's own is looked at once a day, so that a long one is short in effects."""
+    quick = _quick(settings)
+    return msgspec.structs.replace(
+        quick,
+        rules=msgspec.structs.replace(quick.rules, sweep=DAY),
+        package_rules=msgspec.structs.replace(settings.package_rules, soak=60.0, sweep=DAY),
+    )
+
+
 STORIES: Final = (
     Story("a change travels", _travels, 20, settings=_quick),
     Story("two sets among three regions", _two_sets, 30, regions=("east", "north", "west"), settings=_quick),
@@ -593,6 +627,7 @@ STORIES: Final = (
     Story("a drill, and three days", _drill, 3 * DAY / MINUTE, settings=_forgetful),
     # A night more: what the one at it did not come to delete is deleted in the next.
     Story("three days later", _lost_again, 4 * DAY / MINUTE, settings=_forgetful),
+    Story("a channel is lost for more than a day", _deaf, 27.5 * HOUR / MINUTE, settings=_seldom),
 )
 
 
