@@ -301,7 +301,8 @@ class Cast:
             f"a person decides: {body['decision']} {body.get('region', '')} {', '.join(keys[:3])}"
         )
         names = [it.replace("connectionstrings/", "connectionStrings/") for it in keys]
-        self.observer.decided(names, forced=body["decision"] == "force")
+        said = body["decision"]
+        self.observer.decided(names, forced=said == "force", left=said == "reject")
         if body["decision"] == "reject":
             self.apart |= set(names)
         self._decide(body)

@@ -30,6 +30,7 @@ from typing import Any, Final
 
 import msgspec
 
+from proof.alarms import Alarms
 from proof.budget import Budget
 from proof.outages import Outages
 from proof.world import PACKAGE, SECRET, Call, Moment, Site, Tick, World, seconds
@@ -102,6 +103,7 @@ class Observer:
         self._agreed: dict[str, float] = {}
         self._word: dict[str, float] = {}
         self._forced: dict[str, float] = {}
+        self._left: dict[str, float] = {}
         self.taken: dict[str, float] = {}  # region: its endpoint was disabled by us
         self._last_taken: dict[str, float] = {}  # region: when that was last, be it back by now
         self._drills: dict[str, float] = {}  # region: when a person asked for one
@@ -125,6 +127,9 @@ class Observer:
         self._home = {it.name: it.app.get(PACKAGE) for it in world.sites.values()}
         self._budget = Budget(len(world.sites), early=SKEW)
         self._outages = Outages(world, self.check)
+        self._alarms = Alarms(
+            world, self.check, differed=self._differed, stirred=lambda begin: self._stirred >= begin
+        )
 
     @property
     def now(self) -> float:
@@ -153,11 +158,13 @@ class Observer:
             key.edited, key.ours = self.now, None
             self._agreement(name)
 
-    def decided(self, names: list[str], *, forced: bool) -> None:
-        """A person decided on keys."""
+    def decided(self, names: list[str], *, forced: bool = False, left: bool = False) -> None:
+        """A person decided on keys, maybe that they stay different."""
         self.stirred()
         for name in names:
             self._word[name] = self.now
+            if left:
+                self._left[name] = self.now
             if forced:
                 self._forced[name] = self.now
 
@@ -165,6 +172,7 @@ class Observer:
         """A person asked for a drill of a region; whether it takes place is the product's decision."""
         self._drills[region] = self.now
         self._outages.rehearsed(region, self.now)
+        self._alarms.asked_for_drill(region)
 
     def trouble(self) -> None:
         """A process died, or the outcome of one of its requests was not told to it."""
@@ -236,6 +244,7 @@ class Observer:
                 self.check(5, bool(reason), lambda where: f"{key}: {where} has no reason", where)
             if kind == "outbox":
                 self._outages.letter(key, row)
+                self._alarms.letter(key, row)
 
     def told(self, letter: str, body: bytes, call: Call) -> None:
         """The product told people something."""
@@ -291,6 +300,7 @@ class Observer:
             for name, at in self.taken.items():
                 self._overdue(world.sites[name], at, tick)
         self._outages.ticked(tick)
+        self._alarms.ticked()
 
     # -- rules
 
@@ -456,6 +466,16 @@ class Observer:
             self._differ.discard(name)
         elif name != PACKAGE:
             self._differ.add(name)
+
+    def _differed(self, begin: float) -> bool:
+        """Whether the regions differed at any time since then in something that nobody left different."""
+        return any(it >= begin for it in self._agreed.values()) or any(
+            self._left.get(name, 1e12) >= begin or self._left[name] < self._edited(name)
+            for name in self._differ
+        )
+
+    def _edited(self, name: str) -> float:
+        return max(self._key(region, name).edited for region in self._world.sites)
 
     # -- the end
 

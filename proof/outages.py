@@ -14,7 +14,7 @@ from typing import Any, Final
 from proof.world import Site, Tick, World, seconds
 
 KNOWN: Final = 5  # undisturbed turns in an outage after which it is told
-STAYED: Final = 600.0 + 180.0  # after the first undisturbed turn in which it is well, its end is told
+STAYED: Final = 600.0 + 120.0  # after the second undisturbed turn in which it is well, its end is told
 FALSE: Final = 900.0  # so long after all was well nothing new is told of it,
 CALM: Final = 4  # and not after so many undisturbed turns
 REHEARSED: Final = (
@@ -37,7 +37,7 @@ class _Seen:
 
     since: float = 0.0  # of what is counted
     turns: int = 0  # undisturbed, since then
-    first: float = 0.0  # when the first of them began
+    sure: float = 0.0  # when the second of them began: the first may use the probe of a minute before
 
 
 class Outages:
@@ -146,14 +146,16 @@ class Outages:
         if since > tick.began:
             return
         if since != seen.since:
-            seen.since, seen.turns, seen.first = since, 0, tick.began
+            seen.since, seen.turns = since, 0
         seen.turns += 1
+        if seen.turns <= 2:
+            seen.sure = tick.began
         told = bool(self._open[site.name])
         if tick.began - self._rehearsed.get(site.name, -1e9) < REHEARSED:
             seen.turns = 0
         elif out and seen.turns >= KNOWN:
             self._check(3, told, lambda: f"{site.name} is ill and nobody was told")
-        elif calm and told and tick.began - seen.first >= STAYED:
+        elif calm and told and tick.began - seen.sure >= STAYED:
             self._check(3, False, lambda: f"{site.name} is well, and nobody was told so")
 
 

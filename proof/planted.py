@@ -44,6 +44,7 @@ SYNC: Final = "shared/settings_sync/workflow.py"
 TURNS: Final = "shared/settings_sync/transitions.py"
 HOSTS: Final = "shared/artifact_hosts/workflow.py"
 HOLD: Final = "shared/incidents/hold.py"
+DETECT = "shared/incidents/detect.py"
 INCIDENTS: Final = "shared/incidents/transitions.py"
 DRILLS: Final = "shared/drills/workflow.py"
 HOLDS: Final = "shared/incidents/workflow.py"
@@ -345,6 +346,42 @@ BUGS: Final = (
         "        yield detect.matter(\n            Topic.SERVICE,\n            region=rollout.footprints[0].region,\n"
         "            since=rollout.since,\n            now=now,\n            cause=HELD,\n",
         laws=(5,),
+    ),
+    Bug(
+        "an outage of one region is told as everybody's",
+        "shared/groups/classify.py",
+        "    return Cause.ONE_REGION if Standing.SERVING in stand.values() else Cause.UNKNOWN",
+        "    return Cause.SHARED if Standing.SERVING in stand.values() else Cause.UNKNOWN",
+    ),
+    Bug(
+        "an outage of one region is told as the end of the service",
+        DETECT,
+        "    if any(it not in TROUBLED and it is not Standing.OUT for other, it in stand.items() if other != name):",
+        "    if any(it not in TROUBLED and it is not Standing.OUT for other, it in stand.items() if other == name):",
+    ),
+    Bug(
+        "devices are said to be led away from a region that Traffic Manager offers",
+        DETECT,
+        "    if its is None or its.monitor in _ANSWERED or not answer.names or answer.leads_to(region.host):",
+        "    if its is None or not answer.names or answer.leads_to(region.host):",
+    ),
+    Bug(
+        "one certificate authority is told as several",
+        "shared/groups/classify.py",
+        "    if len({it.ca_sha256 for it in proofs.values()}) < 2:",
+        "    if len({it.ca_sha256 for it in proofs.values()}) < 1:",
+    ),
+    Bug(
+        "no host is said to be left while another one is up",
+        "shared/artifact_hosts/choose.py",
+        "    if not up:\n        others =",
+        "    if up:\n        others =",
+    ),
+    Bug(
+        "what has converged is told as held",
+        "shared/reconcile/incidents.py",
+        "_WAITING = frozenset({State.HELD, State.CONTAINED})",
+        "_WAITING = frozenset({State.HELD, State.CONTAINED, State.CONVERGED})",
     ),
     Bug(
         "an answer shows values",

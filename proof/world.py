@@ -126,6 +126,7 @@ class Host:
 
     version: int = 1
     up: bool = True
+    since: float = -1e9  # so long it has been up, or not
 
 
 class Witness(Protocol):
@@ -288,7 +289,9 @@ class World:
 
     def host(self, url: str, *, up: bool) -> None:
         """A package host goes, or comes back; an app that waits for its package starts then."""
-        self.hosts[url].up = up
+        host = self.hosts[url]
+        if host.up is not up:
+            host.up, host.since = up, self.clock.time()
         for site in self.sites.values():
             if up and "package" in site.ills and site.app.get(PACKAGE) == url:
                 self.start(site)

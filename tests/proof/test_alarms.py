@@ -1,0 +1,298 @@
+"""What people are told without a reason is noticed, of each kind; and not what has one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from proof.alarms import SEEN, SWEPT, TOGETHER, Alarms
+from proof.ports import dice
+from proof.world import PACKAGE, Site, World, moment
+
+URLS = ("https://one.test/Artifacts.zip", "https://other.test/Artifacts.zip")
+NOW = 100_000.0
+
+
+class Clock:
+    """A world's time, by hand."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def time(self) -> float:
+        """Now."""
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> object:
+        """Nothing happens later."""
+
+
+class Town:
+    """Two regions that are well for long, two hosts, and who judges what is told of them."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        sites = [Site(name, {PACKAGE: URLS[0]}, {}) for name in ("east", "west")]
+        self.world = World(self.clock, sites, list(URLS), dice("a town"))
+        self.world.witness = Deaf()
+        self.east, self.west = sites
+        self.differed = self.stirred = -1e9
+        self.wrong: list[str] = []
+        self.alarms = Alarms(
+            self.world,
+            self._check,
+            differed=lambda begin: self.differed >= begin,
+            stirred=lambda begin: self.stirred >= begin,
+        )
+
+    def _check(self, law: int, holds: object, text: Callable[..., str], *about: object) -> None:
+        assert law == 5
+        self.wrong += [] if holds else [text(*about)]
+
+    def told(self, kind: str, topic: str | None = None, **facts: Any) -> list[str]:
+        """What is wrong with a letter, which has begun just now if it does not say otherwise."""
+        its: dict[str, Any] = {"topic": topic} if topic else {}
+        if kind.startswith("incident."):
+            its |= {"started": self.at(), "mitigated": None, "resolved": None, "severity": 2}
+        its |= {"region": "east", **facts}
+        self.alarms.letter(f"outbox/{kind}", {"kind": kind, "facts": its})
+        return self.wrong
+
+    def at(self, ago: float = 0.0) -> str:
+        """A time as a letter has it."""
+        return moment(self.clock.now - ago).isoformat()
+
+    def fall(self, *sites: Site, ago: float, status: str = "Degraded") -> None:
+        """Regions fail so long ago, as Traffic Manager notices; or one is disabled, which is well."""
+        self._turn(*sites, ago=ago, well=status == "Disabled", status=status)
+
+    def out(self, *sites: Site, seconds: float = 300.0, after: float = 0.0, status: str = "Degraded") -> None:
+        """The same, for so long, until some time before now."""
+        self.fall(*sites, ago=after + seconds, status=status)
+        self._turn(*sites, ago=after, well=True, status="Online")
+
+    def _turn(self, *sites: Site, ago: float, well: bool, status: str) -> None:
+        self.clock.now = NOW - ago
+        for it in sites:
+            it.ills = set() if well else {"region"}
+            it.status = status
+            self.world._note(it)
+        self.clock.now = NOW
+
+
+class Deaf:
+    """A witness who does not care."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
+
+
+OUTAGE = ("incident.opened", "service")
+
+
+@pytest.mark.parametrize("cause", ["one-region", "shared-dependency", "artifact-host", "unknown"])
+@pytest.mark.parametrize("kind", ["opened", "escalated-to-1", "escalated-to-2", "mitigated"])
+def test_no_outage_is_told_of_a_region_that_is_well(kind: str, cause: str) -> None:
+    """Nor that it got worse, nor that devices are led away from it."""
+    town = Town()
+    severity = 1 if kind.endswith("1") else 2
+    town.out(town.east, town.west, after=2 * SEEN + 1)
+    town.world.hosts[URLS[0]].since = NOW - 2 * SEEN - 1
+    assert len(town.told(f"incident.{kind}", "service", cause=cause, severity=severity)) == 1
+
+
+@pytest.mark.parametrize("cause", ["one-region", "unknown"])
+@pytest.mark.parametrize("kind", ["opened", "escalated-to-2", "mitigated"])
+def test_an_outage_is_told(kind: str, cause: str) -> None:
+    """It was so lately."""
+    town = Town()
+    town.out(town.east, after=600.0)
+    assert town.told(f"incident.{kind}", "service", cause=cause) == []
+
+
+def test_an_outage_of_another_region_is_not_this_one_s() -> None:
+    """Whoever fails is named."""
+    town = Town()
+    town.out(town.west)
+    (wrong,) = town.told(*OUTAGE, cause="one-region")
+    assert "east was well and in DNS" in wrong
+
+
+@pytest.mark.parametrize("apart", [0.0, TOGETHER - 1.0])
+def test_everybody_s_outage_is_told_of_all(apart: float) -> None:
+    """Also when the regions did not fail at the same moment."""
+    town = Town()
+    town.out(town.east)
+    town.out(town.west, after=300.0 + apart)
+    assert town.told(*OUTAGE, cause="shared-dependency", severity=1) == []
+
+
+@pytest.mark.parametrize(("cause", "severity"), [("shared-dependency", 2), ("one-region", 1), ("unknown", 1)])
+def test_one_region_s_outage_is_not_everybody_s(cause: str, severity: int) -> None:
+    """Nor is the service called gone."""
+    town = Town()
+    town.out(town.east)
+    town.out(town.west, after=300.0 + TOGETHER + 1.0)
+    assert len(town.told(*OUTAGE, cause=cause, severity=severity)) == 1
+
+
+def test_everybody_s_outage_is_not_one_region_s() -> None:
+    """Nobody else served."""
+    town = Town()
+    town.fall(town.east, town.west, ago=5 * SEEN)
+    (wrong,) = town.told(*OUTAGE, cause="one-region")
+    assert "no other region was well" in wrong
+
+
+def test_a_package_host_is_blamed_when_one_was_lost() -> None:
+    """And not when all were there."""
+    town = Town()
+    town.out(town.east)
+    assert len(town.told(*OUTAGE, cause="artifact-host")) == 1
+    other = Town()
+    other.out(other.east)
+    other.world.host(URLS[1], up=False)
+    assert other.told(*OUTAGE, cause="artifact-host") == []
+
+
+@pytest.mark.parametrize("cause", ["tls-or-host-name", "probe-path", "stopped", "ca-mismatch", "bad luck"])
+def test_what_nothing_here_fails_of_is_no_cause(cause: str) -> None:
+    """Certificates, names, paths and plans are well in this world."""
+    town = Town()
+    town.out(town.east)
+    (wrong,) = town.told(*OUTAGE, cause=cause)
+    assert f"for the cause {cause}" in wrong
+
+
+def test_devices_are_led_away_from_who_is_out_of_dns() -> None:
+    """Not from one that Traffic Manager never took out, nor to nobody."""
+    town = Town()
+    town.world.ill(town.east, "region")
+    assert len(town.told("incident.mitigated", "service", cause="one-region")) == 1
+    other = Town()
+    other.fall(other.east, other.west, ago=5 * SEEN)
+    assert len(other.told("incident.mitigated", "service", cause="unknown")) == 1
+
+
+@pytest.mark.parametrize(("ago", "wrong"), [(SEEN + 1.0, 1), (SEEN - 1.0, 0)])
+def test_the_end_of_an_outage_is_told_when_it_is_over(ago: float, wrong: int) -> None:
+    """Who fell ill after the end that is told was well then; who was ill all the time was not."""
+    town = Town()
+    town.clock.now -= ago
+    town.world.ill(town.east, "region")
+    town.clock.now = NOW
+    assert len(town.told("incident.resolved", "service", cause="unknown", resolved=town.at())) == wrong
+
+
+def test_an_outage_ends_when_its_endpoint_is_taken_out() -> None:
+    """It is out of service on purpose."""
+    town = Town()
+    town.world.ill(town.east, "region")
+    town.clock.now += 2 * SEEN
+    town.east.enabled = False
+    assert town.told("incident.resolved", "service", cause="unknown", resolved=town.at()) == []
+
+
+@pytest.mark.parametrize("differ", [True, False])
+def test_different_authorities_are_told_when_they_differ(differ: bool) -> None:  # noqa: FBT001 -- a parameter
+    """Now or lately; and the end, when they are one."""
+    opened, resolved = ("incident.opened", "authority"), ("incident.resolved", "authority")
+    town = Town()
+    town.alarms.ticked()
+    town.east.authority = "eb" * 32 if differ else town.west.authority
+    town.clock.now += SEEN + 1
+    assert len(town.told(*opened, region=None)) == (not differ)
+    town.wrong.clear()
+    assert len(town.told(*resolved, region=None, resolved=town.at())) == differ
+    town.wrong.clear()
+    town.alarms.ticked()
+    town.east.authority = town.west.authority if differ else "eb" * 32
+    town.clock.now += SEEN - 1
+    town.alarms._known.clear()
+    assert town.told(*opened, region=None) == []
+    assert town.told(*resolved, region=None, resolved=town.at()) == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "wrong"),
+    [((), 1), (URLS[:1], 1), (URLS[1:], 1), (URLS, 0)],
+    ids=["none", "its own", "the other", "both"],
+)
+def test_no_host_is_left_when_all_are_lost(lost: tuple[str, ...], wrong: int) -> None:
+    """One that is left is one too many, whichever the region runs from; of the end, one is enough."""
+    town = Town()
+    for url in lost:
+        town.world.host(url, up=False)
+    assert len(town.told("incident.opened", "hosts", cause="hosts-exhausted")) == wrong
+    town.wrong.clear()
+    town.clock.now += 2 * SEEN
+    told = town.told("incident.resolved", "hosts", cause="hosts-exhausted", resolved=town.at())
+    assert len(told) == (not wrong)
+
+
+def test_a_host_that_no_region_could_start_from_is_not_left() -> None:
+    """It has an older package, or another one, or one with which the region does not come up."""
+    town = Town()
+    town.world.host(URLS[0], up=False)
+    town.world.hosts["https://one.test/Artifacts-Beta.zip"] = type(town.world.hosts[URLS[0]])()
+    town.world.unfit.add(("east", URLS[1]))
+    assert town.told("incident.opened", "hosts", cause="hosts-exhausted") == []
+    town.world.unfit.clear()
+    town.east.runs = 2
+    town.alarms._known.clear()
+    assert town.told("incident.opened", "hosts", cause="hosts-exhausted") == []
+
+
+def test_a_change_is_held_when_regions_differ() -> None:
+    """And is not any more when somebody did something about it."""
+    held, resolved = ("incident.held", "settings"), ("incident.resolved", "settings")
+    town = Town()
+    town.differed, town.stirred = NOW - 2 * SEEN - 1, NOW - SWEPT - 1
+    assert len(town.told(*held, region=None)) == 1
+    assert len(town.told(*resolved, region=None, resolved=town.at())) == 2
+    town.wrong.clear()
+    town.differed, town.stirred = NOW - SEEN, NOW - SWEPT
+    town.alarms._known.clear()
+    assert town.told(*held, region=None) == []
+    assert town.told(*resolved, region=None, resolved=town.at()) == []
+
+
+@pytest.mark.parametrize("kind", ["started", "finished", "stuck"])
+def test_a_drill_is_told_when_somebody_asked_for_it(kind: str) -> None:
+    """Of that region."""
+    town = Town()
+    town.out(town.east, status="Disabled")
+    facts = {"accepted_at": town.at(300.0), "drained_at": town.at(290.0)}
+    town.alarms.asked_for_drill("west")
+    (wrong,) = town.told(f"drill.{kind}", **facts)
+    assert "nobody had asked for a drill of east" in wrong
+    town.wrong.clear()
+    town.alarms._known.clear()
+    town.alarms.asked_for_drill("east")
+    assert town.told(f"drill.{kind}", **facts) == []
+
+
+def test_a_drill_is_over_when_its_region_is_back_and_stuck_when_it_is_not() -> None:
+    """The endpoint says so."""
+    town = Town()
+    town.alarms.asked_for_drill("east")
+    facts = {"accepted_at": town.at(), "drained_at": town.at()}
+    (wrong,) = town.told("drill.stuck", **facts)
+    assert "in DNS all the time" in wrong
+    town.wrong.clear()
+    town.east.enabled = False
+    (wrong,) = town.told("drill.finished", **facts)
+    assert "still out of DNS" in wrong
+
+
+def test_a_letter_that_nobody_judges_is_a_breach() -> None:
+    """Whoever adds one says what justifies it."""
+    (wrong,) = Town().told("incident.forgotten", "service")
+    assert "incident.forgotten" in wrong
+
+
+def test_a_letter_is_judged_once() -> None:
+    """When it is written down first, not when it is tried and sent."""
+    town = Town()
+    town.told("incident.held", "settings", region=None)
+    assert len(town.told("incident.held", "settings", region=None)) == 1
