@@ -246,12 +246,14 @@ BUGS: Final = (
         "shared/outbox.py",
         "GIVE_UP_AFTER = timedelta(days=1)",
         "GIVE_UP_AFTER = timedelta(hours=6)",
+        laws=(3,),
     ),
     Bug(
         "a letter is given up in silence",
         "shared/outbox.py",
         '        log.error(\n            "message %s could not be told to %s within a day and is given up: %s",',
         '        log.warning(\n            "message %s could not be told to %s within a day and is given up: %s",',
+        laws=(3,),
     ),
     Bug(
         "a letter is given up before a timeline says so",
@@ -259,6 +261,7 @@ BUGS: Final = (
         "        await note(letter)\n    await _save(store, letter, claimed[1])\n",
         "        await _save(store, letter, claimed[1])\n        await note(letter)\n"
         "        return letter, problem\n    await _save(store, letter, claimed[1])\n",
+        laws=(3,),
     ),
     Bug(
         "an older package is taken",
@@ -352,36 +355,42 @@ BUGS: Final = (
         "shared/groups/classify.py",
         "    return Cause.ONE_REGION if Standing.SERVING in stand.values() else Cause.UNKNOWN",
         "    return Cause.SHARED if Standing.SERVING in stand.values() else Cause.UNKNOWN",
+        laws=(5,),
     ),
     Bug(
         "an outage of one region is told as the end of the service",
         DETECT,
         "    if any(it not in TROUBLED and it is not Standing.OUT for other, it in stand.items() if other != name):",
         "    if any(it not in TROUBLED and it is not Standing.OUT for other, it in stand.items() if other == name):",
+        laws=(5,),
     ),
     Bug(
         "devices are said to be led away from a region that Traffic Manager offers",
         DETECT,
         "    if its is None or its.monitor in _ANSWERED or not answer.names or answer.leads_to(region.host):",
         "    if its is None or not answer.names or answer.leads_to(region.host):",
+        laws=(5,),
     ),
     Bug(
         "one certificate authority is told as several",
         "shared/groups/classify.py",
         "    if len({it.ca_sha256 for it in proofs.values()}) < 2:",
         "    if len({it.ca_sha256 for it in proofs.values()}) < 1:",
+        laws=(5,),
     ),
     Bug(
         "no host is said to be left while another one is up",
         "shared/artifact_hosts/choose.py",
         "    if not up:\n        others =",
         "    if up:\n        others =",
+        laws=(5,),
     ),
     Bug(
         "what has converged is told as held",
         "shared/reconcile/incidents.py",
         "_WAITING = frozenset({State.HELD, State.CONTAINED})",
         "_WAITING = frozenset({State.HELD, State.CONTAINED, State.CONVERGED})",
+        laws=(5,),
     ),
     Bug(
         "an answer shows values",
