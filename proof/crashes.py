@@ -140,7 +140,9 @@ def outcome(play: Play) -> dict[str, Any]:
         "drill": rows["drill-slots"].get("drill"),
         "drills": sorted((it["drill"]["region"], it["drill"]["state"]) for it in _rows(play, "drills")),
         "permit": _in_force(rows["permit"].get("permit"), play),
-        "noted": any(UNTOLD in line["text"] for it in _rows(play, "incidents") for line in it["incident"]["timeline"]),
+        "noted": any(
+            UNTOLD in line["text"] for it in _rows(play, "incidents") for line in it["incident"]["timeline"]
+        ),
         "waiting": sum(it["sent_at"] is None for it in _rows(play, "outbox")),
     }
 
