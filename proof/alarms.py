@@ -129,9 +129,9 @@ class Alarms:
         return "" if so else "the regions proved several CAs"
 
     def no_host(self, facts: _Row) -> str:
-        """No host is left from which a region could start."""
+        """No host is left from which a region could start. One good check is not enough to know of one."""
         begin = self._begin(facts)
-        left = [url for url, it in self._fit(self._site(facts)) if it.up and it.since < begin]
+        left = [url for url, it in self._fit(self._site(facts)) if it.up and max(it.since, 0.0) < begin]
         return f"{left[0]} was there all the time" if left else ""
 
     def a_host(self, facts: _Row) -> str:
