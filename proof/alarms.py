@@ -2,14 +2,15 @@
 
 A letter says what is so, or was when its incident began. Each rule asks whether it was so at any moment of a span:
 from `SEEN` before the incident began, as the letter has it, until the letter is written down; of an end, from `SEEN`
-before that end. An opening is not believed to have begun longer ago than `SEEN`. A letter of a kind that has no rule
-is a breach, so that whoever adds one says what justifies it.
+before that end. An opening is not believed to have begun longer ago than `SEEN` and some undisturbed turns. A letter
+of a kind that has no rule is a breach, so that whoever adds one says what justifies it.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from proof.world import PACKAGE, Host, Site, World, seconds
+from proof.world import PACKAGE, Host, Site, Tick, World, seconds
 
 SEEN: Final = 900.0  # what is looked at every minute, or proved every five, also when the store fails for ten
 SWEPT: Final = (
@@ -19,6 +20,13 @@ TOGETHER: Final = (
     240.0  # what fails so long after another seems to fail with it: Traffic Manager takes two minutes
 )
 # to notice, a probe is believed for one, and a round takes its time
+CAUGHT_UP: Final = 5  # undisturbed turns after which nothing is told that is older than `SEEN`,
+KNOWN: Final = (
+    1800.0  # and so long after the product could not look for `BLIND` it knows of every host that is up:
+)
+BLIND: Final = (
+    900.0  # what it knew is believed for three checks of five minutes, and it takes some good ones anew
+)
 ASKED: Final = 400.0  # from a person's word to the drill: three turns of the timer, and requests
 
 type _Row = dict[str, Any]
@@ -40,14 +48,24 @@ class Alarms:
         self._stirred = stirred  # whether anybody did something since then, or something happened
         self._known: set[str] = set()
         self._drills: dict[str, list[float]] = {}  # region: when people asked for one
+        self._clean: deque[float] = deque(maxlen=CAUGHT_UP)  # when the last undisturbed turns began
+        self._blind = 0.0  # when the product last began to look, having not looked for long or never
+        self._hindered: float | None = None  # since when no turn has been undisturbed
         self._one = self._many = -1e9  # when the regions last proved one CA, and several
 
     def asked_for_drill(self, region: str) -> None:
         """A person wants a drill."""
         self._drills.setdefault(region, []).append(self._now)
 
-    def ticked(self) -> None:
+    def ticked(self, tick: Tick) -> None:
         """A turn is over."""
+        if self._hindered is not None and self._now - self._hindered > BLIND:
+            self._blind = self._now
+        if tick.clean:
+            self._clean.append(tick.began)
+            self._hindered = None
+        elif self._hindered is None:
+            self._hindered = tick.began
         if self._proved() > 1:
             self._many = self._now
         else:
@@ -131,7 +149,8 @@ class Alarms:
     def no_host(self, facts: _Row) -> str:
         """No host is left from which a region could start. One good check is not enough to know of one."""
         begin = self._begin(facts)
-        left = [url for url, it in self._fit(self._site(facts)) if it.up and max(it.since, 0.0) < begin]
+        known = [url for url, it in self._fit(self._site(facts)) if it.up and it.since < begin]
+        left = known if self._now - self._blind > KNOWN else []
         return f"{left[0]} was there all the time" if left else ""
 
     def a_host(self, facts: _Row) -> str:
@@ -178,7 +197,8 @@ class Alarms:
     def _begin(self, facts: _Row) -> float:
         opening = facts["resolved"] is None and facts["mitigated"] is None
         began = seconds(facts["started"])
-        return (max(began, self._now - SEEN) if opening else began) - SEEN
+        caught_up = self._clean[0] if len(self._clean) == CAUGHT_UP else -1e9
+        return (max(began, min(self._now - SEEN, caught_up)) if opening else began) - SEEN
 
     def _end(self, facts: _Row) -> float:
         return seconds(facts["resolved"]) - SEEN

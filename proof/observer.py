@@ -300,7 +300,7 @@ class Observer:
             for name, at in self.taken.items():
                 self._overdue(world.sites[name], at, tick)
         self._outages.ticked(tick)
-        self._alarms.ticked()
+        self._alarms.ticked(tick)
 
     # -- rules
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from proof.alarms import SEEN, SWEPT, TOGETHER, Alarms
+from proof.alarms import BLIND, CAUGHT_UP, KNOWN, SEEN, SWEPT, TOGETHER, Alarms
 from proof.ports import dice
-from proof.world import PACKAGE, Site, World, moment
+from proof.world import PACKAGE, Site, Tick, World, moment
 
 URLS = ("https://one.test/Artifacts.zip", "https://other.test/Artifacts.zip")
 NOW = 100_000.0
@@ -44,6 +44,11 @@ class Town:
             differed=lambda begin: self.differed >= begin,
             stirred=lambda begin: self.stirred >= begin,
         )
+        self.clock.now = NOW - SEEN - 60.0 * CAUGHT_UP
+        for _ in range(CAUGHT_UP):
+            self.turn()
+            self.clock.now += 60.0
+        self.clock.now = NOW
 
     def _check(self, law: int, holds: object, text: Callable[..., str], *about: object) -> None:
         assert law == 5
@@ -57,6 +62,10 @@ class Town:
         its |= {"region": "east", **facts}
         self.alarms.letter(f"outbox/{kind}", {"kind": kind, "facts": its})
         return self.wrong
+
+    def turn(self, *, clean: bool = True) -> None:
+        """A turn of the timer."""
+        self.alarms.ticked(Tick(self.clock.now, clean, {}))
 
     def at(self, ago: float = 0.0) -> str:
         """A time as a letter has it."""
@@ -198,14 +207,14 @@ def test_different_authorities_are_told_when_they_differ(differ: bool) -> None: 
     """Now or lately; and the end, when they are one."""
     opened, resolved = ("incident.opened", "authority"), ("incident.resolved", "authority")
     town = Town()
-    town.alarms.ticked()
+    town.turn()
     town.east.authority = "eb" * 32 if differ else town.west.authority
     town.clock.now += SEEN + 1
     assert len(town.told(*opened, region=None)) == (not differ)
     town.wrong.clear()
     assert len(town.told(*resolved, region=None, resolved=town.at())) == differ
     town.wrong.clear()
-    town.alarms.ticked()
+    town.turn()
     town.east.authority = town.west.authority if differ else "eb" * 32
     town.clock.now += SEEN - 1
     town.alarms._known.clear()
@@ -228,6 +237,29 @@ def test_no_host_is_left_when_all_are_lost(lost: tuple[str, ...], wrong: int) ->
     town.clock.now += 2 * SEEN
     told = town.told("incident.resolved", "hosts", cause="hosts-exhausted", resolved=town.at())
     assert len(told) == (not wrong)
+
+
+@pytest.mark.parametrize(("after", "wrong"), [(KNOWN - 61.0, 0), (KNOWN, 1)])
+def test_what_nobody_could_look_at_is_not_known_to_be_left(after: float, wrong: int) -> None:
+    """It takes some good checks until a host is believed again."""
+    town = Town()
+    town.turn(clean=False)
+    town.clock.now += BLIND + 60.0
+    town.turn()
+    town.clock.now += after + 1.0
+    assert len(town.told("incident.opened", "hosts", cause="hosts-exhausted")) == wrong
+
+
+def test_what_was_long_ago_is_told_when_nobody_could_tell_it_before() -> None:
+    """The store may have been away; some undisturbed turns later it is no excuse any more."""
+    town = Town()
+    town.out(town.east, after=3 * SEEN)
+    letter = {"cause": "one-region", "started": town.at(3 * SEEN + 300.0)}
+    assert len(town.told(*OUTAGE, **letter)) == 1
+    other = Town()
+    other.out(other.east, after=3 * SEEN)
+    other.alarms._clean.clear()
+    assert other.told(*OUTAGE, **letter) == []
 
 
 def test_a_host_that_no_region_could_start_from_is_not_left() -> None:
