@@ -62,7 +62,7 @@ class Fault(StrEnum):
     DEATH = "a process dies"
 
 
-# How often each comes, of so many. What lasts for hours is rare: meanwhile no turn of the timer is skipped.
+# How often each comes, of so many. What lasts for hours is rare: meanwhile no turn of the timer is skipped, or fewer.
 WEIGHTS: Final[dict[Fault, float]] = {
     Fault.EDIT: 12,
     Fault.BAD_EDIT: 5,
@@ -89,7 +89,7 @@ WEIGHTS: Final[dict[Fault, float]] = {
     Fault.VAULT_UNHEARD: 2,
     Fault.CHANNEL_FAILS: 2,
     Fault.CHANNEL_UNHEARD: 2,
-    Fault.CHANNEL_LOST: 1,
+    Fault.CHANNEL_LOST: 0.3,
     Fault.SLOW_BOOT: 3,
     Fault.REGION_LOST: 2,
     Fault.FLAP: 1,
