@@ -88,9 +88,6 @@ class Happenings:
         plan = row["plan"]
         keys = [it["key"] for it in plan["decisions"]]
         rules = {it["rule"] for it in plan.get("refusals", ())}
-        if "undone" in rules:  # to approve it again would not help a region that does not bear it
-            self._replace_bad()
-            return
         body = {"group": "scepman", "fingerprint": plan["fingerprint"], "by": "ada", "reason": "peace"}
         if row["state"] == "contained":
             body["decision"] = "revert"
@@ -112,12 +109,6 @@ class Happenings:
             if "settings" in site.ills and self.loop.time() - site.since > 1500.0:
                 bad = [name for name, it in site.app.items() if BAD in it]
                 self._edit(site.name, {it: self._value() for it in bad})
-
-    def _replace_bad(self) -> None:
-        """A person replaces what some region would not bear, wherever it is."""
-        value = self._value()
-        for site in self.world.sites.values():
-            self._edit(site.name, {name: value for name, it in site.app.items() if BAD in it})
 
     def at(self, at: float, act: Callable[[], None], idle: Callable[[], bool] = lambda: False) -> None:
         """This happens then; until then all may be quiet. `idle` says whether it would do nothing as things are."""
