@@ -377,9 +377,9 @@ async def _disable(group: Group, held: Hold, health: Mapping[str, Health], tools
         reason = str(error)
         return await _note_hold(group, tools, lambda row, now: refused(row, reason, now))
     log.info("%s: %s disabled, to be held until it is sound", group.name, held.region)
-    after = await _note_hold(group, tools, taken_out)
+    # First the permit: whoever does not come to note what was done leaves that to the next look, and no permit.
     await release(tools.store, name, held.id)
-    return after
+    return await _note_hold(group, tools, taken_out)
 
 
 async def _permitted(

@@ -343,6 +343,29 @@ async def test_out_of_time_before_the_change_the_permit_is_free() -> None:
     assert not world.enabled("west")
 
 
+@pytest.mark.parametrize("number", [1, 2])
+async def test_dying_right_after_the_change_leaves_no_permit(number: int) -> None:
+    """At each of the writes that follow it: the next look gives back what was not given back."""
+    world = Held()
+    await world.minutes(2)
+    written: list[str] = []
+
+    async def dies(name: str) -> None:
+        if name.startswith(("put permit/", "put failback-holds/")) and world.profiles.patches:
+            written.append(name)
+            if len(written) == number:
+                raise Killed(name)
+
+    world.effects.pause = dies
+    world.breaks("west")
+    await world.minutes(5)
+    assert len(written) >= number
+    assert not world.enabled("west")
+    permit = await world.permit()
+    assert permit is not None
+    assert permit.permit is None
+
+
 async def test_what_was_begun_is_ended_though_the_hold_is_off() -> None:
     """Somebody turns the setting off while a region is out."""
     world = Held()
