@@ -358,12 +358,18 @@ async def test_the_night_forgets() -> None:
     assert await world.incidents() == ()
 
 
-async def test_cards_that_cannot_be_told_are_tried_again() -> None:
-    """Teams is down for an hour; then it is told, once."""
+async def with_deaf_people() -> Watched:
+    """A region fails, and Teams takes no card."""
     world = Watched()
     await world.minute(2)
     world.teams.down = Unavailable("post a card to the Teams workflow: HTTP 503")
     world.sick("west")
+    return world
+
+
+async def test_cards_that_cannot_be_told_are_tried_again() -> None:
+    """Teams is down for an hour; then it is told, once."""
+    world = await with_deaf_people()
     await world.minute(60)
     assert world.teams.letters == []
     assert [it.problem for it in await waiting(world.store)] != []
@@ -374,10 +380,7 @@ async def test_cards_that_cannot_be_told_are_tried_again() -> None:
 
 async def test_a_card_that_is_given_up_is_in_the_timeline() -> None:
     """After a day nobody could be told: the incident says so."""
-    world = Watched()
-    await world.minute(2)
-    world.teams.down = Unavailable("post a card to the Teams workflow: HTTP 503")
-    world.sick("west")
+    world = await with_deaf_people()
     await world.minute(3)
     world.clock.advance(86_400)
     await world.minute(40)
@@ -387,10 +390,7 @@ async def test_a_card_that_is_given_up_is_in_the_timeline() -> None:
 
 async def test_who_dies_after_noting_that_a_card_is_given_up_notes_it_once() -> None:
     """The card is tried and given up once more by who comes next, and the timeline has one line of it."""
-    world = Watched()
-    await world.minute(2)
-    world.teams.down = Unavailable("post a card to the Teams workflow: HTTP 503")
-    world.sick("west")
+    world = await with_deaf_people()
     await world.minute(3)
     (before, *_) = await waiting(world.store)
     world.clock.advance(86_400)
@@ -406,10 +406,7 @@ async def test_who_dies_after_noting_that_a_card_is_given_up_notes_it_once() -> 
 
 async def test_a_timeline_that_another_version_wrote_stops_no_card(caplog: pytest.LogCaptureFixture) -> None:
     """The card is given up all the same, and the log says that no timeline has it."""
-    world = Watched()
-    await world.minute(2)
-    world.teams.down = Unavailable("post a card to the Teams workflow: HTTP 503")
-    world.sick("west")
+    world = await with_deaf_people()
     await world.minute(3)
     (key,) = rows(world, "incident-ledgers/")
     row = await world.store.get(Key(key))

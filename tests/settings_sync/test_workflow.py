@@ -357,8 +357,8 @@ async def test_a_person_reverts_a_contained_change_from_the_peers_values() -> No
     await settled(world)
 
 
-async def test_a_sound_change_of_the_peer_is_not_put_back_with_a_bad_one() -> None:
-    """Its undoing would have to come from the ill region, and the bad value's would wait behind it for ever."""
+async def contained_beside_a_sound_change() -> World:
+    """West is ill with its change, and somebody has changed another key in east, soundly."""
     world = await started(World())
     world.edit("west", K00=val("bad"))
     world.sick("west")
@@ -366,6 +366,12 @@ async def test_a_sound_change_of_the_peer_is_not_put_back_with_a_bad_one() -> No
     await world.until(State.CONTAINED)
     world.edit("east", K01=val("sound"))
     await world.ticks(2)
+    return world
+
+
+async def test_a_sound_change_of_the_peer_is_not_put_back_with_a_bad_one() -> None:
+    """Its undoing would have to come from the ill region, and the bad value's would wait behind it for ever."""
+    world = await contained_beside_a_sound_change()
     await world.ask(Ask.REVERT)
     await world.ticks(10)
     assert world.has("west", "K00") == val("old")
@@ -376,13 +382,7 @@ async def test_a_sound_change_of_the_peer_is_not_put_back_with_a_bad_one() -> No
 
 async def test_a_region_that_comes_back_before_the_word_is_given_changes_nothing_of_it() -> None:
     """The change soaks again, and is what is put back: not what was soundly changed in the other region."""
-    world = await started(World())
-    world.edit("west", K00=val("bad"))
-    world.sick("west")
-    await world.ring()
-    await world.until(State.CONTAINED)
-    world.edit("east", K01=val("sound"))
-    await world.ticks(2)
+    world = await contained_beside_a_sound_change()
     world.well("west")
     await world.until(State.SOAKING)
     await world.ask(Ask.REVERT)
