@@ -42,10 +42,12 @@ class Alarms:
         *,
         differed: Callable[[float], bool],
         stirred: Callable[[float], bool],
+        unheard: Callable[[float], bool],
     ) -> None:
         self._world, self._check = world, check
         self._differed = differed  # whether regions differed since then in what nobody wanted different
         self._stirred = stirred  # whether anybody did something since then, or something happened
+        self._unheard = unheard  # whether since then something was not done, or not known to be
         self._known: set[str] = set()
         self._drills: dict[str, list[float]] = {}  # region: when people asked for one
         self._clean: deque[float] = deque(maxlen=CAUGHT_UP)  # when the last undisturbed turns began
@@ -183,10 +185,11 @@ class Alarms:
         return self.drill(facts) if back else f"{facts['region']} is still out of DNS"
 
     def drill_stuck(self, facts: _Row) -> str:
-        """A drill's region is still out of DNS."""
-        moments = self._site(facts).within(seconds(facts["accepted_at"]), self._now)
-        out = any(not it.offered for it in moments)
-        return self.drill(facts) if out else f"{facts['region']} was in DNS all the time"
+        """A drill's region is still out of DNS, or may be: what takes it out, or puts it back, was not answered."""
+        accepted = seconds(facts["accepted_at"])
+        out = any(not it.offered for it in self._site(facts).within(accepted, self._now))
+        so = out or self._unheard(accepted)
+        return self.drill(facts) if so else f"{facts['region']} was in DNS all the time"
 
     # -- what is so
 

@@ -128,7 +128,11 @@ class Observer:
         self._budget = Budget(len(world.sites), early=SKEW)
         self._outages = Outages(world, self.check)
         self._alarms = Alarms(
-            world, self.check, differed=self._differed, stirred=lambda begin: self._stirred >= begin
+            world,
+            self.check,
+            differed=self._differed,
+            stirred=lambda begin: self._stirred >= begin,
+            unheard=lambda begin: _any(self._refusals, begin, self.now),
         )
 
     @property

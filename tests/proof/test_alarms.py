@@ -36,13 +36,14 @@ class Town:
         self.world = World(self.clock, sites, list(URLS), dice("a town"))
         self.world.witness = Deaf()
         self.east, self.west = sites
-        self.differed = self.stirred = -1e9
+        self.differed = self.stirred = self.unheard = -1e9
         self.wrong: list[str] = []
         self.alarms = Alarms(
             self.world,
             self._check,
             differed=lambda begin: self.differed >= begin,
             stirred=lambda begin: self.stirred >= begin,
+            unheard=lambda begin: self.unheard >= begin,
         )
         self.clock.now = NOW - SEEN - 60.0 * CAUGHT_UP
         for _ in range(CAUGHT_UP):
@@ -312,6 +313,9 @@ def test_a_drill_is_over_when_its_region_is_back_and_stuck_when_it_is_not() -> N
     (wrong,) = town.told("drill.stuck", **facts)
     assert "in DNS all the time" in wrong
     town.wrong.clear()
+    town.unheard = NOW
+    town.alarms._known.clear()
+    assert town.told("drill.stuck", **facts) == []
     town.east.enabled = False
     (wrong,) = town.told("drill.finished", **facts)
     assert "still out of DNS" in wrong
