@@ -443,7 +443,7 @@ class Observer:
         return any(it == value and end >= at - FRESH for (_, it), end in zip(past, ends, strict=True))
 
     def _soaked(self, source: Site, name: str, value: object, at: float) -> bool:
-        begin = at - self.soak
+        begin = at - self.soak + SKEW  # who saw the change and who counts may have clocks that differ
         past = self._key(source.name, name).past
         ends = [*(since for since, _ in past[1:]), 1e12]
         stood = any(

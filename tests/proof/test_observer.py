@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proof.loop import Loop
-from proof.observer import FRESH, WAITED, Observer
+from proof.observer import FRESH, SKEW, WAITED, Observer
 from proof.ports import dice
 from proof.world import BAD, PACKAGE, Call, Site, World
 
@@ -269,4 +269,15 @@ def test_a_letter_may_come_again_whose_sender_died_while_it_was_on_its_way(
     pair.observer.told("letter", LETTER, sent)
     pair.wait(60.0)
     pair.observer.told("letter", LETTER, pair.call("send"))
+    assert [it.law for it in pair.observer.breaches] == laws
+
+
+@pytest.mark.parametrize(("early", "laws"), [(SKEW, []), (SKEW + 1.0, [2])])
+def test_a_soak_is_counted_by_clocks_that_may_differ(early: float, laws: list[int]) -> None:
+    """Who saw the change may be behind who counts from it, by so much and no more."""
+    pair = a_pair()
+    pair.world.boots = (0, 1)
+    pair.world.edit("west", {"K": "hush-2"})
+    pair.wait(pair.observer.soak - early)
+    pair.put("east", "hush-2")
     assert [it.law for it in pair.observer.breaches] == laws
