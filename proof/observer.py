@@ -106,6 +106,7 @@ class Observer:
         self._left: dict[str, float] = {}
         self.taken: dict[str, float] = {}  # region: its endpoint was disabled by us
         self._last_taken: dict[str, float] = {}  # region: when that was last, be it back by now
+        self._switched: dict[str, float] = {}  # region: when we last enabled or disabled it, before just now
         self._drills: dict[str, float] = {}  # region: when a person asked for one
         self._drilled: set[str] = set()  # of the regions last taken, those that a drill took
         self._sound: Counter[str] = Counter()  # of them: undisturbed turns in which they were to be back
@@ -234,6 +235,7 @@ class Observer:
                 for other in self._others(site)
             )
             self.check(1, offered, lambda: f"{site.name} was disabled while no other endpoint was online")
+        self._switched[site.name] = self.now
 
     def stored(self, key: str, body: bytes) -> None:
         """The product wrote a row."""
@@ -379,7 +381,7 @@ class Observer:
     def _is_drilled(self, region: str) -> bool:
         """Whether a drill took it out, and it is not offered again."""
         site = self._world.sites[region]
-        if region not in self._drilled or self.now - site.switched >= WAITED:
+        if region not in self._drilled or self.now - self._switched[region] >= WAITED:
             return False
         return not any(it.well and it.offered for it in site.within(self._last_taken[region], self.now))
 

@@ -216,6 +216,18 @@ def test_a_drill_that_is_given_up_is_not_waited_for_for_ever() -> None:
     assert all_.complaints == []
 
 
+def test_the_region_of_a_drill_that_was_given_up_may_be_taken_out_anew() -> None:
+    """It never came back, so a hold takes it (seed 516)."""
+    all_ = three()
+    all_.drill("west")
+    all_.wait(100.0)
+    all_.world.ill(all_.world.sites["west"], "region")
+    all_.switch("west", enabled=True)
+    all_.wait(WAITED + 1.0)
+    all_.switch("west", enabled=False)
+    assert all_.complaints == []
+
+
 def test_what_a_person_took_out_is_none_of_our_disruptions() -> None:
     """It is no refuge once that can be seen, and else it hinders nothing."""
     pair = a_pair()
