@@ -45,7 +45,8 @@ SEVERITIES: Mapping[Severity, str] = {
 
 MOST_FACTS = 1500  # of a group's ledger; with their evidence far below what a row holds
 MOST_LINES = 200  # of an incident's timeline, and of its evidence
-UNORDERED = timedelta(hours=1)  # looks of ours that are older than the youngest by this never get company
+# Looks of ours that are older than the youngest by this never get company: no wake-up lives half as long (host.json).
+UNORDERED = timedelta(minutes=10)
 
 _TROUBLE = frozenset({Claim.SUSPECT, Claim.BAD})
 # At one time, what is well comes first: of two looks that contradict each other the worse one stands.
@@ -446,8 +447,9 @@ def _compact(facts: Iterable[Fact], anchors: set[str], now: datetime, rules: Rul
     for its in looks.values():
         old = its[-1].at - UNORDERED
         for before, it, after in zip(its, its[1:], its[2:], strict=False):
-            same = _said(before) == _said(it) == _said(after)
-            if same and it.at < old and it.mark not in anchors:
+            if after.at >= old:  # one that is still to come may say something else in between
+                break
+            if _said(before) == _said(it) == _said(after) and it.mark not in anchors:
                 spare.add(it.mark)
     kept = [it for it in ordered if it.mark not in spare]
     lead = timedelta(seconds=rules.lead)
