@@ -122,7 +122,7 @@ class Cast:
 
     def set_calm(self, *, calm: bool) -> None:
         """Whether every call is answered at once."""
-        self.calm = calm
+        self.calm = self.loop.eager = calm
         for it in self.instances:
             it.line.calm = calm
 
@@ -132,7 +132,10 @@ class Cast:
         context = copy_context()
         context.run(PROCESS.set, instance.process)
         context.run(READ.set, {})
-        task = context.run(self.loop.create_task, work(instance.ports), context=context)
+        # Whoever wakes it up may be called in the middle of another process's work, and it is not that one's.
+        task = Context().run(self.loop.create_task, work(instance.ports), context=context)
+        if not task.done():
+            instance.process.owns(task)
         task.add_done_callback(partial(self._ended, instance.process))
         return task
 
@@ -357,6 +360,7 @@ class Cast:
         self.opened[kind] += 1
         rows, writes = self.world.rows.copy(), self.world.writes
         apart = Loop()  # type: ignore[abstract]  # in whose time nothing of the others' happens
+        apart.eager = True
         try:
             answer = Context().run(apart.run, page(asked, ports=ports(line), settings=self.settings))
         except (PermanentError, TransientError) as error:

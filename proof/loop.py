@@ -52,6 +52,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._now = 0.0
         self._count = 0
         self._running = False
+        self.eager = False  # a task begins at once: no other order than a real loop's where nobody waits
         self.on_task: Callable[[asyncio.Task[Any]], None] | None = None
 
     # -- for the one who drives
@@ -141,8 +142,9 @@ class Loop(asyncio.AbstractEventLoop):
         context: Context | None = None,
         **options: Any,
     ) -> asyncio.Task[T]:
-        task = asyncio.Task(coro, loop=self, name=name or "", context=context or copy_context(), **options)
-        if self.on_task is not None:
+        own = context or copy_context()
+        task = asyncio.Task(coro, loop=self, name=name or "", context=own, eager_start=self.eager, **options)
+        if self.on_task is not None and not task.done():
             self.on_task(task)
         return task
 

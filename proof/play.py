@@ -169,8 +169,8 @@ class Play:
         while (at := self.happen.next) is not None and at < until:
             await self._pass(at)
             if not self.happen.pass_over(until):
-                self.happen.due(at)
                 self.cast.set_calm(calm=False)
+                self.happen.due(at)
         await self._pass(until)
 
     async def _pass(self, until: float) -> None:
@@ -219,7 +219,7 @@ class Play:
             and len(cast.alive()) == len(cast.instances)
             and now >= cast.rivals_until
             and all(it.up for it in self.world.hosts.values())
-            and all(it.well and it.status in {"Online", "Disabled"} for it in sites)
+            and all(it.status == "Disabled" or (it.well and it.status == "Online") for it in sites)
             and len({it.authority for it in sites}) == 1
         )
 

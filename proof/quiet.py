@@ -218,7 +218,7 @@ def _archived(row: Any, body: bytes, asked: _Asked) -> _Ages:
 def _synced(row: Any, body: bytes, asked: _Asked) -> _Ages:
     looked = seconds(row["looked_at"])
     flight = row.get("flight")
-    if row["state"] == "soaking" and not flight:
+    if row["state"] in {"soaking", "contained"} and not flight:
         yield from _soaking(row, asked)
     elif row["state"] == "verifying" and flight and flight["phase"] == "written":
         yield from _verifying(row, flight, asked)
@@ -432,7 +432,8 @@ def _seen(
             _refreshed(seconds(it["probe"]["at"]), looking.probe_every * JITTER, first, last, skew)
         )
         if it.get("scep"):
-            at = _refreshed(seconds(it["scep"]["at"]), prove_every * JITTER, first, last, skew)
+            every = looking.probe_every if it["scep"].get("problem") else prove_every
+            at = _refreshed(seconds(it["scep"]["at"]), every * JITTER, first, last, skew)
             it["scep"]["at"] = _text(at)
 
 

@@ -23,6 +23,12 @@ class Work:
         return mine
 
 
+async def settled() -> None:
+    """Whatever can go on by itself has done so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 async def test_a_hundred_at_once_are_one() -> None:
     """All of them get the one result."""
     joining, work = Joining[int](), Work()
@@ -34,11 +40,10 @@ async def test_who_comes_later_shares_the_next_one() -> None:
     """Work under way may have looked already: whoever comes now waits for one more, all together."""
     joining, work = Joining[int](), Work()
     first = asyncio.ensure_future(joining.join("a", work))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await settled()
     assert work.begun == 1
     late = [asyncio.ensure_future(joining.join("a", work)) for _ in range(50)]
-    await asyncio.sleep(0)
+    await settled()
     assert work.begun == 1, "one at a time"
     work.gate.set()
     assert await first == 1
@@ -63,6 +68,14 @@ async def test_an_error_is_everybodys_who_shared_it() -> None:
     said = await asyncio.gather(*(joining.join("a", broken) for _ in range(3)), return_exceptions=True)
     assert [type(it) for it in said] == [RuntimeError] * 3
     assert await joining.join("a", work) == 1
+
+
+async def test_where_tasks_begin_at_once_nobody_is_given_what_began_before() -> None:
+    """An eager task factory runs work while it is being made a task of."""
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    joining, work = Joining[int](), Work()
+    work.gate.set()
+    assert [await joining.join("a", work) for _ in range(3)] == [1, 2, 3]
 
 
 async def test_who_gives_up_does_not_stop_it() -> None:

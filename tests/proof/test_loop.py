@@ -1,5 +1,7 @@
 """The loop whose time is a number."""
 
+import asyncio
+
 import pytest
 
 from proof.loop import Loop
@@ -18,6 +20,25 @@ def test_time_passes_alone_when_nobody_waits_for_it() -> None:
     timer.cancel()
     assert loop.pass_alone(5.0)
     assert loop.time() == 5.0
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_what_waits_for_nothing_is_done_at_once_where_that_is_asked_for(*, eager: bool) -> None:
+    """Half of what a quiet turn costs is that tasks are queued which have nothing to wait for."""
+    loop, said = a_loop(), list[int]()
+
+    async def say(number: int) -> None:
+        said.append(number)
+
+    async def both() -> None:
+        first = asyncio.ensure_future(say(1))
+        assert first.done() is eager
+        said.append(2)
+        await first
+
+    loop.eager = eager
+    loop.run(both())
+    assert said == ([1, 2] if eager else [2, 1])
 
 
 def test_what_a_callback_raises_ends_the_run() -> None:
