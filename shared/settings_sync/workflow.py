@@ -291,29 +291,44 @@ class _Round:
 
     async def _write(self, claimed: Rollout, flight: Flight, step: Write) -> bool:
         """Write the claimed flight, if it still fits and a permit is granted."""
+        try:
+            ready = await self._ready(claimed, flight, step)
+        except AppError as error:
+            if not step.resumed:
+                await self._step_back(claimed, flight, f"{flight.target} was not written: {error}")
+            else:  # the region may have a first part, and the copy is its way back
+                waiting = f"waiting to go on with what was begun in {flight.target}: {error}"
+                await self._save(enter(claimed, State.WRITING, waiting, self.tools.clock.now()))
+            raise
+        if ready is None:
+            return True
+        await self._put_forward(claimed, flight, *ready)
+        await self._save(landed(claimed, self.tools.clock.now(), self.tools.rules))
+        return False
+
+    async def _ready(self, claimed: Rollout, flight: Flight, step: Write) -> tuple[_Seen, Permit] | None:
+        """What the regions have, read last, and the permit: a PUT is made of these. None: not now, says the row."""
         hindrance = self.tools.hindrance
         if hindrance and not step.resumed and (why_not := await hindrance(flight.target)):
-            return await self._wait(claimed, why_not, step)
+            await self._wait(claimed, why_not, step)
+            return None
         granted, health = await self._permit(flight)
         if isinstance(granted, Denial):
-            return await self._wait(claimed, f"no permit: {granted.reason}", step)
+            await self._wait(claimed, f"no permit: {granted.reason}", step)
+            return None
         if not step.forced and not step.resumed and (why_not := self._unsound(claimed, flight, health)):
-            return await self._step_back(claimed, flight, why_not)
-        try:
-            if not await self._keep_copy(flight, step):
-                return await self._step_back(claimed, flight, f"{flight.target} has no values of ours")
-        except AppError as error:
-            await self._step_back(claimed, flight, f"{flight.target} was not written: {error}")
-            raise
+            await self._step_back(claimed, flight, why_not)
+            return None
+        if not await self._keep_copy(flight, step):
+            await self._step_back(claimed, flight, f"{flight.target} has no values of ours")
+            return None
         # Read last of all, since what a person changes between this and the PUT nobody can see.
         seen = await _read_all(self.group, self.tools, claimed)
         if why_not := stale(flight, seen.sides, resumed=step.resumed):
             if not step.resumed:
                 await self._step_back(claimed, flight, why_not)
-            return True  # the next look finds out what became of a write that was begun
-        await self._put_forward(claimed, flight, seen, granted)
-        await self._save(landed(claimed, self.tools.clock.now(), self.tools.rules))
-        return False
+            return None  # the next look finds out what became of a write that was begun
+        return seen, granted
 
     async def _put_forward(self, claimed: Rollout, flight: Flight, seen: _Seen, permit: Permit) -> None:
         """PUT what is planned; an error is noted in the row as far as it says what took effect."""
@@ -348,15 +363,14 @@ class _Round:
         seen = health.get(flight.source)
         return f"{flight.source} is no longer well: {seen.reason if seen else 'not seen'}"
 
-    async def _wait(self, claimed: Rollout, reason: str, step: Write) -> bool:
+    async def _wait(self, claimed: Rollout, reason: str, step: Write) -> None:
         """No permit. A fresh claim is given back; a resumed one stays, as its write has begun."""
         now = self.tools.clock.now()
         await self._save(
             enter(claimed, State.WRITING, reason, now) if step.resumed else unclaim(claimed, reason, now)
         )
-        return True
 
-    async def _step_back(self, claimed: Rollout, flight: Flight, reason: str) -> bool:
+    async def _step_back(self, claimed: Rollout, flight: Flight, reason: str) -> None:
         """The write is not made: give claim and permit back. The round is over; the next one looks anew."""
         log.info("%s: not written: %s", self.group.name, reason)
         # The reason first: should the vault not answer, the claim runs out and the next look cleans up.
@@ -364,7 +378,6 @@ class _Round:
         await self.tools.copies.forget(flight.copy_name)
         await self._release(flight, disturbed=False)
         await self._save(unclaim(noted, reason, self.tools.clock.now()))
-        return True
 
     async def _keep_copy(self, flight: Flight, step: Write) -> bool:
         """Lay the target's old values into the vault. A write that was begun has a copy, or it was not ours."""

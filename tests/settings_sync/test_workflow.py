@@ -47,7 +47,7 @@ async def settled(world: World, *, within: int = 30) -> Rollout:
 
 
 def undisturbed(_name: str) -> None:
-    """The vault's hook when nothing happens."""
+    """A hook when nothing happens."""
 
 
 async def started(world: World) -> World:
@@ -1350,6 +1350,39 @@ async def test_a_write_that_was_half_made_is_finished(error: AppError) -> None:
     assert world.app.writes == [(site_id("east"), ("K00",)), (site_id("east"), ("db",))]
 
 
+async def test_a_half_made_write_keeps_its_copy_when_the_vault_does_not_answer() -> None:
+    """Who goes on with it and cannot read the copy must not forget it: the region may need its old values yet."""
+    world = World(connections={"db": (val(1), "Custom")})
+    await started(world)
+    world.edit("west", K00=val("new"))
+    world.connect("west", "db", (val(2), "Custom"))
+    await world.ring()
+    puts = []
+
+    def second_fails(site: str) -> None:
+        puts.append(site)
+        if len(puts) == 2:
+            raise Unavailable("no answer")
+
+    world.app.before_put = second_fails
+    with pytest.raises(Unavailable):
+        await world.ticks_until_error()
+    world.sick("east")
+    asked: list[str] = []
+
+    def once_unanswered(name: str) -> None:
+        if world.copies.log[-1][0] == "get" and not asked:
+            asked.append(name)
+            raise Unavailable("the vault does not answer")
+
+    world.copies.before = once_unanswered
+    await world.until(State.HELD)
+    assert asked
+    assert world.has("east", "K00") == val("old")
+    assert world.string("east", "db") == (val(1), "Custom")
+    await world.clean()
+
+
 async def test_a_half_made_write_whose_source_takes_it_back_is_taken_back() -> None:
     """What did not arrive is dropped; what did is verified, and then follows its source."""
     world = World(connections={"db": (val(1), "Custom")})
@@ -1423,6 +1456,29 @@ async def test_any_read_of_azure_may_fail_at_any_time(nth: int) -> None:
     assert world.has("east", "K00") == REFERENCE
     assert world.written == ["east"]
     assert calls[0] >= nth
+
+
+@pytest.mark.parametrize("error", TROUBLE, ids=lambda it: type(it).__name__)
+async def test_a_read_that_fails_right_before_the_write_gives_the_claim_back(error: AppError) -> None:
+    """Nothing was written, so that nobody need wait until the claim is over."""
+    world = await started(World())
+    world.edit("west", K00=val("new"))
+    await world.ring()
+
+    def fail(_site: str) -> None:
+        if world.copies.log:  # the copy is made, and the last look before the PUT begins
+            world.app.before_read = undisturbed
+            raise error
+
+    world.app.before_read = fail
+    with pytest.raises(type(error)):
+        await world.ticks_until_error()
+    rollout = await world.rollout()
+    assert (rollout.state, rollout.flight) == (State.WRITING, None)
+    assert str(error) in rollout.reason
+    assert world.copies.copies == {}
+    await settled(world)
+    assert world.written == ["east"]
 
 
 @pytest.mark.parametrize("error", TROUBLE, ids=lambda it: type(it).__name__)
