@@ -192,6 +192,14 @@ class Reference:
 
 
 @dataclass
+class VaultFaults:
+    """What is wrong with a vault for whoever asks its API. The apps' references are resolved all the same."""
+
+    status: int | None = None  # answered to every request of somebody who may ask
+    after_effect: bool = False  # answered after the effect took place
+
+
+@dataclass
 class Vault:
     """A Key Vault: secrets by name, newest version last; deleted ones are kept apart (soft delete)."""
 
@@ -202,6 +210,7 @@ class Vault:
     address: str = "127.0.0.40"  # the loopback address of its host name; vaults may share one
     refused_sites: set[str] = field(default_factory=set)  # names of sites whose identity has no role here
     zone: str = "vault.azure.test"
+    faults: VaultFaults = field(default_factory=VaultFaults)
 
     @property
     def host(self) -> str:

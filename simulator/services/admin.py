@@ -20,6 +20,7 @@ from simulator.packages import Package
 from simulator.premises import Premises, listening
 from simulator.world import Site, Tier
 
+FAULTY = ("sites", "shared", "receivers", "vaults", "arm", "events", "hosts")
 ARM_FAULTS = frozenset({"retry_after", "delay", "after_effect", "throttle"})
 
 
@@ -71,7 +72,7 @@ def routes(cloud: Premises) -> web.Application:
         return web.json_response({"site": site.name, "changed": sorted(changes)})
 
     async def faults(request: web.Request) -> web.Response:
-        set_faults(cloud, await _sent(request, {"sites", "shared", "receivers", "arm", "events", "hosts"}))
+        set_faults(cloud, await _sent(request, set(FAULTY)))
         return web.json_response(_state(cloud))
 
     app = web.Application(middlewares=[_problems])
@@ -147,13 +148,14 @@ def exports(cloud: Premises) -> str:
 
 
 def set_faults(cloud: Premises, sent: dict[str, Any]) -> None:
-    """Set what is wrong with sites and what they share, with artifact hosts, receivers, Resource Manager, Event Grid.
+    """Set what is wrong with sites and what they share, with hosts, vaults, receivers, Resource Manager, Event Grid.
 
     `{"sites": {"app-scepman-weu": {"down": true}}, "shared": {"key_vault": true}, "receivers": {"teams":
-    {"status": 503}}, "arm": {"delay": 1, "answers": [{"method": "PUT", "path": "config/appsettings", "status": 429,
-    "times": 2}]}, "events": {"lose": true}, "hosts": {"install.scepman.com": {"down": true, "files":
-    {"/dist/Artifacts.zip": {"status": 403}}}}}`. Giving `answers` replaces all earlier ones; `times` is how often
-    each answers, for ever when absent; giving a file's faults replaces those it had. BadRequest when it does not fit.
+    {"status": 503}}, "vaults": {"kv-counterpart": {"status": 503}}, "arm": {"delay": 1, "answers": [{"method": "PUT",
+    "path": "config/appsettings", "status": 429, "times": 2}]}, "events": {"lose": true}, "hosts":
+    {"install.scepman.com": {"down": true, "files": {"/dist/Artifacts.zip": {"status": 403}}}}}`. Giving `answers`
+    replaces all earlier ones; `times` is how often each answers, for ever when absent; giving a file's faults
+    replaces those it had. BadRequest when it does not fit.
     """
     for name, wrong in sent.get("sites", {}).items():
         _set(_site(cloud, name).faults, wrong)
@@ -161,6 +163,10 @@ def set_faults(cloud: Premises, sent: dict[str, Any]) -> None:
         if kind not in cloud.world.receivers:
             raise BadRequest(f"no receiver {kind!r}; there are {', '.join(cloud.world.receivers)}")
         _set(cloud.world.receivers[kind].faults, wrong)
+    for name, wrong in sent.get("vaults", {}).items():
+        if name not in cloud.world.vaults:
+            raise BadRequest(f"no vault {name!r}; there are {', '.join(cloud.world.vaults)}")
+        _set(cloud.world.vaults[name].faults, wrong)
     _set(cloud.world.shared, sent.get("shared", {}))
     for name, wrong in sent.get("hosts", {}).items():
         _set_host(_host(cloud, name), dict(wrong))
@@ -266,6 +272,7 @@ def _state(cloud: Premises) -> dict[str, Any]:
             for profile in world.profiles.values()
         },
         "vaults": {vault.name: sorted(vault.secrets) for vault in world.vaults.values()},
+        "vault_faults": {vault.name: dataclasses.asdict(vault.faults) for vault in world.vaults.values()},
         "hosts": _hosts(cloud),
         "shared": dataclasses.asdict(world.shared),
         "receivers": {

@@ -73,6 +73,12 @@ def _context(cloud: Premises, address: str) -> Callable[[], ssl.SSLContext]:
     return made
 
 
+def _failure(status: int) -> Refusal:
+    return Refusal(
+        status, "Throttled" if status == 429 else "InternalError", "The service cannot answer now."
+    )
+
+
 class _Vaults:
     """The API over every vault of the world; the Host header says which is meant."""
 
@@ -111,7 +117,11 @@ class _Vaults:
                 _check_version(request)
                 if action:
                     self._allow(who, action)
+                if vault.faults.status and not vault.faults.after_effect:
+                    raise _failure(vault.faults.status)
                 made = await handler(request, vault, who)
+                if vault.faults.status:
+                    raise _failure(vault.faults.status)
             except Refusal as refusal:
                 made = self._refused(refusal)
             made.headers["x-ms-keyvault-service-version"] = "1.9.2000.1"

@@ -146,6 +146,20 @@ async def test_a_managed_identity_keeps_a_secret_under_an_expiry(
     assert told == [("secret-set", "counterpart", "rollback-1")] * 2
 
 
+@pytest.mark.parametrize("after_effect", [False, True])
+async def test_a_vault_that_fails(cloud: Premises, *, after_effect: bool) -> None:
+    """It answers an error to whoever may ask, before or after it has done what was asked; then it is well again."""
+    faults = cloud.world.vaults["kv-contoso"].faults
+    faults.status, faults.after_effect = 503, after_effect
+    async with secrets(cloud, Minted(cloud, cloud.operator)) as client:
+        with pytest.raises(HttpResponseError) as error:
+            await client.set_secret("copy", "one")
+        assert error.value.status_code == 503
+        faults.status = None
+        names = [it.name async for it in client.list_properties_of_secrets()]
+    assert names == (["copy"] if after_effect else [])
+
+
 async def test_a_deleted_secret_is_kept_until_it_is_purged(cloud: Premises) -> None:
     """Soft delete: the name is taken, recovery brings it back, purging ends it."""
     async with secrets(cloud, Minted(cloud, cloud.operator)) as client:

@@ -102,6 +102,14 @@ async def test_an_edit_from_outside(cloud: Premises) -> None:
     assert not [value for value in cloud.world.secrets_in_use() if value in shown and MARK in value]
 
 
+async def test_a_vault_fails_from_outside(cloud: Premises) -> None:
+    """One of them, for its API alone, and the state says so."""
+    status, state = await told(cloud, "/faults", {"vaults": {"kv-counterpart": {"status": 503}}})
+    assert status == 200
+    assert state["vault_faults"]["kv-counterpart"] == {"status": 503, "after_effect": False}
+    assert cloud.world.vaults["kv-scepman"].faults.status is None
+
+
 async def test_faults_from_outside(cloud: Premises) -> None:
     """Faults of sites, of Event Grid and of Resource Manager can be set; rules answer as often as they were told."""
     status, _ = await told(
@@ -169,6 +177,8 @@ async def test_hosts_and_starts_from_outside(cloud: Premises) -> None:
         ("/site", {"site": "app-scepman-weu", "state": "Paused"}),
         ("/site", {"site": "app-scepman-weu", "tier": "Cheap"}),
         ("/site", {"state": "Stopped"}),
+        ("/faults", {"vaults": {"nosuch": {"status": 503}}}),
+        ("/faults", {"vaults": {"kv-counterpart": {"status": "503"}}}),
         ("/faults", {"arm": {"answers": [{"method": "PUT"}]}}),
         ("/journal?since=yesterday", None),
     ],
