@@ -6,7 +6,7 @@ regions themselves how far the last one came (law 3).
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 MOVES_AT_ONCE = 24  # steps in one wake-up; a guard against a loop, far above what a rollout takes
 _CLAIM_LEFT = 2 / 3  # of a claim must be left when a PUT begins: more than the PUT's own deadline of 60 s
+_TRIES = 3  # to say what became of a claim, while others save their looks
 _COPY_LIVES = timedelta(days=1)  # an unverified write is over long before; then the copy expires by itself
 
 
@@ -264,6 +265,24 @@ class _Round:
         self.row = rollout
         return rollout
 
+    async def _note(self, word: Callable[[Rollout, datetime], Rollout]) -> None:
+        """Save what became of our claim; that another instance saved its look meanwhile takes the claim from nobody.
+
+        Raises:
+            Conflict: it is not, or the row moves all the time.
+        """
+        mine = self.row.flight if self.row else None
+        for left in range(_TRIES, 0, -1):
+            assert self.row is not None, "a claim lies in a row"  # noqa: S101 -- an internal order, not input
+            try:
+                await self._save(word(self.row, self.tools.clock.now()))
+            except Conflict:
+                self.row, self._version = await read(self.tools.store, rollout_key(self.group.id), Rollout)
+                if left == 1 or self.row is None or self.row.flight != mine:
+                    raise
+            else:
+                return
+
     async def _release(self, flight: Flight, *, disturbed: bool = True) -> None:
         """Give the permit back. Unless `disturbed`, the region need not be waited for."""
         at = self.tools.clock.now() if disturbed else None
@@ -295,42 +314,41 @@ class _Round:
             ready = await self._ready(claimed, flight, step)
         except AppError as error:
             if not step.resumed:
-                await self._step_back(claimed, flight, f"{flight.target} was not written: {error}")
+                await self._step_back(flight, f"{flight.target} was not written: {error}")
             else:  # the region may have a first part, and the copy is its way back
-                waiting = f"waiting to go on with what was begun in {flight.target}: {error}"
-                await self._save(enter(claimed, State.WRITING, waiting, self.tools.clock.now()))
+                await self._say(f"waiting to go on with what was begun in {flight.target}: {error}")
             raise
         if ready is None:
             return True
-        await self._put_forward(claimed, flight, *ready)
-        await self._save(landed(claimed, self.tools.clock.now(), self.tools.rules))
+        await self._put_forward(flight, *ready)
+        await self._note(lambda row, now: landed(row, now, self.tools.rules))
         return False
 
     async def _ready(self, claimed: Rollout, flight: Flight, step: Write) -> tuple[_Seen, Permit] | None:
         """What the regions have, read last, and the permit: a PUT is made of these. None: not now, says the row."""
         hindrance = self.tools.hindrance
         if hindrance and not step.resumed and (why_not := await hindrance(flight.target)):
-            await self._wait(claimed, why_not, step)
+            await self._wait(why_not, step)
             return None
         granted, health = await self._permit(flight)
         if isinstance(granted, Denial):
-            await self._wait(claimed, f"no permit: {granted.reason}", step)
+            await self._wait(f"no permit: {granted.reason}", step)
             return None
         if not step.forced and not step.resumed and (why_not := self._unsound(claimed, flight, health)):
-            await self._step_back(claimed, flight, why_not)
+            await self._step_back(flight, why_not)
             return None
         if not await self._keep_copy(flight, step):
-            await self._step_back(claimed, flight, f"{flight.target} has no values of ours")
+            await self._step_back(flight, f"{flight.target} has no values of ours")
             return None
         # Read last of all, since what a person changes between this and the PUT nobody can see.
         seen = await _read_all(self.group, self.tools, claimed)
         if why_not := stale(flight, seen.sides, resumed=step.resumed):
             if not step.resumed:
-                await self._step_back(claimed, flight, why_not)
+                await self._step_back(flight, why_not)
             return None  # the next look finds out what became of a write that was begun
         return seen, granted
 
-    async def _put_forward(self, claimed: Rollout, flight: Flight, seen: _Seen, permit: Permit) -> None:
+    async def _put_forward(self, flight: Flight, seen: _Seen, permit: Permit) -> None:
         """PUT what is planned; an error is noted in the row as far as it says what took effect."""
         source, target = seen.side(flight.source), seen.side(flight.target)
         settings = seen.settings[flight.target]
@@ -344,10 +362,9 @@ class _Round:
             # These say that nothing took effect, unless a first part had. After any other error the claim stays,
             # and the next look finds out in the region itself.
             if isinstance(error, Conflict | Denied | NotFound | Throttled | UnsafePlan) and not writes.begun:
-                await self._step_back(claimed, flight, f"{flight.target} was not written: {error}")
+                await self._step_back(flight, f"{flight.target} was not written: {error}")
             else:
-                doubt = f"whether {flight.target} was written will show: {error}"
-                await self._save(enter(claimed, State.WRITING, doubt, self.tools.clock.now()))
+                await self._say(f"whether {flight.target} was written will show: {error}")
             raise
 
     def _writes(self, flight: Flight, permit: Permit, target: Side) -> "_Writes":
@@ -363,21 +380,25 @@ class _Round:
         seen = health.get(flight.source)
         return f"{flight.source} is no longer well: {seen.reason if seen else 'not seen'}"
 
-    async def _wait(self, claimed: Rollout, reason: str, step: Write) -> None:
-        """No permit. A fresh claim is given back; a resumed one stays, as its write has begun."""
-        now = self.tools.clock.now()
-        await self._save(
-            enter(claimed, State.WRITING, reason, now) if step.resumed else unclaim(claimed, reason, now)
-        )
+    async def _say(self, reason: str) -> None:
+        """The claim stays, and the row says why."""
+        await self._note(lambda row, now: enter(row, State.WRITING, reason, now))
 
-    async def _step_back(self, claimed: Rollout, flight: Flight, reason: str) -> None:
+    async def _wait(self, reason: str, step: Write) -> None:
+        """No permit. A fresh claim is given back; a resumed one stays, as its write has begun."""
+        if step.resumed:
+            await self._say(reason)
+        else:
+            await self._note(lambda row, now: unclaim(row, reason, now))
+
+    async def _step_back(self, flight: Flight, reason: str) -> None:
         """The write is not made: give claim and permit back. The round is over; the next one looks anew."""
         log.info("%s: not written: %s", self.group.name, reason)
         # The reason first: should the vault not answer, the claim runs out and the next look cleans up.
-        noted = await self._save(enter(claimed, State.WRITING, reason, self.tools.clock.now()))
+        await self._say(reason)
         await self.tools.copies.forget(flight.copy_name)
         await self._release(flight, disturbed=False)
-        await self._save(unclaim(noted, reason, self.tools.clock.now()))
+        await self._note(lambda row, now: unclaim(row, reason, now))
 
     async def _keep_copy(self, flight: Flight, step: Write) -> bool:
         """Lay the target's old values into the vault. A write that was begun has a copy, or it was not ours."""
@@ -399,18 +420,18 @@ class _Round:
             )
             log.warning("%s: %s", self.group.name, reason)
             await self._release(flight)
-            await self._save(lost(claimed, reason, self.tools.clock.now()))
+            await self._note(lambda row, now: lost(row, reason, now))
             return False
         granted, _ = await self._permit(flight)
         if isinstance(granted, Denial):
             waiting = f"waiting to put {flight.target} back: {granted.reason}"
-            await self._save(enter(claimed, claimed.state, waiting, self.tools.clock.now()))
+            await self._note(lambda row, now: enter(row, row.state, waiting, now))
             return True
         seen = await _read_all(self.group, self.tools, claimed)
         target = seen.side(flight.target)
         change = patch.backward(copy, flight.keys, target)
         await self._writes(flight, granted, target).put(change, seen.settings[flight.target])
-        await self._save(put_back(claimed, self.tools.clock.now()))
+        await self._note(put_back)
         return False
 
 

@@ -24,9 +24,9 @@ from shared.reconcile import workflow as reconcile
 from shared.settings_sync.ask import Ask
 from shared.settings_sync.model import Phase, Rollout, State
 from shared.settings_sync.policy import KeyClass
-from shared.settings_sync.transitions import Rules
+from shared.settings_sync.transitions import Rules, enter
 from shared.settings_sync.workflow import read_rollout, rollout_key
-from shared.store import Row
+from shared.store import Row, read, write
 from tests.builders import a_disruption, a_policy, a_profile, an_endpoint, host, site_id
 from tests.fakes.clock import START
 from tests.rounds import Effects, Killed, World, plain, val
@@ -1515,6 +1515,44 @@ async def test_a_claim_is_given_up_when_getting_ready_took_too_long() -> None:
     assert "not seen since" in rollout.reason
     await settled(world)
     assert world.written == ["east"]
+
+
+async def _another_looks(world: World) -> None:
+    """Another instance saves what it saw; the claim in the row is not its own, and stays as it is."""
+    row, version = await read(world.store, rollout_key(world.profile_id), Rollout)
+    assert row is not None
+    assert row.flight is not None
+    noted = enter(row, row.state, "another look", world.clock.now())
+    await write(world.store, rollout_key(world.profile_id), noted, if_version=version)
+
+
+@pytest.mark.parametrize("effect", ["keep", "PUT app settings"])
+async def test_another_ones_look_leaves_no_claim_lying(effect: str) -> None:
+    """Who has the claim says what became of it, over what others wrote meanwhile; nobody waits until it is over."""
+    world = await started(World())
+    world.edit("west", K00=val("new"))
+    await world.ring()
+    looked: list[str] = []
+
+    async def pause(name: str) -> None:
+        if name == effect and not looked:
+            looked.append(name)
+            await _another_looks(world)
+            if effect == "keep":  # and a person changes the peer, so that it is not written
+                world.edit("east", K00=val("mine"))
+
+    world.effects.pause = pause
+    while not looked:
+        await world.ticks(1)
+    rollout = await world.rollout()
+    assert "another look" in {it.text for it in rollout.history}
+    if effect == "keep":
+        assert rollout.flight is None
+        assert world.copies.copies == {}
+        assert world.written == []
+    else:
+        assert rollout.state is State.VERIFYING
+        assert world.written == ["east"]
 
 
 async def test_one_groups_trouble_is_not_anothers() -> None:
