@@ -38,8 +38,8 @@ MINUTES ?= 10
 fuzz: $(READY) ## Fuzz every parser of outside bytes, MINUTES=10; FUZZER=--atheris when that is installed
 	@$(PY) -m tests.fuzz --minutes $(MINUTES) $(FUZZER)
 
-instances: $(READY) ## Two instances on one store under faults, over real HTTP, MINUTES=10
-	@$(PY) -m tests.instances --minutes $(MINUTES)
+instances: $(READY) ## Two instances on one store under faults, over real HTTP, MINUTES=10; again by its SEED
+	@$(PY) -m tests.instances --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## Measure the budgets, as counts and ratios
 	@$(PY) -m benchmarks

@@ -10,14 +10,15 @@ import random
 import sys
 import time
 
-from tests.instances.run import LONG, play, two_instances
+from tests.instances.pair import two_instances
+from tests.instances.run import LONG, play
 
 EACH = 120.0  # seconds for one pair; then a new one
 
 
 async def _runs(minutes: float, seed: int) -> int:
     until = time.monotonic() + minutes * 60
-    pairs = edits = writes = 0
+    pairs = edits = writes = decisions = drills = 0
     while time.monotonic() < until:
         async with two_instances(seed + pairs) as pair:
             problem = ""
@@ -28,15 +29,19 @@ async def _runs(minutes: float, seed: int) -> int:
                 problem = f"not converged: {row.state if row else None}, {row.reason if row else ''}"
                 if row is not None:  # how it came to that, by the row's own history
                     problem += "".join(f"\n  {it.at:%H:%M:%S.%f} {it.state}: {it.text}" for it in row.history)
-            broken = pair.judge.broken()
+            broken = pair.broken()
             pairs, edits = pairs + 1, edits + pair.edits
+            decisions, drills = decisions + pair.decisions, drills + pair.drills
             writes += sum(it.who == "counterpart" for it in pair.judge.writes)
             if broken or problem:
-                print("\n".join(pair.told))
-                print("\n".join(broken) or problem)
+                print("\n".join([*pair.told, *broken, problem]))
                 print(f"again: python -m tests.instances --minutes 2 --seed {seed + pairs - 1}")
                 return 1
-        print(f"instances: {pairs} pairs, {edits} edits, {writes} writes of ours, no law broken")
+        print(
+            f"instances: {pairs} pairs, {edits} edits, {decisions} decisions, {drills} drills, "
+            f"{writes} writes of ours, no law broken",
+            flush=True,
+        )
     return 0
 
 
@@ -49,7 +54,7 @@ def main() -> int:
     if asked.minutes <= 0:
         parser.error("--minutes must be more than none")
     seed = random.SystemRandom().randrange(1 << 30) if asked.seed is None else asked.seed
-    print(f"instances: {asked.minutes:g} minutes, seed {seed}")
+    print(f"instances: {asked.minutes:g} minutes, seed {seed}", flush=True)
     return asyncio.run(_runs(asked.minutes, seed))
 
 

@@ -1,197 +1,258 @@
-"""Two instances of the function app on one store, over real HTTP, while people edit and everything around fails."""
+"""What happens to two instances: people edit and decide, everything around fails, instances stand still and die."""
 
 import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
-from shared.adapters.sqlite import SqliteStore
-from shared.settings_sync.model import Rollout, State
-from shared.settings_sync.workflow import read_rollout
-from simulator.pair import a_pair
-from simulator.server import Cloud
+from simulator.artifact_hosts import GITHUB_HOST, VENDOR_HOST
+from simulator.pair import COPIES_VAULT
 from simulator.services.admin import set_faults
-from simulator.stage import Stage
-from simulator.world import EventSubscription, Site
-from tests.instances.judge import Judge
+from tests.instances.pair import BOTH, KEYS, VALIDITY, Pair, converged, start
+from tests.instances.person import ask, attend
 
-ROOT = Path(__file__).parents[2]
-SOAK = 2.0
-TIMES = {
-    "COUNTERPART_SOAK": f"{SOAK:g}s",
-    "COUNTERPART_SOAK_DEADLINE": "60s",
-    "COUNTERPART_VERIFY_DEADLINE": "30s",
-    "COUNTERPART_SWEEP": "2s",
-    "COUNTERPART_PROBE_EVERY": "200ms",
-    "COUNTERPART_PROVE_EVERY": "2s",
-    "COUNTERPART_PACKAGE_CHECK_EVERY": "5s",
-}
-TIMER = 0.5  # seconds between two ticks, of each instance: the platform would let only one of them tick
-CALM = 130.0  # seconds in which it must be converged once nothing fails: longer than the claim of a killed instance
-KEYS = (
-    "AppConfig:Alpha",
-    "AppConfig:Beta",
-    "AppConfig:Gamma",
-)  # each region has its own: no conflicts to hold
+TROUBLE = 12.0  # seconds in which things happen, at most, before a lull
+LULL = 15.0  # seconds of it, at most
+PATIENCE = 30.0  # seconds until a person mends a bad value by hand that nobody has put back
 
 
-@dataclass
-class Pair:
-    """The world, the two instances, and who judges them."""
-
-    cloud: Cloud
-    env: Mapping[str, str]
-    judge: Judge
-    dice: random.Random
-    store: SqliteStore
-    stages: list[Stage] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)  # what was done, for whoever replays
-    edits: int = 0
-
-    @property
-    def sites(self) -> tuple[Site, ...]:
-        return tuple(self.cloud.world.sites.values())
-
-    def note(self, text: str) -> None:
-        self.told.append(f"{self.cloud.world.now():.2f} {text}")
-
-    async def rollout(self) -> Rollout | None:
-        (profile,) = self.cloud.world.profiles.values()
-        return await read_rollout(self.store, profile.id)
-
-    def alike(self) -> bool:
-        """Whether every key that people edited is the same everywhere."""
-        names = [f"{key}:{site.name}" for key in KEYS for site in self.sites]
-        return all(len({site.app_settings.get(it) for site in self.sites}) == 1 for it in names)
-
-
-@contextlib.asynccontextmanager
-async def two_instances(seed: int) -> AsyncIterator[Pair]:
-    """A converged pair and two instances that both tick and both get every event."""
-    world = a_pair()
-    world.speed, world.boot_seconds = 50.0, 0.2
-    async with Cloud(world) as cloud:
-        env = {**cloud.env(), **TIMES}
-        store = SqliteStore(env["COUNTERPART_STORE"].removeprefix("sqlite:"))
-        pair = Pair(cloud, env, Judge(world, SOAK), random.Random(seed), store)  # noqa: S311 -- no secret
-        try:
-            await asyncio.gather(*(start(pair, place) for place in range(2)))
-            await converged(pair)
-            yield pair
-        finally:
-            for it in pair.stages:
-                await it.__aexit__(None, None, None)
-            await store.aclose()
-
-
-async def start(pair: Pair, place: int) -> None:
-    """Start an instance, and let Event Grid deliver to it."""
-    stage = await Stage(ROOT, pair.env, timer_every=TIMER, quiet=True).__aenter__()
-    hook = f"{stage.url}/runtime/webhooks/EventGrid?functionName=app_service_changed&code={stage.key}"
-    pair.stages.insert(place, stage)
-    pair.cloud.event_webhooks.append(EventSubscription(hook, "CloudEventSchemaV1_0", "name"))
-
-
-async def converged(pair: Pair) -> None:
-    """Wait until nothing is under way and the regions are alike."""
-    async with asyncio.timeout(CALM):
-        while True:
-            row = await pair.rollout()
-            if row is not None and row.state is State.CONVERGED and row.flight is None and pair.alike():
-                return
-            await asyncio.sleep(0.2)
-
-
-# -- what happens -----------------------------------------------------------------------------------------------
-
-
-async def edit(pair: Pair) -> None:
+async def edit(pair: Pair, dice: random.Random) -> None:
     """A person saves one or several settings of a region, each with a value that was never there."""
-    site = pair.dice.choice(pair.sites)
-    for _ in range(pair.dice.choice((1, 1, 3))):
-        pair.edits += 1
-        name = f"{pair.dice.choice(KEYS)}:{site.name}"
-        pair.cloud.world.edit(site, {name: f"edit-{pair.edits}"})
-        pair.note(f"edit {name}")
+    site = dice.choice(pair.sites)
+    for _ in range(dice.choice((1, 1, 3))):
+        pair.edit(site, f"{dice.choice(KEYS)}:{site.name}")
         await asyncio.sleep(0.1)
 
 
-async def outage(pair: Pair) -> None:
+async def conflict(pair: Pair, dice: random.Random) -> None:
+    """Two people change one key in both regions; the person on duty takes a side."""
+    for site in dice.sample(pair.sites, 2):
+        pair.edit(site, BOTH)
+        await asyncio.sleep(dice.uniform(0, 0.5))
+
+
+async def bad_value(pair: Pair, dice: random.Random) -> None:
+    """Somebody types words where a number belongs: the region is ill until it is put back."""
+    with _alone(pair, "bad value") as mine:
+        if not mine or pair.judge.sick:
+            return
+        site = dice.choice(pair.sites)
+        pair.edits += 1
+        bad = f"edit-{pair.edits}-that-is-no-number"
+        pair.cloud.world.edit(site, {VALIDITY: bad})
+        pair.note(f"bad value in {site.name}")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while site.app_settings[VALIDITY] == bad:  # noqa: ASYNC110 -- the world tells nobody
+                    await asyncio.sleep(0.2)
+        for it in pair.sites:
+            if not it.app_settings[VALIDITY].isdigit():
+                pair.cloud.world.edit(it, {VALIDITY: f"{1000 + pair.edits}"})
+                pair.note(f"a person mends {it.name} by hand")
+
+
+async def outage(pair: Pair, dice: random.Random) -> None:
     """A region answers 503 for a while, then comes back."""
-    site = pair.dice.choice(pair.sites)
-    began = pair.cloud.world.now()
-    pair.note(f"{site.name} is ill")
-    set_faults(pair.cloud, {"sites": {site.name: {"status": 503}}})
-    try:
-        await asyncio.sleep(pair.dice.uniform(3, 6))
-    finally:
-        set_faults(pair.cloud, {"sites": {site.name: {"status": None}}})
-        pair.judge.ill.append((site.name, began, pair.cloud.world.now()))
+    with pair.ill(dice.choice(pair.sites)):
+        await asyncio.sleep(dice.uniform(3, 6))
 
 
-async def trouble(pair: Pair) -> None:
-    """Resource Manager refuses some of what it is asked, before or after the effect."""
-    status = pair.dice.choice((429, 500, 503, 504))
-    times = pair.dice.randrange(1, 6)
-    method = pair.dice.choice(("*", "PUT", "POST", "GET"))
-    after = status != 429 and pair.dice.random() < 0.5  # who is told to wait has had nothing done
+async def both_lost(pair: Pair, dice: random.Random) -> None:
+    """Nobody serves: both regions answer 503, longer than a change is given to prove itself."""
+    with _alone(pair, "both lost") as mine, contextlib.ExitStack() as open_:
+        for site in pair.sites if mine else ():
+            open_.enter_context(pair.ill(site))
+        await asyncio.sleep(dice.uniform(5, 12))
+
+
+async def host_lost(pair: Pair, dice: random.Random) -> None:
+    """A package host resets connections; who restarts meanwhile and needs it does not come up."""
+    with _alone(pair, "package host") as mine:
+        if not mine:
+            return
+        name = dice.choice((GITHUB_HOST, VENDOR_HOST))
+        pair.note(f"{name} is lost")
+        set_faults(pair.cloud, {"hosts": {name: {"down": True}}})
+        try:
+            await asyncio.sleep(dice.uniform(5, 12))
+        finally:
+            set_faults(pair.cloud, {"hosts": {name: {"down": False}}})
+        pair.note(f"{name} is back")
+        await asyncio.sleep(3)
+        for site in pair.sites:  # App Service tries no second time by itself
+            if site.package.failed:
+                pair.cloud.world.restart_site(site, "a person")
+                pair.note(f"a person restarts {site.name}, which has no package")
+
+
+async def trouble(pair: Pair, dice: random.Random) -> None:
+    """Resource Manager refuses what it is asked, and says of what it should change that nothing was done."""
+    method = dice.choice(("*", "PUT", "POST", "GET"))
+    status = dice.choice((429, 500, 503, 504) if method in {"POST", "GET"} else (429,))
+    await _arm_answers(pair, method, status, dice)
+
+
+async def doubt(pair: Pair, dice: random.Random) -> None:
+    """Resource Manager answers an error to a change, and nobody knows whether it was made."""
+    await _arm_answers(pair, dice.choice(("*", "PUT", "PATCH")), dice.choice((500, 503, 504)), dice)
+
+
+async def _arm_answers(pair: Pair, method: str, status: int, dice: random.Random) -> None:
+    times = dice.randrange(1, 6)
+    after = status != 429 and dice.random() < 0.5  # who is told to wait has had nothing done
     pair.note(
         f"Resource Manager answers {status} to {times} {method}, {'after' if after else 'before'} the effect"
     )
     answers = [{"method": method, "path": "", "status": status, "times": times}]
     set_faults(
-        pair.cloud, {"arm": {"answers": answers, "after_effect": after, "delay": pair.dice.choice((0, 0.2))}}
+        pair.cloud, {"arm": {"answers": answers, "after_effect": after, "delay": dice.choice((0, 0.2))}}
     )
-    await asyncio.sleep(pair.dice.uniform(0.5, 2))
+    await asyncio.sleep(dice.uniform(0.5, 2))
 
 
-async def strange_events(pair: Pair) -> None:
+async def strange_events(pair: Pair, dice: random.Random) -> None:
     """Event Grid loses, doubles or shuffles events."""
-    faults = {"lose": pair.dice.random() < 0.3, "duplicates": pair.dice.randrange(3), "shuffle": True}
+    faults = {"lose": dice.random() < 0.3, "duplicates": dice.randrange(3), "shuffle": True}
     pair.note(f"Event Grid: {faults}")
     set_faults(pair.cloud, {"events": faults})
-    await asyncio.sleep(0.2)
 
 
-async def pause(pair: Pair) -> None:
+async def vault_fails(pair: Pair, dice: random.Random) -> None:
+    """The vault of the copies answers errors, before or after it has kept, given or deleted one."""
+    status = dice.choice((429, 500, 503))
+    after = status != 429 and dice.random() < 0.5
+    pair.note(f"the vault answers {status}, {'after' if after else 'before'} the effect")
+    set_faults(pair.cloud, {"vaults": {COPIES_VAULT: {"status": status, "after_effect": after}}})
+    await asyncio.sleep(dice.uniform(0.5, 4))
+    set_faults(pair.cloud, {"vaults": {COPIES_VAULT: {"status": None}}})
+
+
+async def nobody_listens(pair: Pair, dice: random.Random) -> None:
+    """Teams, the webhook or the topic answers an error, or takes no connection."""
+    kind = dice.choice(tuple(pair.cloud.world.receivers))
+    wrong: dict[str, Any] = dice.choice(({"status": 429}, {"status": 500}, {"status": 503}, {"down": True}))
+    pair.note(f"{kind}: {wrong}")
+    set_faults(pair.cloud, {"receivers": {kind: wrong}})
+    await asyncio.sleep(dice.uniform(1, 5))
+    set_faults(pair.cloud, {"receivers": {kind: {"status": None, "down": False}}})
+
+
+async def store_locked(pair: Pair, dice: random.Random) -> None:
+    """Somebody else holds the store for longer than a writer waits: nothing can be written down."""
+    with _alone(pair, "store") as mine:
+        if not mine:
+            return
+        pair.note("nothing can be written into the store")
+        file = pair.env["COUNTERPART_STORE"].removeprefix("sqlite:")
+        other = sqlite3.connect(file, autocommit=True, timeout=0.2)
+        with contextlib.closing(other), contextlib.suppress(sqlite3.OperationalError):
+            other.execute("BEGIN IMMEDIATE")
+            await asyncio.sleep(dice.uniform(2, 12))
+            other.execute("ROLLBACK")
+        pair.note("the store takes rows again")
+
+
+async def drill(pair: Pair, dice: random.Random) -> None:
+    """Somebody asks for a drill; while anything is wrong it is refused."""
+    wanted = {
+        "group": "scepman",
+        "region": dice.choice(sorted(pair.regions)),
+        "observe_seconds": dice.randrange(1, 5),
+        "target_rto_seconds": 4,
+        "reason": "practice",
+    }
+    status, why = await ask(pair, "POST", "/api/drills", dice, wanted)
+    pair.drills += status == 202
+    pair.note(f"a drill of {wanted['region']} was asked for: {status} {why[:200] if status != 202 else ''}")
+
+
+async def pause(pair: Pair, dice: random.Random) -> None:
     """An instance stands still in the middle of whatever it does, and goes on as if nothing had been."""
-    stage = pair.dice.choice(pair.stages)
-    pair.note("an instance stands still")
-    stage.signal(signal.SIGSTOP)
-    try:
-        await asyncio.sleep(pair.dice.uniform(0.5, 4))
-    finally:
-        stage.signal(signal.SIGCONT)
+    with _alone(pair, "instance") as mine:
+        if not mine:
+            return
+        stage = dice.choice(pair.stages)
+        pair.note("an instance stands still")
+        began = pair.cloud.world.now()
+        stage.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(dice.uniform(0.5, 4))
+        finally:
+            stage.signal(signal.SIGCONT)
+            pair.judge.still.append((began, pair.cloud.world.now()))
 
 
-async def death(pair: Pair) -> None:
+async def death(pair: Pair, dice: random.Random) -> None:
     """An instance is killed, and another one started in its place."""
-    place = pair.dice.randrange(2)
-    pair.note("an instance is killed")
-    stage = pair.stages.pop(place)
-    del pair.cloud.event_webhooks[place]
-    stage.signal(signal.SIGKILL)
-    await stage.__aexit__(None, None, None)
-    await start(pair, place)
+    with _alone(pair, "instance") as mine:
+        if not mine:
+            return
+        place = dice.randrange(2)
+        pair.note("an instance is killed")
+        stage = pair.stages.pop(place)
+        del pair.cloud.event_webhooks[place]
+        stage.signal(signal.SIGKILL)
+        await stage.__aexit__(None, None, None)
+        await start(pair, place)
 
 
-type Happening = Callable[[Pair], Awaitable[None]]
-ALWAYS: tuple[Happening, ...] = (edit, edit, edit, outage, trouble, strange_events, pause)
-LONG: tuple[Happening, ...] = (*ALWAYS, *ALWAYS, death)
+@contextlib.contextmanager
+def _alone(pair: Pair, what: str) -> Iterator[bool]:
+    """Whether it does not happen already; then not a second time until the block ends."""
+    mine = what not in pair.busy
+    pair.busy.add(what)
+    try:
+        yield mine
+    finally:
+        if mine:
+            pair.busy.discard(what)
+
+
+type Happening = Callable[[Pair, random.Random], Coroutine[Any, Any, None]]
+ALWAYS: tuple[Happening, ...] = (
+    *(edit, edit, edit, conflict, outage, trouble, strange_events, nobody_listens, pause),
+)
+# Some of these leave a claim behind that others wait for until its time is over: not for every run of the tests.
+SELDOM: tuple[Happening, ...] = (*(doubt, vault_fails, bad_value, both_lost, host_lost, store_locked, death),)
+LONG: tuple[Happening, ...] = (*ALWAYS, *ALWAYS, *SELDOM, drill)
 
 
 async def play(pair: Pair, seconds: float, happenings: tuple[Happening, ...]) -> None:
-    """Things happen for so long, now and then two at once; then nothing fails any more, and it must converge."""
+    """For so long things happen, several at once, then nothing, and again; at the end it must converge."""
+    person = asyncio.create_task(attend(pair, _more(pair.dice)))
+    try:
+        until = pair.cloud.world.now() + seconds
+        while pair.cloud.world.now() < until:
+            dice = _more(pair.dice)  # how many things happened in one bout changes nothing of the next
+            await _bout(pair, min(TROUBLE, until - pair.cloud.world.now()), happenings, dice)
+            pair.search()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LULL):
+                    await converged(pair)
+            if drill in happenings:  # and the next troubles befall it
+                await drill(pair, dice)
+                await asyncio.sleep(dice.uniform(0, 4))
+        await converged(pair)
+    finally:
+        person.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await person
+
+
+async def _bout(pair: Pair, seconds: float, happenings: tuple[Happening, ...], dice: random.Random) -> None:
     until = pair.cloud.world.now() + seconds
-    while pair.cloud.world.now() < until:
-        chosen = [pair.dice.choice(happenings) for _ in range(pair.dice.choice((1, 1, 2)))]
-        chosen = chosen if chosen.count(death) + chosen.count(pause) < 2 else chosen[:1]
-        await asyncio.gather(*(it(pair) for it in chosen))
-        await asyncio.sleep(pair.dice.uniform(0.1, 1.5))
+    async with asyncio.TaskGroup() as at_once:
+        while pair.cloud.world.now() < until:
+            # What happens, and how, is decided here: who comes first among several changes nothing of it.
+            at_once.create_task(dice.choice(happenings)(pair, _more(dice)))
+            await asyncio.sleep(dice.uniform(0.5, 2.5))
     set_faults(pair.cloud, {"arm": {"answers": [], "after_effect": False, "delay": 0}})
     set_faults(pair.cloud, {"events": {"lose": False, "duplicates": 0, "shuffle": False}})
     pair.note("nothing fails any more")
-    await converged(pair)
+
+
+def _more(dice: random.Random) -> random.Random:
+    return random.Random(dice.random())  # noqa: S311 -- no secret
