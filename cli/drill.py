@@ -29,7 +29,7 @@ from cli.running import (
     write,
 )
 from shared.drills.measure import measure
-from shared.drills.model import LONGEST, SHORTEST, Answer, Drill, Request, State, Verdict
+from shared.drills.model import LONGEST, SHORTEST, Answer, Drill, Entry, Request, State, Verdict
 from shared.drills.report import (
     checked_facts,
     drill_facts,
@@ -298,13 +298,13 @@ async def _seen_through(drill: Drill, ports: Ports, settings: Settings, *, json:
 
 
 async def _followed(drill: Drill, ports: Ports, settings: Settings, out: Console | None) -> Drill:
-    """Lines as they come."""
-    shown = 0
+    """Lines as they come, each once: a full timeline loses lines from its middle, so they cannot be counted."""
+    told: tuple[Entry, ...] = ()
     while True:
-        for it in drill.timeline[shown:]:
-            if out is not None:
+        for it in drill.timeline:
+            if out is not None and it not in told:
                 out.print(f"{it.at:%H:%M:%S} UTC  {it.text}")
-        shown = len(drill.timeline)
+        told = drill.timeline
         if drill.ended:
             return drill
         drill = await _further(drill, ports, settings)

@@ -63,6 +63,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     seen: Seen | None = None  # None: not looked at now, or the look failed
     preflight: Preflight | None = None  # asked when a drill is to begin
+    hindered: str = ""  # why it could not be asked
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -181,15 +182,23 @@ def is_urgent(drill: Drill, now: datetime, rules: Rules) -> bool:
 def _begin(drill: Drill, view: View, rules: Rules) -> Turn:
     if view.now >= drill.deadline:
         waited = spoken((view.now - drill.accepted_at).total_seconds())
-        return _over(drill, State.INTERRUPTED, f"no wake-up came to begin it within {waited}", view.now)
+        return _over(drill, State.INTERRUPTED, f"no wake-up could begin it within {waited}", view.now)
     if view.preflight is None or view.seen is None:
-        return Turn(drill, Rest())
+        return Turn(_waiting(drill, view), Rest())
     if not view.preflight.allowed:
         why = spared(view.preflight.answers)
         return _over(drill, State.ABORTED, f"when it was to begin, the preflight refused: {why}", view.now)
     mine = _claimed(drill, view, rules)
     mine = msgspec.structs.replace(mine, preflight=view.preflight.answers, looked_at=view.seen.at)
     return Turn(_moved(mine, State.DRAINING, f"{drill.region} is about to be drained", view.now), Drain())
+
+
+def _waiting(drill: Drill, view: View) -> Drill:
+    """Not begun for the moment; who watches is told why."""
+    if not view.hindered:
+        return drill
+    why = f"it cannot begin yet: {view.hindered}"
+    return _noted(msgspec.structs.replace(drill, reason=why), view.now, why)
 
 
 def _draining(drill: Drill, view: View) -> Turn:

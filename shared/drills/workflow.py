@@ -455,7 +455,7 @@ class _Wake:
             async with asyncio.timeout(LOOK_WITHIN):
                 self._seen = await self._look(prove=False)
         except (AppError, TimeoutError) as error:
-            log.warning("a look at a group in a drill failed: %s", error)
+            log.warning("a look at a group in a drill failed: %s", _why(error))
             return None
         return self._seen
 
@@ -468,15 +468,14 @@ class _Wake:
             target_rto_seconds=drill.target_rto_seconds,
             by=drill.asked_by,
         )
-        found: Checked | None = None
         try:
             async with asyncio.timeout(LOOK_WITHIN):
                 found = await check(asked, self._look, self._tools, id=drill.id)
         except (AppError, TimeoutError) as error:
-            log.warning("%s: drill %s cannot begin yet: %s", drill.group, drill.id, error)
+            why = _why(error)
+            log.warning("%s: drill %s cannot begin yet: %s", drill.group, drill.id, why)
+            return View(now=self._tools.clock.now(), worker=self._worker, hindered=why)
         now = self._tools.clock.now()
-        if found is None:
-            return View(now=now, worker=self._worker)
         self._seen = found.seen
         return View(now=now, worker=self._worker, seen=found.seen, preflight=found.preflight)
 
@@ -604,6 +603,11 @@ class _Wake:
         spent = (tools.clock.now() - at).total_seconds()
         await tools.clock.sleep(max(0.0, pace(drill, tools.rules) - spent))
         return _Taken(at, regions, known.get(through.address, ""), through)
+
+
+def _why(error: AppError | TimeoutError) -> str:
+    """Why a look is none. That its time was over has no words of its own."""
+    return str(error) or f"a look at the group took longer than {LOOK_WITHIN:g} s"
 
 
 def _coded(

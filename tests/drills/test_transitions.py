@@ -203,6 +203,17 @@ def test_it_does_not_begin_without_a_look_or_a_preflight() -> None:
         assert turn(begun(), waiting, RULES) == Turn(begun(), Rest())
 
 
+def test_why_it_cannot_begin_yet_is_told() -> None:
+    """Once, however often it is tried: who watches would else see nothing for two minutes and a half."""
+    hindered = msgspec.structs.replace(view(20), hindered="Traffic Manager does not answer")
+    found = turn(begun(), hindered, RULES)
+    assert found.step == Rest()
+    assert found.drill.state is State.ACCEPTED
+    assert found.drill.reason == "it cannot begin yet: Traffic Manager does not answer"
+    assert found.drill.timeline[-1] == Entry(at=at(20), who=US, text=found.drill.reason)
+    assert turn(found.drill, hindered, RULES).drill == found.drill
+
+
 def test_it_ends_when_the_second_preflight_refuses() -> None:
     """With every refusal."""
     found = turn(begun(), view(20, WEST, EAST, preflight=FORBIDDEN), RULES)
@@ -215,7 +226,7 @@ def test_it_ends_when_nobody_began_it_in_time() -> None:
     on_time = turn(begun(), view(late - 1, WEST, EAST, preflight=ALLOWED), RULES)
     assert on_time.step == Drain()
     found = turn(begun(), view(late, WEST, EAST, preflight=ALLOWED), RULES)
-    over(found, State.INTERRUPTED, "no wake-up came to begin it within 2 min 30 s")
+    over(found, State.INTERRUPTED, "no wake-up could begin it within 2 min 30 s")
 
 
 # -- draining --------------------------------------------------------------------------------------------------

@@ -645,6 +645,27 @@ async def test_the_region_cannot_be_given_back() -> None:
     assert world.teams.kinds == ["drill.started", "drill.stuck", "drill.finished"]
 
 
+async def test_a_look_that_takes_too_long_keeps_it_from_beginning_and_is_told() -> None:
+    """The next wake-up tries again."""
+    world = await a_world()
+    id_ = await world.begun()
+
+    before = len(world.profiles.reads)
+
+    def slow() -> None:
+        if len(world.profiles.reads) > before + 1:  # the round's own read comes first
+            raise TimeoutError
+
+    world.profiles.before_read = slow
+    await world.minute()
+    told = await world.told(id_)
+    assert told["state"] == State.ACCEPTED
+    assert told["reason"] == "it cannot begin yet: a look at the group took longer than 10 s"
+    world.profiles.before_read = lambda: None
+    await world.minute()
+    assert (await world.told(id_))["state"] == State.OBSERVING
+
+
 async def test_nothing_else_holds_up_the_giving_back() -> None:
     """Settings, packages, other parts of Azure are gone; after its deadline the region is back all the same."""
     world = await a_world()
