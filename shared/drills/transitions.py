@@ -42,7 +42,7 @@ STATES: Mapping[State, str] = {
     State.SUCCEEDED: "Devices were led to the other regions within the target, and the service was there.",
     State.FAILED: "The target was missed, or the service was not available.",
     State.ABORTED: "Stopped by a person, or by what was seen: an incident, a failing region, a law.",
-    State.INTERRUPTED: "Its process died, or somebody else changed the endpoint: what was measured says nothing.",
+    State.INTERRUPTED: "Its process died, nobody watched, or somebody changed the endpoint: its figures say nothing.",
 }
 
 CARDS = ("started", "stuck", "finished")  # in the order in which they are sent
