@@ -229,7 +229,7 @@ def drill_cards() -> dict[str, Card]:
         ended_at=at(380),
         samples=tuple(samples),
     )
-    refused = "Unavailable: Resource Manager did not answer within 60 s"
+    refused = "Denied: Microsoft.Network/trafficManagerProfiles/azureEndpoints/write is missing"
     stuck = msgspec.structs.replace(
         over,
         state=DrillState.RESTORING,

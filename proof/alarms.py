@@ -185,10 +185,11 @@ class Alarms:
         return self.drill(facts) if back else f"{facts['region']} is still out of DNS"
 
     def drill_stuck(self, facts: _Row) -> str:
-        """A drill's region is still out of DNS, or may be: what takes it out, or puts it back, was not answered."""
+        """A drill's region is still out of DNS; or may be, when something was not answered."""
         accepted = seconds(facts["accepted_at"])
-        out = any(not it.offered for it in self._site(facts).within(accepted, self._now))
-        so = out or self._unheard(accepted)
+        begin = max(accepted, seconds(facts["since"]) - SEEN)
+        out = any(not it.offered for it in self._site(facts).within(begin, self._now))
+        so = out or (facts["perhaps_out_because"] is not None and self._unheard(accepted))
         return self.drill(facts) if so else f"{facts['region']} was in DNS all the time"
 
     # -- what is so

@@ -100,12 +100,14 @@ def _stuck(drill: Drill, base_url: str) -> Card:
         "az network traffic-manager endpoint update --type azureEndpoints --endpoint-status Enabled "
         f"--name {drill.region} --profile-name {drill.group} --resource-group {drill.group_id.split('/')[4]}"
     )
+    why = drill.why_perhaps_out
     return Card(
-        title=f"{drill.group} / {drill.region}: still out of DNS after a {_kind(drill)}",
+        title=f"{drill.group} / {drill.region}: {'perhaps ' if why else ''}still out of DNS after a {_kind(drill)}",
         tone=Tone.ATTENTION,
         facts=(("State", str(drill.state)), ("Since", moment(drill.since)), ("Drill", drill.id)),
         lines=(
             f"{drill.reason}.",
+            *((f"Whether it is out is not known: {why}.",) if why else ()),
             f"Counterpart goes on trying. By hand: {by_hand}",
             f"Step by step: docs/runbooks/{RUNBOOKS['stuck']}.md",
         ),

@@ -148,7 +148,8 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     was_out: bool = False  # the endpoint was seen disabled since the drain
     restoring_at: datetime | None = None
     restored_at: datetime | None = None  # Azure took the change
-    was_back: bool = False  # the endpoint was seen enabled since
+    was_back: bool = False  # the endpoint was seen enabled since, or while it was to be out
+    unheard: bool = False  # an enabling was not answered: it may have taken effect
     online_at: datetime | None = None
     ended_at: datetime | None = None
     ending: Ending | None = None
@@ -163,6 +164,17 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     def ended(self) -> bool:
         """Whether nothing more will happen."""
         return self.state in ENDED
+
+    @property
+    def why_perhaps_out(self) -> str:
+        """Why it is not known whether a region that cannot be given back is out of DNS; empty: it is."""
+        if self.state is not State.RESTORING:
+            return ""
+        if self.was_back:
+            return "it was enabled when it was last looked at"
+        if self.doubtful and not self.was_out:
+            return "how the disabling ended is not known"
+        return "an enabling was not answered, and may have taken effect" if self.unheard else ""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -48,6 +48,7 @@ def drill_facts(drill: Drill, earlier: Sequence[float] = (), *, samples: bool = 
         "drained_at": drill.drained_at,
         "restored_at": drill.restored_at,
         "online_at": drill.online_at,
+        "perhaps_out_because": drill.why_perhaps_out or None,
         "ended_at": drill.ended_at,
         "deadline": drill.deadline,
         "observe_seconds": drill.observe_seconds,

@@ -219,8 +219,12 @@ def _observing(drill: Drill, view: View, rules: Rules) -> Turn:
         endpoint = endpoint_of(view.seen.group, drill.region)
         if endpoint is None:
             return _over(mine, State.INTERRUPTED, f"{drill.region} is no endpoint any more", view.now)
-        was_out = mine.was_out or not endpoint.enabled
-        mine = msgspec.structs.replace(mine, looked_at=view.seen.at, was_out=was_out)
+        mine = msgspec.structs.replace(
+            mine,
+            looked_at=view.seen.at,
+            was_out=mine.was_out or not endpoint.enabled,
+            was_back=endpoint.enabled and _is_settled(mine, view.now),
+        )
     ending = _must_stop(mine, view, rules) or _is_time(mine, view.now, rules)
     return Turn(mine, Watch()) if ending is None else restoring(mine, ending, view.now)
 
@@ -254,9 +258,7 @@ def _must_stop(drill: Drill, view: View, rules: Rules) -> Ending | None:
         why = drill.problems[drill.samples[-1].problem - 1]
         return Ending(state=State.FAILED, reason=f"the service was not available: {why}")
     if view.seen is not None:
-        endpoint = endpoint_of(view.seen.group, drill.region)
-        settled = drill.was_out or seconds_since_drain(drill, view.now) > SETTLING
-        if endpoint is not None and endpoint.enabled and settled:
+        if drill.was_back:
             return Ending(state=State.INTERRUPTED, reason=f"somebody else enabled {drill.region}")
         if why := trouble(view.seen, drill.region):
             return Ending(state=State.ABORTED, reason=why)
@@ -264,6 +266,11 @@ def _must_stop(drill: Drill, view: View, rules: Rules) -> Ending | None:
         reason = f"the other regions could not be looked at for {spoken(rules.blind)}"
         return Ending(state=State.ABORTED, reason=reason)
     return None
+
+
+def _is_settled(drill: Drill, now: datetime) -> bool:
+    """Whether a look that finds the endpoint enabled is no look from before the drain."""
+    return drill.was_out or seconds_since_drain(drill, now) > SETTLING
 
 
 def trouble(seen: Seen, region: str) -> str:
@@ -306,7 +313,8 @@ def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
     if view.seen is not None:
         mine = msgspec.structs.replace(mine, looked_at=view.seen.at)
     if endpoint is not None and not endpoint.enabled and (mine.doubtful or not mine.was_back):
-        return restoring(mine, ending, view.now)  # in doubt it was ours, come late
+        out = msgspec.structs.replace(mine, was_out=True, was_back=False, unheard=False)
+        return restoring(out, ending, view.now)  # in doubt it was ours, come late
     if endpoint is not None and endpoint.enabled:
         mine = _back(mine, endpoint, view.now)
     waited = (view.now - (drill.restored_at or drill.since)).total_seconds()
@@ -394,19 +402,26 @@ def enabled(drill: Drill, now: datetime) -> Drill | None:
     """Azure took the change."""
     if drill.state is not State.RESTORING:
         return None
-    back = msgspec.structs.replace(drill, restored_at=now, was_back=False)
+    back = msgspec.structs.replace(drill, restored_at=now, was_back=False, owed=_unstuck(drill))
     return _moved(back, State.VERIFYING, f"{drill.region} is enabled again", now)
 
 
-def not_enabled(drill: Drill, reason: str, now: datetime, *, gone: bool) -> Drill | None:
-    """Azure refused, or did not answer; `gone`: there is no such endpoint."""
+def not_enabled(drill: Drill, reason: str, now: datetime, *, gone: bool, heard: bool) -> Drill | None:
+    """Azure refused, or was not `heard` to answer; `gone`: there is no such endpoint."""
     if drill.state is not State.RESTORING:
         return None
     if gone:
-        return _over(drill, State.INTERRUPTED, f"{drill.region} is no endpoint any more", now).drill
+        ended = msgspec.structs.replace(drill, owed=_unstuck(drill))
+        return _over(ended, State.INTERRUPTED, f"{drill.region} is no endpoint any more", now).drill
     text = f"{drill.region} could not be enabled and is tried again at every wake-up: {reason}"
     owed = drill.owed if "stuck" in (*drill.owed, *drill.told) else (*drill.owed, "stuck")
-    return _noted(msgspec.structs.replace(drill, reason=text, owed=owed), now, text)
+    unheard = drill.unheard or not heard
+    return _noted(msgspec.structs.replace(drill, reason=text, owed=owed, unheard=unheard), now, text)
+
+
+def _unstuck(drill: Drill) -> tuple[str, ...]:
+    """What is owed, without a card that would come when it is not so any more."""
+    return tuple(it for it in drill.owed if it != "stuck")
 
 
 def aborted(drill: Drill, by: str, why: str, now: datetime) -> Drill:

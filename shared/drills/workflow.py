@@ -70,7 +70,16 @@ from shared.drills.transitions import (
     turn,
     who_answered,
 )
-from shared.errors import AppError, BadEvent, Conflict, IllegalTransition, NotFound, PermanentError, Refused
+from shared.errors import (
+    AppError,
+    BadEvent,
+    Conflict,
+    IllegalTransition,
+    NotFound,
+    PermanentError,
+    Refused,
+    Throttled,
+)
 from shared.groups.discover import row_name, site_ids
 from shared.groups.model import Group, NameAnswer, Profile
 from shared.groups.ports import Names
@@ -660,9 +669,10 @@ async def _enable(drill: Drill, tools: Tools) -> Drill | None:
         await tools.control.enable_endpoint(drill.group_id, drill.region)
     except AppError as error:
         log.error("%s: %s could not be enabled: %s", drill.group, drill.region, error)  # noqa: TRY400 -- its words say it
-        gone, reason, now = isinstance(error, NotFound), str(error), tools.clock.now()
+        gone, heard = isinstance(error, NotFound), isinstance(error, PermanentError | Throttled)
+        reason, now = str(error), tools.clock.now()
         after = await _change(
-            drill.group_id, drill.id, lambda it: not_enabled(it, reason, now, gone=gone), tools
+            drill.group_id, drill.id, lambda it: not_enabled(it, reason, now, gone=gone, heard=heard), tools
         )
         if after is not None:
             await _pay(after, tools)

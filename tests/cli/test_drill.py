@@ -154,7 +154,7 @@ async def test_a_full_timeline_is_told_to_its_end(
         running = a_drill(DrillState.RESTORING)
         steps = []
         for number in range(MOST_LINES + 5):
-            running = not_enabled(running, str(number), START, gone=False) or running
+            running = not_enabled(running, str(number), START, gone=False, heard=True) or running
             steps.append(running)
         over = msgspec.structs.replace(running, state=DrillState.ABORTED)
         coming = iter([*steps[1:], over])

@@ -128,6 +128,16 @@ def test_it_cannot_be_undone() -> None:
     assert card.links == (Link("See the drill", "https://func.test/api/drills/scepman-0-drill-1"),)
 
 
+def test_it_may_be_undone_already() -> None:
+    """When nobody knows whether it is out, that and why is said, and not that it is."""
+    card = drill_card(a_drill(State.RESTORING, reason="no answer", unheard=True), "stuck")
+    assert card.title == "scepman / west: perhaps still out of DNS after a drill"
+    assert card.lines[:2] == (
+        "no answer.",
+        "Whether it is out is not known: an enabling was not answered, and may have taken effect.",
+    )
+
+
 @pytest.mark.parametrize(
     ("found", "says"),
     [

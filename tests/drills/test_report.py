@@ -76,6 +76,7 @@ def test_facts() -> None:
         "drained_at": "2026-03-02T12:00:00Z",
         "restored_at": "2026-03-02T12:00:41Z",
         "online_at": "2026-03-02T12:00:42.500000Z",
+        "perhaps_out_because": None,
         "ended_at": "2026-03-02T12:01:00Z",
         "deadline": "2026-03-02T12:06:30Z",
         "observe_seconds": 300,

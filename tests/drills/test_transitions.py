@@ -269,7 +269,7 @@ def test_a_drill_that_is_another_workers_takes_no_word_of_ours() -> None:
     assert not_drained(a_drill(State.OBSERVING, worker="w"), "w", "why", at(3)) is None
     assert perhaps_drained(a_drill(State.OBSERVING), "why", at(3)) is None
     assert enabled(a_drill(State.OBSERVING), at(3)) is None
-    assert not_enabled(a_drill(State.OBSERVING), "why", at(3), gone=False) is None
+    assert not_enabled(a_drill(State.OBSERVING), "why", at(3), gone=False, heard=True) is None
 
 
 def test_what_surely_was_not_touched_is_over() -> None:
@@ -389,9 +389,11 @@ def test_somebody_else_who_enables_it_ends_it(seconds: float, *, was_out: bool, 
     found = turn(a_drill(was_out=was_out), view(seconds, WEST, EAST), RULES)
     if ends:
         given_back(found, State.INTERRUPTED, "somebody else enabled west", at(seconds))
+        assert "enabled when it was last looked at" in found.drill.why_perhaps_out
     else:
         assert found.step == Watch()
         assert not found.drill.was_out
+        assert not found.drill.was_back
 
 
 def test_trouble_elsewhere_ends_it() -> None:
@@ -474,20 +476,52 @@ def test_what_azure_took_is_verified() -> None:
 
 def test_what_azure_refuses_is_told_once_and_tried_again() -> None:
     """People get one card; an endpoint that is gone ends it."""
-    stuck = not_enabled(a_drill(State.RESTORING, owed=("started",)), "a lock", at(310), gone=False)
+    stuck = not_enabled(
+        a_drill(State.RESTORING, owed=("started",)), "a lock", at(310), gone=False, heard=True
+    )
     assert stuck is not None
     assert stuck.owed == ("started", "stuck")
     assert stuck.reason == "west could not be enabled and is tried again at every wake-up: a lock"
     assert stuck.timeline[-1] == Entry(at=at(310), who=US, text=stuck.reason)
-    again = not_enabled(stuck, "a lock", at(400), gone=False)
+    again = not_enabled(stuck, "a lock", at(400), gone=False, heard=True)
     assert again is not None
     assert (again.owed, again.timeline) == (stuck.owed, stuck.timeline)
-    told = not_enabled(a_drill(State.RESTORING, told=("stuck",)), "a lock", at(310), gone=False)
+    told = not_enabled(a_drill(State.RESTORING, told=("stuck",)), "a lock", at(310), gone=False, heard=True)
     assert told is not None
     assert told.owed == ()
-    gone = not_enabled(a_drill(State.RESTORING), "404", at(310), gone=True)
+    gone = not_enabled(a_drill(State.RESTORING), "404", at(310), gone=True, heard=True)
     assert gone is not None
     over(Turn(gone, Finish()), State.INTERRUPTED, "west is no endpoint any more")
+
+
+@pytest.mark.parametrize(
+    ("changes", "heard", "why"),
+    [
+        ({}, True, ""),
+        ({}, False, "an enabling was not answered, and may have taken effect"),
+        ({"unheard": True}, True, "an enabling was not answered, and may have taken effect"),
+        ({"doubtful": True}, True, "how the disabling ended is not known"),
+        ({"doubtful": True, "was_out": True}, True, ""),
+        ({"was_out": True, "was_back": True}, True, "it was enabled when it was last looked at"),
+    ],
+)
+def test_whether_it_is_out_is_known_or_not(changes: dict[str, object], heard: bool, why: str) -> None:  # noqa: FBT001 -- a parameter
+    """What takes it out was answered, and what puts it back refused; else nobody knows."""
+    found = not_enabled(a_drill(State.RESTORING, **changes), "why", at(310), gone=False, heard=heard)
+    assert found is not None
+    assert found.why_perhaps_out == why
+    assert a_drill(State.VERIFYING, **changes).why_perhaps_out == ""
+
+
+def test_a_region_that_is_back_is_not_told_to_be_stuck() -> None:
+    """The card that was owed, and not sent since its process died, would come too late."""
+    drill = a_drill(State.RESTORING, owed=("started", "stuck"))
+    back = enabled(drill, at(310))
+    assert back is not None
+    assert back.owed == ("started",)
+    gone = not_enabled(drill, "404", at(310), gone=True, heard=True)
+    assert gone is not None
+    assert gone.owed == ("started", "finished")
 
 
 def verifying(**changes: object) -> Drill:
@@ -542,8 +576,9 @@ def test_the_first_time_online_is_kept() -> None:
 )
 def test_disabled_again(changes: dict[str, object], *, again: bool) -> None:
     """In doubt it was ours, come late, and is enabled again; once it was back it is somebody's doing."""
-    found = turn(verifying(**changes), view(340, OUT, EAST), RULES)
+    found = turn(verifying(unheard=True, was_out=False, **changes), view(340, OUT, EAST), RULES)
     if again:
+        assert (found.drill.was_out, found.drill.was_back, found.drill.unheard) == (True, False, False)
         assert found.step == Enable()
         assert found.drill.state is State.RESTORING
         assert found.drill.ending == DONE
@@ -802,7 +837,7 @@ def test_a_timeline_keeps_its_beginning_and_its_end() -> None:
     """What is tried again and again is one line."""
     drill = a_drill(State.RESTORING)
     for number in range(2 * MOST_LINES):
-        found = not_enabled(drill, str(number), at(number), gone=False)
+        found = not_enabled(drill, str(number), at(number), gone=False, heard=True)
         assert found is not None
         drill = found
     numbers = [int(it.text.rpartition(" ")[2]) for it in drill.timeline]
@@ -810,7 +845,7 @@ def test_a_timeline_keeps_its_beginning_and_its_end() -> None:
     assert numbers == [*range(half), *range(2 * MOST_LINES - half, 2 * MOST_LINES)]
     repeated = a_drill(State.RESTORING)
     for reason in ("a", "b", "c", "a", "d", "a"):
-        found = not_enabled(repeated, reason, at(1), gone=False)
+        found = not_enabled(repeated, reason, at(1), gone=False, heard=True)
         assert found is not None
         repeated = found
     assert [it.text[-1] for it in repeated.timeline] == ["a", "b", "c", "d", "a"]

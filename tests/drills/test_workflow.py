@@ -18,7 +18,16 @@ from shared.drills.measure import EARLIER
 from shared.drills.model import Archived, Drill, Slot, State
 from shared.drills.preflight import RULES
 from shared.drills.workflow import ARCHIVE, SLOTS, slot_key
-from shared.errors import BadEvent, Conflict, Denied, IllegalTransition, NotFound, Refused, Unavailable
+from shared.errors import (
+    BadEvent,
+    Conflict,
+    Denied,
+    IllegalTransition,
+    NotFound,
+    Refused,
+    Throttled,
+    Unavailable,
+)
 from shared.groups.discover import row_name
 from shared.groups.model import MonitorStatus
 from shared.store import Key, Row, Stored, key, write
@@ -643,6 +652,34 @@ async def test_the_region_cannot_be_given_back() -> None:
     assert world.all_enabled()
     assert (await world.told(id_))["ended"]
     assert world.teams.kinds == ["drill.started", "drill.stuck", "drill.finished"]
+
+
+@pytest.mark.parametrize(
+    ("disabling", "enabling", "title"),
+    [
+        (None, Denied("no"), "still out"),
+        (None, Throttled("later"), "still out"),
+        (None, Unavailable("no answer"), "perhaps still out"),
+        (Unavailable("no answer"), Denied("no"), "perhaps still out"),
+        (Unavailable("no answer"), Unavailable("no answer"), "perhaps still out"),
+    ],
+)
+async def test_what_is_not_known_to_be_out_is_perhaps_out(
+    disabling: Exception | None, enabling: Exception, title: str
+) -> None:
+    """What was not answered may have been done or not, and people are told that much."""
+    world = await a_world()
+    await world.begun(observe_seconds=20)
+    errors = iter([disabling])
+
+    def fails() -> None:
+        error = next(errors, enabling)
+        if error is not None:
+            raise error
+
+    world.profiles.before_patch = fails
+    await world.minute(2)
+    assert world.teams.titles[1:] == [f"scepman / west: {title} of DNS after a drill"]
 
 
 async def test_a_look_that_takes_too_long_keeps_it_from_beginning_and_is_told() -> None:

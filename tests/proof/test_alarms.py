@@ -295,7 +295,12 @@ def test_a_drill_is_told_when_somebody_asked_for_it(kind: str) -> None:
     """Of that region."""
     town = Town()
     town.out(town.east, status="Disabled")
-    facts = {"accepted_at": town.at(300.0), "drained_at": town.at(290.0)}
+    facts = {
+        "accepted_at": town.at(300.0),
+        "drained_at": town.at(290.0),
+        "since": town.at(200.0),
+        "perhaps_out_because": None,
+    }
     town.alarms.asked_for_drill("west")
     (wrong,) = town.told(f"drill.{kind}", **facts)
     assert "nobody had asked for a drill of east" in wrong
@@ -306,16 +311,18 @@ def test_a_drill_is_told_when_somebody_asked_for_it(kind: str) -> None:
 
 
 def test_a_drill_is_over_when_its_region_is_back_and_stuck_when_it_is_not() -> None:
-    """The endpoint says so."""
+    """The endpoint says so. When something was not answered, and nobody can know, it is perhaps out."""
     town = Town()
     town.alarms.asked_for_drill("east")
-    facts = {"accepted_at": town.at(), "drained_at": town.at()}
-    (wrong,) = town.told("drill.stuck", **facts)
-    assert "in DNS all the time" in wrong
-    town.wrong.clear()
-    town.unheard = NOW
-    town.alarms._known.clear()
-    assert town.told("drill.stuck", **facts) == []
+    now, unknown = town.at(), "how the disabling ended is not known"
+    facts = {"accepted_at": now, "drained_at": now, "since": now, "perhaps_out_because": None}
+    for unheard, why, count in ((-1e9, None, 1), (-1e9, unknown, 1), (NOW, None, 1), (NOW, unknown, 0)):
+        town.unheard = unheard
+        town.alarms._known.clear()
+        town.wrong.clear()
+        said = town.told("drill.stuck", **facts | {"perhaps_out_because": why})
+        assert len(said) == count
+        assert all("in DNS all the time" in it for it in said)
     town.east.enabled = False
     (wrong,) = town.told("drill.finished", **facts)
     assert "still out of DNS" in wrong
