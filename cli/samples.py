@@ -19,6 +19,7 @@ from shared.incidents.card import incident_card
 from shared.incidents.model import (
     EXHAUSTED,
     HELD,
+    UNTRUSTED,
     Claim,
     Fact,
     Incident,
@@ -165,6 +166,20 @@ def cards() -> dict[str, Card]:
         topic=Topic.HOSTS,
         evidence=("the next restart of weu would take it down: github (prod) and vendor (prod) are down",),
     )
+    untrusted = look(
+        Claim.BAD,
+        0,
+        UNTRUSTED,
+        severity=Severity.MINOR,
+        topic=Topic.HOSTS,
+        evidence=(
+            (
+                "the next restart of weu may take it down: github (prod, windows) is down: no answer within 10 s; "
+                "vendor (prod, windows) answers since 2026-03-02 11:55:00 UTC and is relied on from "
+                "2026-03-02 12:20:00 UTC on, if every check is good"
+            ),
+        ),
+    )
     authority = look(
         Claim.BAD,
         0,
@@ -187,6 +202,7 @@ def cards() -> dict[str, Card]:
         "resolved": incident_card(outage(), Telling.RESOLVED, base_url=BASE_URL),
         "held": card(Telling.HELD, held, decision="scepman-1a2b3c4d5e.3f0a11c2d4e5f607"),
         "hosts-exhausted": card(Telling.OPENED, exhausted),
+        "hosts-untrusted": card(Telling.OPENED, untrusted),
         "ca-mismatch": card(Telling.OPENED, authority),
         "rounds-fail": failing(GROUP_ID, "scepman", BEGAN).card,
         "digest": digest([_letter(number) for number in range(23)]),

@@ -27,6 +27,7 @@ KNOWN: Final = (
 BLIND: Final = (
     900.0  # what it knew is believed for three checks of five minutes, and it takes some good ones anew
 )
+CHECKED: Final = 1140.0  # a check is believed until the third after it is due, and a turn longer
 ASKED: Final = 400.0  # from a person's word to the drill: three turns of the timer, and requests
 
 type _Row = dict[str, Any]
@@ -149,10 +150,11 @@ class Alarms:
         return "" if so else "the regions proved several CAs"
 
     def no_host(self, facts: _Row) -> str:
-        """No host is left from which a region could start. One good check is not enough to know of one."""
-        begin = self._begin(facts)
+        """No host is left from which a region could start; or none is relied on, as some checks are too few."""
+        sure = facts["cause"] == "hosts-exhausted"
+        begin = self._begin(facts) - (CHECKED - SEEN if sure else KNOWN)
         known = [url for url, it in self._fit(self._site(facts)) if it.up and it.since < begin]
-        left = known if self._now - self._blind > KNOWN else []
+        left = known if sure or self._now - self._blind > KNOWN else []
         return f"{left[0]} was there all the time" if left else ""
 
     def a_host(self, facts: _Row) -> str:

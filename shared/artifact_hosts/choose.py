@@ -13,7 +13,7 @@ import msgspec
 
 from shared.artifact_hosts.catalogue import Catalogue
 from shared.artifact_hosts.compare import Comparison, Relation, before, compare
-from shared.artifact_hosts.history import state_of, well_for
+from shared.artifact_hosts.history import is_old, relied_on_from, state_of, well_for
 from shared.artifact_hosts.model import (
     HostState,
     Location,
@@ -26,6 +26,7 @@ from shared.artifact_hosts.model import (
     Watch,
 )
 from shared.groups.model import Os
+from shared.words import moment
 
 FIT = frozenset({Relation.EQUAL, Relation.NEWER})  # what a region may get without being asked
 _WITH = {Relation.EQUAL: "the same package", Relation.NEWER: "a newer package"}
@@ -52,6 +53,7 @@ class Exhausted(msgspec.Struct, frozen=True, tag="exhausted"):
 
     region: str
     reason: str
+    unsure: bool = False  # a host may serve it, and is not relied on: it answers, or was not looked at lately
 
 
 class Held(msgspec.Struct, frozen=True, tag="held"):
@@ -123,14 +125,13 @@ def _must(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Choice:
         return Keep(region, _fine(location, scene, rules))
     down = f"{location} is down: {scene.problem(location) or 'its last check was good, and few before it'}"
     twins = catalogue.twins(location, system)
+    unsure = any(_may_serve(it, scene, rules) for it in (location, *twins))
     if not twins:
-        return Exhausted(region, f"{down}; {_no_twin(location)}")
+        return Exhausted(region, f"{down}; {_no_twin(location)}", unsure)
     up = [it for it in twins if scene.state(it, rules) is HostState.UP]
     if not up:
-        others = "; ".join(
-            f"{it} is {scene.state(it, rules)}, last check: {scene.problem(it) or 'good'}" for it in twins
-        )
-        return Exhausted(region, f"{down}; {others}")
+        others = "; ".join(_not_up(it, scene, rules) for it in twins)
+        return Exhausted(region, f"{down}; {others}", unsure)
     return _best(use, up, scene, rules, why=down)
 
 
@@ -182,6 +183,22 @@ def _failed_before(use: Use, to: Location, scene: Scene) -> bool:
     watch = scene.watches.get(to.id)
     digest = watch.package.digest if watch and watch.package else ""
     return Refused(use.region, to.id, digest) in scene.refused
+
+
+def _may_serve(location: Location, scene: Scene, rules: Rules) -> bool:
+    """Whether it is not known that nobody would get a package there now."""
+    return scene.state(location, rules) is not HostState.DOWN or not scene.problem(location)
+
+
+def _not_up(location: Location, scene: Scene, rules: Rules) -> str:
+    """How a location is that is not relied on: what was seen there and when, and what is waited for."""
+    watch = scene.watches.get(location.id)
+    if watch is not None and watch.glances and is_old(watch.glances[-1].at, scene.now, rules):
+        return f"{location} was last checked {moment(watch.glances[-1].at)}: {watch.problem or 'good'}"
+    if watch is not None and watch.good_since is not None:
+        since, until = moment(watch.good_since), moment(relied_on_from(watch, rules))
+        return f"{location} answers since {since} and is relied on from {until} on, if every check is good"
+    return f"{location} is {scene.state(location, rules)}, last check: {scene.problem(location)}"
 
 
 def _no_twin(location: Location) -> str:

@@ -48,12 +48,13 @@ def findings(
 def _of_choices(choices: Sequence[Choice]) -> Iterator[Finding]:
     for it in choices:
         if isinstance(it, Exhausted):
+            kind, would = ("no-trusted-host", "may") if it.unsure else ("no-package-host", "would")
             yield Finding(
-                kind="no-package-host",
+                kind=kind,
                 severity=2,
                 region=it.region,
-                text=f"the next restart of {it.region} would take it down: {it.reason}",
-                way_out="do not restart, scale out or write settings there until a host is back",
+                text=f"the next restart of {it.region} {would} take it down: {it.reason}",
+                way_out="do not restart, scale out or write settings there until a host is up",
             )
         elif isinstance(it, Held):
             yield Finding(

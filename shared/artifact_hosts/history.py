@@ -76,10 +76,19 @@ def _served(served: tuple[Served, ...], package: Package | None, at: datetime) -
 
 def state_of(watch: Watch | None, now: datetime, rules: Rules) -> HostState:
     """The state that may be acted on: what was not looked at lately is not known."""
-    if watch is None or not watch.glances:
+    if watch is None or not watch.glances or is_old(watch.glances[-1].at, now, rules):
         return HostState.UNKNOWN
-    old = now - watch.glances[-1].at > timedelta(seconds=_MISSED * (rules.check_every + _TURN))
-    return HostState.UNKNOWN if old else watch.state
+    return watch.state
+
+
+def is_old(checked: datetime, now: datetime, rules: Rules) -> bool:
+    """Whether a check was so long ago that it says nothing about now."""
+    return now - checked > timedelta(seconds=_MISSED * (rules.check_every + _TURN))
+
+
+def relied_on_from(watch: Watch, rules: Rules) -> datetime:
+    """When a location will be up, if every check is good from now on."""
+    return watch.next_at + timedelta(seconds=(GOOD - watch.good - 1) * rules.check_every)
 
 
 def well_for(watch: Watch, now: datetime) -> timedelta:

@@ -42,7 +42,7 @@ SENTENCES: dict[State, str] = {
     State.VERIFYING: "One region was disturbed; it must come back and stay healthy for the soak.",
     State.UNDOING: "A region did not come back from its new host; it gets its old package URL back.",
     State.HELD: "Something should be done that only a person may decide; the reason says what, and how.",
-    State.EXHAUSTED: "A region's host is down and there is no other for it: its next restart would take it down.",
+    State.EXHAUSTED: "A region's host is down, and no other is known to be well: its next restart may take it down.",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from shared.cards import Card, Link, Tone
 from shared.incidents.explain import cause_name, explained
 from shared.incidents.measures import measure
-from shared.incidents.model import Incident, Severity, Stage, Telling, Topic
+from shared.incidents.model import UNTRUSTED, Incident, Severity, Stage, Telling, Topic
 from shared.words import moment, spoken
 
 _TONES: Final = {
@@ -71,7 +71,8 @@ def _opened(incident: Incident) -> str:
         case Topic.AUTHORITY:
             return "the regions prove different certificate authorities"
         case Topic.HOSTS:
-            return "no artifact host is left"
+            left = "known to be well" if incident.cause == UNTRUSTED else "left"
+            return f"no artifact host is {left}"
         case Topic.SETTINGS:
             return "a settings change waits for a person"
         case Topic.SERVICE if incident.stage is Stage.DETECTED:

@@ -4,7 +4,7 @@ from typing import Final
 
 from shared.groups.classify import AUTHORITY, TABLE
 from shared.groups.model import Cause
-from shared.incidents.model import EXHAUSTED, HELD
+from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED
 
 _CAUSES: Final = {str(it.cause): (it.means, it.we, it.you) for it in (*TABLE, AUTHORITY)}
 
@@ -20,6 +20,11 @@ OTHERS: Final = {
         "keeps asking every host, and allows nothing that restarts the region",
         "repair a host, or set WEBSITE_RUN_FROM_PACKAGE to one that serves the package",
     ),
+    UNTRUSTED: (
+        "no artifact host was seen well for long enough: the region runs, and might not come back from a restart",
+        "keeps asking every host, brings the region to one that is up, and allows nothing before that restarts it",
+        "nothing, unless no host is up by the time that is named; and no restart before that",
+    ),
 }
 
 _NAMES: Final = {
@@ -33,6 +38,7 @@ _NAMES: Final = {
     Cause.UNKNOWN: "not known yet",
     HELD: "a held settings change",
     EXHAUSTED: "no artifact host left",
+    UNTRUSTED: "no artifact host known to be well",
 }
 
 

@@ -65,7 +65,7 @@ class Fact(
     topic: Topic = Topic.SERVICE
     region: str = ""  # empty: the whole group
     claim: Claim | None = None  # of a look
-    cause: str = ""  # of a look: a groups.model.Cause, or HELD, EXHAUSTED
+    cause: str = ""  # of a look: a groups.model.Cause, or HELD, EXHAUSTED, UNTRUSTED
     severity: Severity = Severity.MINOR  # of a look: how bad it would be, once confirmed
     id: str = ""  # tells apart what happened at one time: an alert's id, a plan's fingerprint
     who: str = ""  # who or what did or said it
@@ -87,6 +87,7 @@ def _mark(topic: str, region: str, kind: str, at: datetime, *rest: str) -> str:
 
 HELD = "held-change"
 EXHAUSTED = "hosts-exhausted"
+UNTRUSTED = "hosts-untrusted"
 
 
 class Stage(StrEnum):

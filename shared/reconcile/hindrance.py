@@ -22,6 +22,7 @@ async def no_package(region: str, *, group: Group, ports: Ports, settings: Setti
     if watch is None or state_of(watch, ports.clock.now(), settings.package_rules) is not HostState.DOWN:
         return ""
     return (
-        f"{region} would be restarted without its package: {use.location} is down ({watch.problem}); "
+        f"{region} would be restarted without its package: {use.location} is down "
+        f"({watch.problem or 'its last check was good, and few before it'}); "
         "it is written when it has another host"
     )

@@ -19,7 +19,7 @@ from shared.groups.classify import TROUBLED, standings
 from shared.groups.model import Group, Health, Profile
 from shared.groups.workflow import Watched, discover, watched_key
 from shared.incidents import detect, workflow
-from shared.incidents.model import EXHAUSTED, HELD, Fact, Incident, Topic
+from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Fact, Incident, Topic
 from shared.ports import Ports
 from shared.settings import Settings
 from shared.settings_sync.model import Action, Decision, Rollout, State
@@ -29,7 +29,7 @@ from shared.store import read
 log = logging.getLogger(__name__)
 
 _WAITING = frozenset({State.HELD, State.CONTAINED})
-_NO_HOST = "no-package-host"  # the finding of artifact_hosts
+_NO_HOST = {"no-package-host": EXHAUSTED, "no-trusted-host": UNTRUSTED}  # by the finding of artifact_hosts
 _KEYS = 20  # that one line of a timeline names
 NIGHTLY = (3, 0)  # hour and minute, UTC, when what is older than the retention is deleted
 
@@ -95,7 +95,7 @@ async def heed(
     live = detect.open_subjects(recent)
     facts: list[Fact] = []
     facts += _held(rollout, live, now) if rollout else ()
-    facts += _exhausted(tended, live, now) if tended else ()
+    facts += _exhausted(tended, recent, now) if tended else ()
     begin = min((it.started for it in recent if it.open), default=None)
     if begin is not None:
         lead = timedelta(seconds=settings.incidents.lead)
@@ -126,22 +126,24 @@ def _held(rollout: Rollout, live: Collection[tuple[Topic, str]], now: datetime) 
         )
 
 
-def _exhausted(tended: Tended, live: Collection[tuple[Topic, str]], now: datetime) -> Iterable[Fact]:
-    found = {it.region: it for it in tended.findings if it.kind == _NO_HOST}
-    known = {region for topic, region in live if topic is Topic.HOSTS}
+def _exhausted(tended: Tended, recent: Iterable[Incident], now: datetime) -> Iterable[Fact]:
+    """An incident whose last hope has gone gets worse, and never better before it is over: hosts come and go."""
+    found = {it.region: it for it in tended.findings if it.kind in _NO_HOST}
+    known = {it.region: it.cause for it in recent if it.open and it.topic is Topic.HOSTS}
     for region, it in found.items():
-        if region not in known:
+        cause = _NO_HOST[it.kind]
+        if region not in known or (known[region], cause) == (UNTRUSTED, EXHAUSTED):
             evidence = (it.text, it.way_out)
             yield detect.matter(
                 Topic.HOSTS,
                 since=now,
                 now=now,
-                cause=EXHAUSTED,
+                cause=cause,
                 region=region,
                 text=it.text,
                 evidence=evidence,
             )
-    for region in known - found.keys():
+    for region in known.keys() - found.keys():
         yield detect.matter(
             Topic.HOSTS, since=now, now=now, region=region, text=f"{region} has a package host again"
         )

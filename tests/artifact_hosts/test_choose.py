@@ -89,13 +89,65 @@ def test_a_region_leaves_a_dead_host() -> None:
     assert isinstance(east, Keep)
 
 
-@pytest.mark.parametrize("state", [HostState.UNKNOWN, HostState.DOWN])
-def test_nowhere_to_go(state: HostState) -> None:
-    """Without another host that is up there is no way out, and the reason says how the others are."""
-    scene = a_scene(*pair(), watches=[a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, state)])
-    west, _ = chosen(scene)
+MINUTE = timedelta(minutes=1)
+BAD, GOOD = Glance(START, "answered 503", 5, 20_000), Glance(START, "", 5, 20_000)
+LONG_AGO = START - timedelta(minutes=19)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "unsure", "says"),
+    [
+        (a_watch(VENDOR, HostState.DOWN), False, "vendor (prod, windows) is down, last check: no answer"),
+        (
+            a_watch(VENDOR, HostState.DOWN, glances=(GOOD,), good=2, good_since=START - 5 * MINUTE),
+            True,
+            "answers since 2026-03-02 11:55:00 UTC and is relied on from 2026-03-02 12:15:00 UTC on, if every",
+        ),
+        (
+            a_watch(VENDOR, HostState.UNKNOWN, glances=(BAD,), good_since=None),
+            True,
+            "vendor (prod, windows) is unknown, last check: answered 503",
+        ),
+        (
+            a_watch(VENDOR, HostState.DOWN, glances=(msgspec.structs.replace(BAD, at=LONG_AGO),)),
+            True,
+            "vendor (prod, windows) was last checked 2026-03-02 11:41:00 UTC: answered 503",
+        ),
+        (
+            a_watch(VENDOR, glances=(msgspec.structs.replace(GOOD, at=LONG_AGO),)),
+            True,
+            "vendor (prod, windows) was last checked 2026-03-02 11:41:00 UTC: good",
+        ),
+        (
+            a_watch(VENDOR, HostState.UNKNOWN, glances=(), good_since=None),
+            True,
+            "vendor (prod, windows) is unknown, last check: not checked yet",
+        ),
+        (None, True, "vendor (prod, windows) is unknown, last check: not checked yet"),
+    ],
+)
+def test_nowhere_to_go(vendor: Watch | None, unsure: bool, says: str) -> None:  # noqa: FBT001 -- a table
+    """Without another host that is up there is no way out; none is left only when all are known to be down."""
+    watches = [a_watch(GITHUB, HostState.DOWN), *([vendor] if vendor else [])]
+    west, _ = chosen(a_scene(*pair(), watches=watches))
     assert isinstance(west, Exhausted)
-    assert f"vendor (prod, windows) is {state}" in west.reason
+    assert says in west.reason
+    assert west.unsure is unsure
+
+
+def test_the_regions_own_host_may_be_back() -> None:
+    """It answers again, and is not relied on yet: that no host is left is not said."""
+    back = a_watch(GITHUB, HostState.DOWN, glances=(GOOD,), good=1, good_since=START)
+    west, _ = chosen(a_scene(*pair(), watches=[back, a_watch(VENDOR, HostState.DOWN)]))
+    assert isinstance(west, Exhausted)
+    assert west.unsure
+    deferred = KNOWN.locate(Value(DEFERRED_URL))
+    for unsure in (True, False):
+        watch = a_watch(deferred, HostState.DOWN, glances=(GOOD if unsure else BAD,))
+        alone = a_scene(a_use("west", deferred), a_use("east", VENDOR), watches=[watch])
+        found = chosen(alone)[0]
+        assert isinstance(found, Exhausted)
+        assert found.unsure is unsure
 
 
 def test_a_host_that_has_just_come_back_is_said_to_be_down_still() -> None:
@@ -301,7 +353,8 @@ def test_how_the_hosts_are_is_told() -> None:
     west, east = chosen(a_scene(*pair(), watches=[down, a_watch(VENDOR, HostState.UNKNOWN)]))
     assert west.reason == (
         "github (prod, windows) is down: no answer within 10 s; "
-        "vendor (prod, windows) is unknown, last check: good"
+        "vendor (prod, windows) answers since 2026-03-02 11:00:00 UTC "
+        "and is relied on from 2026-03-02 12:25:00 UTC on, if every check is good"
     )
     assert east.reason == "vendor (prod, windows): last check: good; not enough checks yet to say more"
     assert chosen(a_scene(*pair(), watches=[down]))[1].reason == (

@@ -134,6 +134,15 @@ def test_the_gravest_comes_first_and_each_says_whose_it_is() -> None:
     assert told[2].text == ("regions differ since 2026-03-02 12:00 UTC: west: version 1.1, east: version 1.2")
 
 
+def test_that_a_host_may_be_left_is_told_as_that() -> None:
+    """The other one is not relied on yet; a restart may go well, and should not be tried."""
+    watches = [a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, HostState.UNKNOWN)]
+    (told,) = found(a_use("west", GITHUB), a_use("east", VENDOR), watches=watches)
+    assert (told.kind, told.severity, told.region) == ("no-trusted-host", 2, "west")
+    assert told.text.startswith("the next restart of west may take it down: ")
+    assert "is relied on from" in told.text
+
+
 def test_a_rotation_that_waits_is_told_with_its_way_out() -> None:
     """A person decides: the package there is another one."""
     watches = [a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, package=B)]

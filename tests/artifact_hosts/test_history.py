@@ -12,6 +12,7 @@ from shared.artifact_hosts.history import (
     known_tag,
     next_check,
     noted,
+    relied_on_from,
     state_of,
     well_for,
 )
@@ -83,6 +84,13 @@ def test_an_old_state_says_nothing() -> None:
         assert state_of(row, START + timedelta(minutes=19), RULES) is HostState.UNKNOWN
     assert state_of(None, START, RULES) is HostState.UNKNOWN
     assert state_of(begin(a_location(), START), START, RULES) is HostState.UNKNOWN
+
+
+def test_from_when_on_a_location_is_relied_on() -> None:
+    """From its sixth good check in a row, when those still due are good; a bad one puts it off."""
+    for checks, left in (("---", 5), ("---+", 4), ("+++++", 0)):
+        row = after(checks)
+        assert relied_on_from(row, RULES) == row.next_at + timedelta(seconds=left * RULES.check_every)
 
 
 def test_well_for() -> None:

@@ -417,6 +417,21 @@ async def test_somebody_else_moves_the_region_while_it_is_verified() -> None:
     await world.tidy()
 
 
+async def test_a_change_waits_for_a_host_that_has_just_come_back() -> None:
+    """Its last check was good, and that is said where the last problem would stand."""
+    world = await up(rotate=False)
+    world.dies(GITHUB_URL)
+    await world.minutes(17)
+    world.lives(GITHUB_URL)
+    world.edit("east", K=val("new"))
+    await world.ring()
+    await world.minutes(10)
+    assert "is down (its last check was good, and few before it); " in (await world.rollout()).reason
+    await world.minutes(30)
+    assert world.has("west", "K") == val("new")
+    await world.tidy()
+
+
 async def test_no_settings_are_written_to_a_region_without_a_package() -> None:
     """A write would restart it: the change waits, with the reason, until the region has another host."""
     world = await up(rotate=False)

@@ -7,7 +7,7 @@ from shared.cards import Link, Tone
 from shared.groups.model import Cause
 from shared.incidents.card import incident_card, subject
 from shared.incidents.explain import explained
-from shared.incidents.model import EXHAUSTED, HELD, Claim, Fact, Incident, Severity, Telling, Topic
+from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Claim, Fact, Incident, Severity, Telling, Topic
 from shared.incidents.transitions import derive
 from tests.incidents.facts import RULES, acked, bad, fired, look, moved, suspect, well
 
@@ -92,6 +92,7 @@ GROUP_WIDE = {"region": "", "severity": Severity.MINOR}
 OPENED = {
     "a settings change waits for a person": bad(1, topic=Topic.SETTINGS, cause=HELD, **GROUP_WIDE),
     "no artifact host is left": bad(1, topic=Topic.HOSTS, cause=EXHAUSTED),
+    "no artifact host is known to be well": bad(1, topic=Topic.HOSTS, cause=UNTRUSTED),
     "the regions prove different certificate authorities": bad(
         1, topic=Topic.AUTHORITY, cause=Cause.AUTHORITY, **GROUP_WIDE
     ),

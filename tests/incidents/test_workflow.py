@@ -15,7 +15,7 @@ from shared.disruption.workflow import request
 from shared.errors import IllegalTransition, NotFound, Unavailable
 from shared.groups.discover import row_name
 from shared.groups.model import Cause, MonitorStatus, ProbeResult
-from shared.incidents.model import EXHAUSTED, HELD, Archived, Ledger, Severity, Stage, Topic
+from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Archived, Ledger, Severity, Stage, Topic
 from shared.incidents.workflow import find, forget
 from shared.outbox import letter_key, waiting
 from shared.reconcile import incidents
@@ -341,6 +341,27 @@ async def test_no_package_host_is_left() -> None:
     assert (incident.topic, incident.region, incident.cause) == (Topic.HOSTS, "west", EXHAUSTED)
     assert (incident.severity, incident.stage) == (Severity.MINOR, Stage.RESOLVED)
     assert "mend one" in incident.evidence
+
+
+async def test_an_untrusted_host_that_fails_too_leaves_none() -> None:
+    """One incident, whose cause gets worse and not better before it is over."""
+    world = Watched()
+    await world.minute(2)
+    kinds = ["no-trusted-host", "no-trusted-host", "no-package-host", "no-trusted-host"]
+    causes = []
+    for kind in kinds:
+        found = Finding(kind=kind, severity=2, region="west", text=f"as told: {kind}", way_out="wait")
+        row = Packages(group="scepman", state=PackagesState.EXHAUSTED, since=world.clock.now(), reason="x")
+        tended = Tended(row=row, choices=(), findings=(found,))
+        world.clock.advance(60)
+        recent = [it for it in await world.incidents() if it.open]
+        await incidents.heed(a_group(), recent, None, tended, world.ports, world.settings)
+        causes.append((await world.incident()).cause)
+    assert causes == [UNTRUSTED, UNTRUSTED, EXHAUSTED, EXHAUSTED]
+    assert [it for it in (await world.incident()).evidence if it.startswith("as told")] == [
+        "as told: no-trusted-host",
+        "as told: no-package-host",
+    ]
 
 
 async def test_the_night_forgets() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proof.alarms import BLIND, CAUGHT_UP, KNOWN, SEEN, SWEPT, TOGETHER, Alarms
+from proof.alarms import BLIND, CAUGHT_UP, CHECKED, KNOWN, SEEN, SWEPT, TOGETHER, Alarms
 from proof.ports import dice
 from proof.world import PACKAGE, Site, Tick, World, moment
 
@@ -242,13 +242,36 @@ def test_no_host_is_left_when_all_are_lost(lost: tuple[str, ...], wrong: int) ->
 
 @pytest.mark.parametrize(("after", "wrong"), [(KNOWN - 61.0, 0), (KNOWN, 1)])
 def test_what_nobody_could_look_at_is_not_known_to_be_left(after: float, wrong: int) -> None:
-    """It takes some good checks until a host is believed again."""
+    """It takes some good checks until a host is believed again; but nobody says that it is gone."""
     town = Town()
     town.turn(clean=False)
     town.clock.now += BLIND + 60.0
     town.turn()
     town.clock.now += after + 1.0
-    assert len(town.told("incident.opened", "hosts", cause="hosts-exhausted")) == wrong
+    assert len(town.told("incident.opened", "hosts", cause="hosts-untrusted")) == wrong
+    town.wrong.clear()
+    town.alarms._known.clear()
+    assert len(town.told("incident.opened", "hosts", cause="hosts-exhausted")) == 1
+
+
+@pytest.mark.parametrize(
+    ("cause", "back", "wrong"),
+    [
+        ("hosts-untrusted", SEEN + KNOWN, 0),
+        ("hosts-untrusted", SEEN + KNOWN + 1.0, 1),
+        ("hosts-exhausted", CHECKED, 0),
+        ("hosts-exhausted", CHECKED + 1.0, 1),
+    ],
+)
+def test_a_host_that_has_just_come_back_is_not_relied_on(cause: str, back: float, wrong: int) -> None:
+    """Half an hour and as long as it takes to tell; that none is left is told of what was looked at just before."""
+    town = Town()
+    town.world.host(URLS[0], up=False)
+    now, town.clock.now = town.clock.now, town.clock.now - back
+    town.world.host(URLS[1], up=False)
+    town.world.host(URLS[1], up=True)
+    town.clock.now = now
+    assert len(town.told("incident.opened", "hosts", cause=cause)) == wrong
 
 
 def test_what_was_long_ago_is_told_when_nobody_could_tell_it_before() -> None:
