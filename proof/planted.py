@@ -100,7 +100,7 @@ BUGS: Final = (
     Bug(
         "a region that was put back is not waited for",
         SYNC,
-        "await self._release(flight, disturbed=not well)",
+        "await self._release(flight, disturbed=not well, well=well)",
         "await self._release(flight, disturbed=False)",
         ("tests/settings_sync/test_workflow.py",),
     ),
@@ -161,6 +161,41 @@ BUGS: Final = (
         laws=(1,),
     ),
     Bug(
+        "nobody asks how the references of a written region fare",
+        TURNS,
+        "        return flight.target, tuple(it.key for it in flight.keys) if written else ()",
+        "        return flight.target, ()",
+        laws=(2,),
+    ),
+    Bug(
+        "a reference travels though its own region cannot resolve it",
+        TURNS,
+        "    if set_.forced or (lasted and not view.unresolved):",
+        "    if set_.forced or lasted:",
+        laws=(2,),
+    ),
+    Bug(
+        "a reference to a secret that is not there counts as resolved",
+        "shared/groups/model.py",
+        '        return self.status == "Resolved"',
+        '        return self.status != "AccessToKeyVaultDenied"',
+        laws=(2,),
+    ),
+    Bug(
+        "what was reverted by policy is reverted though it has mended",
+        TURNS,
+        "    return tuple(it for it in rollout.verdicts if it.by == POLICY and (it.key, it.state) in well)",
+        "    return ()",
+        ("tests/settings_sync/test_transitions.py",),
+    ),
+    Bug(
+        "a hold ends the wait for what was done to its region before",
+        "shared/disruption/permit.py",
+        "until, awaited = max(until, held.until), held.disturbed_at or held.awaited",
+        "until, awaited = max(until, held.until), None",
+        ("tests/disruption",),
+    ),
+    Bug(
         "what was undone is tried again at once",
         TURNS,
         "    states = set() if retry else {it.state for it in view.decisions if it.key in names}",
@@ -171,8 +206,8 @@ BUGS: Final = (
         "the copy of old values is not deleted",
         SYNC,
         "                await self.tools.copies.forget(flight.copy_name)\n"
-        "                await self._release(flight, disturbed=not well)",
-        "                await self._release(flight, disturbed=not well)",
+        "                await self._release(flight, disturbed=not well, well=well)",
+        "                await self._release(flight, disturbed=not well, well=well)",
         laws=(3,),
     ),
     Bug(

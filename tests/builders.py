@@ -132,6 +132,7 @@ def a_permit(
     at: datetime = START,
     seconds: float = 600.0,
     disturbed_at: datetime | None = None,
+    awaited: datetime | None = None,
 ) -> Permit:
     """A permit as it lies in the row."""
     return Permit(
@@ -142,6 +143,7 @@ def a_permit(
         until=at + timedelta(seconds=seconds),
         reason="a test",
         disturbed_at=disturbed_at,
+        awaited=awaited,
     )
 
 

@@ -440,7 +440,7 @@ class _Round:
                 # Copy and permit first: if we die here the flight is still in the row, and is closed again.
                 if flight.copied:
                     await self.tools.copies.forget(flight.copy_name)
-                await self._release(flight, disturbed=not well)
+                await self._release(flight, disturbed=not well, well=well)
                 await self._save(turned.row)
                 return False
             case Rotating(flight):
@@ -475,10 +475,10 @@ class _Round:
         self.row = row
         return row
 
-    async def _release(self, flight: Flight, *, disturbed: bool = True) -> None:
-        """Give the permit back. Unless `disturbed`, the region need not be waited for."""
+    async def _release(self, flight: Flight, *, disturbed: bool = True, well: bool = False) -> None:
+        """Give the permit back. Unless `disturbed`, the region need not be waited for on our account."""
         at = self.tools.clock.now() if disturbed else None
-        await release(self.tools.store, row_name(self.group.id), flight.id, disturbed_at=at)
+        await release(self.tools.store, row_name(self.group.id), flight.id, disturbed_at=at, well=well)
 
     async def _permit(self, flight: Flight) -> Permit | Denial:
         health = await self.eyes(prove=True)

@@ -35,6 +35,7 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
 
     `disturbed_at` is set when the work is over and its region was not seen well after it: the region may have been
     restarted as late as then. Until it is well, or the permit's time is over, no other region may be disturbed.
+    `awaited` is the same of earlier work on this region, which this one took the permit over from.
     """
 
     id: str
@@ -44,3 +45,4 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
     reason: str
     disturbed_at: datetime | None = None
+    awaited: datetime | None = None

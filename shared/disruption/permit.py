@@ -32,7 +32,8 @@ def permit(
 
     `seen` has every region of the group by name. A region that is surely down may be disturbed, to mend it. An
     unknown region may be serving, so it needs a refuge beside it, and is none itself. A piece of work that already
-    holds the permit is judged anew: each of its disturbances needs a refuge at its own time.
+    holds the permit is judged anew: each of its disturbances needs a refuge at its own time. One that takes over a
+    region which has not come back yet leaves the others waiting for it as long as they would have.
     """
     if held and held.id != asked.id and stands(held, seen, now):
         if held.disturbed_at is None:
@@ -54,6 +55,9 @@ def permit(
         return Denial(
             f"{asked.region} may be the last region serving {asked.group} ({others or 'it has no other'})"
         )
+    until, awaited = now + asked.at_most, None
+    if held and held.region == asked.region and stands(held, seen, now):
+        until, awaited = max(until, held.until), held.disturbed_at or held.awaited
     reason = f"{', '.join(refuges)} healthy" if refuges else f"{asked.region} is down already"
     return Granted(
         Permit(
@@ -61,8 +65,9 @@ def permit(
             kind=asked.kind,
             region=asked.region,
             granted_at=now,
-            until=now + asked.at_most,
+            until=until,
             reason=reason,
+            awaited=awaited,
         )
     )
 

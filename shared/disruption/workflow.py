@@ -51,10 +51,13 @@ async def request(
     return answer
 
 
-async def release(store: Store, group_key: str, work: str, *, disturbed_at: datetime | None = None) -> None:
+async def release(
+    store: Store, group_key: str, work: str, *, disturbed_at: datetime | None = None, well: bool = False
+) -> None:
     """Give the permit back; nothing happens when another piece of work holds it, or nobody.
 
-    `disturbed_at` is for a region that may have been restarted as late as then, and was not seen well since.
+    `disturbed_at` is for a region that may have been restarted as late as then, and was not seen well since; `well`
+    for one that was. With neither, the region is as it was before.
     """
 
     def decide(row: Held | None) -> Held | None:
@@ -63,6 +66,8 @@ async def release(store: Store, group_key: str, work: str, *, disturbed_at: date
             return None
         if disturbed_at is not None:
             return Held(msgspec.structs.replace(held, disturbed_at=disturbed_at))
+        if held.disturbed_at is None and held.awaited is not None and not well:
+            return Held(msgspec.structs.replace(held, disturbed_at=held.awaited))
         return Held() if held.disturbed_at is None else None
 
     await revise(store, permit_key(group_key), Held, decide)

@@ -37,6 +37,7 @@ from shared.settings_sync.model import (
 from shared.settings_sync.plan import plan
 from shared.settings_sync.policy import Policy
 
+POLICY = "the policy on_bad_change"  # who says its word
 MANY = 2  # regions; with fewer there is nothing to keep in step
 HISTORY = 50  # lines of a rollout's history that are kept
 
@@ -45,7 +46,10 @@ SENTENCES: dict[State, str] = {
     State.SOAKING: "A region changed; its change waits until that region has stayed healthy for the soak.",
     State.WRITING: "The change is ready; it waits for a permit or is being written to one region.",
     State.VERIFYING: "One region was written; it must stay healthy for the soak, or it gets its old values back.",
-    State.CONTAINED: "The changed region is not healthy; its change goes nowhere until a person decides or it mends.",
+    State.CONTAINED: (
+        "The changed region is not healthy, or a Key Vault reference of its change does not resolve there;"
+        " the change goes nowhere until a person decides or it mends."
+    ),
     State.HELD: "The plan refuses itself; a person approves it, takes a side, or the regions agree again.",
 }
 
@@ -85,9 +89,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     health: Mapping[str, Health]
     now: datetime
     worker: str
-    unresolved: Sequence[
-        str
-    ] = ()  # keys of the flight whose Key Vault references do not resolve in its target
+    unresolved: Sequence[str] = ()  # those of `in_question` whose Key Vault references do not resolve there
 
     def side(self, region: str) -> Side | None:
         """One region's side."""
@@ -309,6 +311,9 @@ def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
         apart = len(plan_.decisions)
         left = f"; left different on purpose: {counted(apart)}" if apart else ""
         return _rest(rollout, State.CONVERGED, f"the regions agree in {counted(plan_.agreed)}{left}", view)
+    if mended := _mended(rollout, plan_, view):
+        left_ = tuple(it for it in rollout.verdicts if it not in mended)
+        return Turn(msgspec.structs.replace(rollout, verdicts=left_), Again())
     return _travel(rollout, plan_, view, rules)
 
 
@@ -337,30 +342,68 @@ def _oldest_set(rollout: Rollout, plan_: Plan) -> _Set:
     return _Set(source, stood[source][0], chosen, bool(forced))
 
 
+def in_question(
+    rollout: Rollout, health: Mapping[str, Health], now: datetime, rules: Rules
+) -> tuple[str, tuple[str, ...]]:
+    """The region and the keys whose Key Vault references decide the next step; no keys: none do.
+
+    A written region must have its secrets; and so must a region from which a change is to be taken, however healthy
+    it is: an app may answer for long before it misses one.
+    """
+    flight, plan_ = rollout.flight, rollout.plan
+    if flight is not None:
+        written = flight.phase is Phase.WRITTEN
+        return flight.target, tuple(it.key for it in flight.keys) if written else ()
+    if plan_ is None or plan_.refusals or not plan_.changes:
+        return "", ()
+    set_ = _oldest_set(rollout, plan_)
+    ready = not set_.forced and soaked(set_.source, set_.changed_at, health, now, rules)
+    return set_.source, tuple(it.key for it in set_.decisions) if ready else ()
+
+
 def _travel(rollout: Rollout, plan_: Plan, view: View, rules: Rules) -> Turn:
     set_ = _oldest_set(rollout, plan_)
     keys = counted(len(set_.decisions))
-    if set_.forced or soaked(set_.source, set_.changed_at, view.health, view.now, rules):
+    lasted = soaked(set_.source, set_.changed_at, view.health, view.now, rules)
+    if set_.forced or (lasted and not view.unresolved):
         return _claim(rollout, set_, view, rules)
     health = view.health.get(set_.source)
-    if health is not None and health.state is HealthState.HEALTHY:
+    if not lasted and health is not None and health.state is HealthState.HEALTHY:
         until = max(set_.changed_at, health.since) + timedelta(seconds=rules.soak)
         reason = f"{keys} changed in {set_.source}, which must stay healthy until {until:%H:%M:%S} UTC"
         return _rest(rollout, State.SOAKING, reason, view)
-    why = health.reason if health else "its health is not known"
     deadline = set_.changed_at + timedelta(seconds=rules.soak_deadline)
-    if view.now >= deadline:
-        reason = f"{keys} changed in {set_.source}, which is not healthy since: {why}"
+    late = view.now >= deadline
+    if lasted:
+        trouble = f"where {_without_secrets(view)}"
+    else:
+        why = health.reason if health else "its health is not known"
+        trouble = f"which is not healthy{' since' if late else ''}: {why}"
+    if late:
+        reason = f"{keys} changed in {set_.source}, {trouble}"
         contained = enter(rollout, State.CONTAINED, reason, view.now)
         taken = _said(rollout, set_.decisions, VerdictKind.TAKE)
         bad = tuple(it for it in set_.decisions if it not in taken)
         if rules.revert_bad_changes and bad and _fails(health):
             return _revert(contained, set_.source, bad, view)
         return Turn(contained, Rest())
-    reason = (
-        f"{keys} changed in {set_.source}, which is not healthy: {why}; given until {deadline:%H:%M:%S} UTC"
-    )
+    reason = f"{keys} changed in {set_.source}, {trouble}; given until {deadline:%H:%M:%S} UTC"
     return _rest(rollout, State.SOAKING, reason, view)
+
+
+def _mended(rollout: Rollout, plan_: Plan, view: View) -> tuple[Verdict, ...]:
+    """The policy's words on changes whose region answers again, before it was put back: they are withdrawn."""
+    well = {
+        (it.key, it.state)
+        for it in plan_.changes
+        if all(_answers(view.health.get(name)) for name in it.targets)
+    }
+    return tuple(it for it in rollout.verdicts if it.by == POLICY and (it.key, it.state) in well)
+
+
+def _answers(health: Health | None) -> bool:
+    """Whether the app itself answers, by our own look, be it offered in DNS or not."""
+    return health is not None and health.probe is not None and not _fails(health)
 
 
 def _fails(health: Health | None) -> bool:
@@ -378,7 +421,7 @@ def _revert(rollout: Rollout, source: str, bad: Sequence[Decision], view: View) 
             state=it.state,
             kind=VerdictKind.TAKE,
             side=min(it.targets, key=lambda name: (not _healthy(name, view), name)),
-            by="the policy on_bad_change",
+            by=POLICY,
             reason=f"{source} was not healthy with its change",
             at=view.now,
         )
@@ -599,11 +642,15 @@ def _mine(flight: Flight, view: View, rules: Rules, phase: Phase) -> Flight:
 
 def _not_yet(flight: Flight, view: View) -> str:
     if view.unresolved:
-        return f"Key Vault references are not resolved: {', '.join(view.unresolved)}"
+        return _without_secrets(view)
     health = view.health.get(flight.target)
     if health is None:
         return "its health is not known"
     return "it is healthy so far" if health.state is HealthState.HEALTHY else health.reason
+
+
+def _without_secrets(view: View) -> str:
+    return f"Key Vault references are not resolved: {', '.join(view.unresolved)}"
 
 
 def _undoing(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules: Rules) -> Turn:

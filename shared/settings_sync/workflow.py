@@ -6,7 +6,7 @@ regions themselves how far the last one came (law 3).
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import SettingsWrites
 from shared.disruption.workflow import release, request
-from shared.errors import AppError, Conflict, Denied, NotFound, Throttled, UnsafePlan
+from shared.errors import AppError, Conflict, Denied, NotFound, Throttled, TransientError, UnsafePlan
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Region, RegionSettings, Value
 from shared.settings_sync import ask, patch
@@ -37,6 +37,7 @@ from shared.settings_sync.transitions import (
     Write,
     enter,
     first_look,
+    in_question,
     landed,
     look,
     lost,
@@ -201,13 +202,15 @@ class _Round:
         looked, decisions = look(rollout, seen.sides, tools.policy, tools.clock.now())
         verifying = looked.flight is not None and looked.flight.phase is Phase.WRITTEN
         health = await self.eyes(prove=verifying)
+        region, keys = in_question(looked, health, tools.clock.now(), tools.rules)
+        unresolved = await _unresolved(region, keys, seen, tools, sure=looked.flight is None)
         view = View(
             sides=seen.sides,
             decisions=decisions,
             health=health,
             now=tools.clock.now(),
             worker=self.worker,
-            unresolved=await _unresolved(looked.flight, seen, tools),
+            unresolved=unresolved,
         )
         return turn(looked, view, tools.rules)
 
@@ -232,7 +235,7 @@ class _Round:
             case Close(flight, well):
                 # Copy and permit first: if we die here the flight is still in the row, and is closed again.
                 await self.tools.copies.forget(flight.copy_name)
-                await self._release(flight, disturbed=not well)
+                await self._release(flight, disturbed=not well, well=well)
                 await self._save(turned.rollout)
                 return False
             case Write(flight):
@@ -283,10 +286,10 @@ class _Round:
             else:
                 return
 
-    async def _release(self, flight: Flight, *, disturbed: bool = True) -> None:
-        """Give the permit back. Unless `disturbed`, the region need not be waited for."""
+    async def _release(self, flight: Flight, *, disturbed: bool = True, well: bool = False) -> None:
+        """Give the permit back. Unless `disturbed`, the region need not be waited for on our account."""
         at = self.tools.clock.now() if disturbed else None
-        await release(self.tools.store, row_name(self.group.id), flight.id, disturbed_at=at)
+        await release(self.tools.store, row_name(self.group.id), flight.id, disturbed_at=at, well=well)
 
     async def _permit(self, flight: Flight) -> tuple[Permit | Denial, Mapping[str, Health]]:
         health = await self.eyes(prove=True)
@@ -484,23 +487,33 @@ def _known_keys(row: Rollout) -> set[str]:
     return {key_ for key_, _ in row.baseline} | {*row.undecided, *(it.key for it in row.written)} | flying
 
 
-async def _unresolved(flight: Flight | None, seen: _Seen, tools: Tools) -> tuple[str, ...]:
-    """Keys of a written flight whose references the target could not resolve. No references, no read."""
-    if flight is None or flight.phase is not Phase.WRITTEN or flight.target not in seen.settings:
+async def _unresolved(
+    region: str, keys: Sequence[str], seen: _Seen, tools: Tools, *, sure: bool
+) -> tuple[str, ...]:
+    """Which of the keys are references that the region could not resolve. No references, no read.
+
+    What cannot be read is not known to be resolved, so a deadline goes on. `sure`: nothing is under way, and the next
+    wake-up may find out.
+
+    Raises:
+        Unavailable, Throttled: it was to be sure.
+    """
+    if not keys or region not in seen.settings:
         return ()
-    target = seen.side(flight.target)
-    settings = seen.settings[flight.target]
+    side_, settings = seen.side(region), seen.settings[region]
     names = {
-        entry.name: it.key
-        for it in flight.keys
-        if (entry := target.entries.get(it.key)) and _is_reference(settings.app.get(entry.name))
+        entry.name: it
+        for it in keys
+        if (entry := side_.entries.get(it)) and _is_reference(settings.app.get(entry.name))
     }
     if not names:
         return ()
     try:
-        statuses = await tools.reads.list_references(target.region.site_id)
-    except AppError as error:  # not known to be resolved, so the deadline goes on
-        log.warning("the Key Vault references of %s could not be read: %s", flight.target, error)
+        statuses = await tools.reads.list_references(side_.region.site_id)
+    except AppError as error:
+        if sure and isinstance(error, TransientError):
+            raise
+        log.warning("the Key Vault references of %s could not be read: %s", region, error)
         return tuple(sorted(names.values()))
     resolved = {it.name for it in statuses if it.resolved}
     return tuple(sorted(key_ for name, key_ in names.items() if name not in resolved))

@@ -167,6 +167,30 @@ def test_the_region_that_has_not_come_back_may_be_mended() -> None:
     assert isinstance(permit(a_disruption("east"), unknown, held, START), Denial)
 
 
+@pytest.mark.parametrize(
+    ("held", "awaited"),
+    [
+        (a_permit("east", work="other", disturbed_at=START), START),
+        (a_permit("east", work="mine", awaited=START), START),
+        (a_permit("east", work="mine"), None),
+        (a_permit("east", work="other", disturbed_at=START, seconds=30), None),  # its time is over
+        (a_permit("west", work="mine", disturbed_at=START), None),  # of the other region
+        (None, None),
+    ],
+)
+def test_what_has_not_come_back_from_earlier_work_is_awaited_beside_the_new_work(
+    held: Permit | None, awaited: datetime | None
+) -> None:
+    """As long as it would have been; who goes on with the new work keeps it in mind."""
+    later = START + timedelta(seconds=30)
+    seen = {"west": a_health(at=later), "east": a_health(State.DOWN, at=later)}
+    granted = permit(a_disruption("east", work="mine", at_most=60.0), seen, held, later)
+    assert isinstance(granted, Granted)
+    assert granted.permit.awaited == awaited
+    longer = held is not None and held.region == "east" and held.until > later
+    assert granted.permit.until == (START + timedelta(seconds=600 if longer else 90))
+
+
 def test_the_holder_is_judged_anew_each_time() -> None:
     """A piece of work that goes on after a crash is known, but its refuge must be there now."""
     held = a_permit("east", work="mine")

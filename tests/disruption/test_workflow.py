@@ -99,6 +99,52 @@ async def test_a_region_that_was_not_seen_well_keeps_others_waiting() -> None:
     assert (now_held.id, now_held.disturbed_at) == ("2", None)
 
 
+async def test_who_takes_a_region_over_that_has_not_come_back_leaves_others_waiting() -> None:
+    """As a hold takes out a region that was put back: what was done to it before is not over by that."""
+    store = FakeStore()
+    await request(store, GROUP, a_disruption("east", work="1"), SEEN, START)
+    await release(store, GROUP, "1", disturbed_at=START)
+    standing = await held(store)
+    assert standing is not None
+    later = START + timedelta(seconds=30)
+    starting = {"west": a_health(at=later), "east": a_health(State.DOWN, at=later)}
+    for _ in range(2):  # who goes on after a crash asks again
+        taken = await request(store, GROUP, a_disruption("east", work="hold", at_most=60), starting, later)
+        assert isinstance(taken, Granted)
+        assert taken.permit.until == standing.until
+    await release(store, GROUP, "hold")
+    await release(store, GROUP, "hold")
+    assert isinstance(await request(store, GROUP, a_disruption("west", work="2"), starting, later), Denial)
+    back = {name: a_health(at=later) for name in SEEN}
+    assert isinstance(await request(store, GROUP, a_disruption("west", work="2"), back, later), Granted)
+
+
+async def test_who_mends_a_region_that_had_not_come_back_leaves_nothing_to_wait_for() -> None:
+    """It was seen well after the later work."""
+    store = FakeStore()
+    await request(store, GROUP, a_disruption("east", work="1"), SEEN, START)
+    await release(store, GROUP, "1", disturbed_at=START)
+    starting = {"west": a_health(), "east": a_health(State.DOWN)}
+    await request(store, GROUP, a_disruption("east", work="2"), starting, START)
+    await release(store, GROUP, "2", well=True)
+    assert await held(store) is None
+
+
+async def test_who_disturbs_it_once_more_is_waited_for_since_then() -> None:
+    """Not since what was done before, which it may have come back from."""
+    store = FakeStore()
+    await request(store, GROUP, a_disruption("east", work="1"), SEEN, START)
+    await release(store, GROUP, "1", disturbed_at=START)
+    starting = {"west": a_health(), "east": a_health(State.DOWN)}
+    await request(store, GROUP, a_disruption("east", work="2"), starting, START)
+    later = START + timedelta(seconds=9)
+    await release(store, GROUP, "2", disturbed_at=later)
+    await release(store, GROUP, "2")
+    standing = await held(store)
+    assert standing is not None
+    assert standing.disturbed_at == later
+
+
 async def test_a_denial_writes_nothing() -> None:
     """Asking in vain leaves no trace."""
     store = FakeStore()

@@ -21,6 +21,8 @@ from shared.settings_sync.model import (
     Rollout,
     Side,
     State,
+    Verdict,
+    VerdictKind,
     Written,
 )
 from shared.settings_sync.transitions import (
@@ -37,6 +39,7 @@ from shared.settings_sync.transitions import (
     Write,
     enter,
     first_look,
+    in_question,
     landed,
     look,
     put_back,
@@ -74,14 +77,14 @@ def stepped(
     rules: Rules = RULES,
     unresolved: tuple[str, ...] = (),
 ) -> Turn:
-    """Look and decide; every region is healthy since long, but the sick one."""
+    """Look and decide; every region is healthy since long, but the sick ones."""
     after, decisions = look(rollout, seen, POLICY, now)
     health = {
         it.region.name: a_health(
-            Health.UNKNOWN if it.region.name == sick else Health.HEALTHY,
+            Health.UNKNOWN if it.region.name in sick.split() else Health.HEALTHY,
             at=now,
             since=START - SOAK,
-            probe=503 if it.region.name == sick else 200,
+            probe=503 if it.region.name in sick.split() else 200,
             scep=ScepProof(at=now, ca_sha256="ca"),
         )
         for it in seen
@@ -480,6 +483,86 @@ def test_a_claim_is_carried_out_only_if_it_still_fits(
     assert "left the group" in stale(flight, [a_side(west)])
 
 
+# -- references ------------------------------------------------------------------------------------------------
+
+
+def asked_about(row: Rollout, *, after: timedelta = SOAK, sick: str = "") -> tuple[str, tuple[str, ...]]:
+    """Whose references are in question, so long after START, with every region well but one."""
+    now = START + after
+    states = {it: Health.UNKNOWN if it == sick else Health.HEALTHY for it in ("west", "east")}
+    health = {name: a_health(it, at=now, since=START - SOAK) for name, it in states.items()}
+    return in_question(row, health, now, RULES)
+
+
+def test_the_references_of_a_change_are_in_question_when_its_soak_is_over() -> None:
+    """At its source, and not while it soaks or is ill."""
+    row, _ = changed()
+    assert asked_about(row) == ("west", ("A",))
+    assert asked_about(row, after=MINUTE)[1] == ()
+    assert asked_about(row, sick="west")[1] == ()
+
+
+def test_the_references_of_a_flight_are_in_question_when_it_is_written() -> None:
+    """At its target; not before, nor while it is put back."""
+    row = flying(TWO)
+    assert asked_about(row)[1] == ()
+    assert asked_about(landed(row, START, RULES)) == ("east", ("A", "B"))
+    assert asked_about(flying(TWO, Phase.UNDOING))[1] == ()
+
+
+def test_nothing_is_in_question_of_what_nobody_is_about_to_write() -> None:
+    """No difference, a plan that was never made, or one that refuses itself."""
+    agreed = looked(first_look("g", sides({"A": "0"}, {"A": "0"}), "id", START), sides({}, {}), START)
+    assert asked_about(agreed) == ("", ())
+    assert asked_about(msgspec.structs.replace(agreed, plan=None)) == ("", ())
+    row, _ = changed()
+    seen = sides({"A": "1"}, {"A": "2"})
+    held = looked(row, seen, START)
+    assert held.plan is not None
+    assert held.plan.refusals
+    assert asked_about(held) == ("", ())
+
+
+def test_what_a_person_forces_is_not_in_question() -> None:
+    """The person answers for it."""
+    row, seen = changed()
+    assert row.plan is not None
+    (change,) = row.plan.changes
+    word = Verdict(key="A", state=change.state, kind=VerdictKind.FORCE, by="ada", reason="I know", at=START)
+    forced = looked(msgspec.structs.replace(row, verdicts=(word,)), seen, START)
+    assert asked_about(forced)[1] == ()
+    step = stepped(forced, seen, START + SOAK, unresolved=("A",)).step
+    assert isinstance(step, Write)
+    assert step.forced
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state", "reason"),
+    [
+        (
+            RULES.soak,
+            State.SOAKING,
+            "1 key changed in west, where Key Vault references are not resolved: A, B; given until 12:15:00 UTC",
+        ),
+        (
+            RULES.soak_deadline,
+            State.CONTAINED,
+            "1 key changed in west, where Key Vault references are not resolved: A, B",
+        ),
+    ],
+)
+@pytest.mark.parametrize("revert", [True, False])
+def test_a_healthy_source_without_its_secrets_is_contained(
+    seconds: float, state: State, reason: str, *, revert: bool
+) -> None:
+    """When its time is over; the policy reverts only an app that fails."""
+    row, seen = changed()
+    now = START + timedelta(seconds=seconds)
+    rules = Rules(revert_bad_changes=revert)
+    after = stepped(row, seen, now, unresolved=("A", "B"), rules=rules)
+    assert (after.step, after.rollout.state, after.rollout.reason) == (Rest(), state, reason)
+
+
 # -- contained -------------------------------------------------------------------------------------------------
 
 
@@ -496,9 +579,41 @@ def test_the_policy_says_its_word_once_and_for_the_healthy_side() -> None:
     assert first.rollout.state is State.CONTAINED
     (verdict,) = first.rollout.verdicts
     assert verdict.side == "aaa"
-    second = stepped(first.rollout, seen, late, sick="aaa", rules=rules)
+    second = stepped(first.rollout, seen, late, sick="west aaa", rules=rules)
     assert second.step == Rest()
     assert second.rollout.verdicts == first.rollout.verdicts
+
+
+def policys_word() -> tuple[Rollout, list[Side], Rules, datetime]:
+    """West's change is contained, and the policy has said that it is to be reverted."""
+    rules = Rules(revert_bad_changes=True)
+    row, seen = changed()
+    late = START + timedelta(seconds=rules.soak_deadline)
+    said = stepped(row, seen, late, sick="west", rules=rules)
+    assert [it.side for it in said.rollout.verdicts] == ["east"]
+    return said.rollout, seen, rules, late
+
+
+def test_the_policys_word_is_withdrawn_when_the_region_answers_before_it_was_reverted() -> None:
+    """What it did not bear may have been something else: its change soaks as any other does."""
+    row, seen, rules, late = policys_word()
+    assert stepped(row, seen, late + MINUTE, sick="west", rules=rules).rollout.verdicts == row.verdicts
+    mended = stepped(row, seen, late + MINUTE, rules=rules)
+    assert mended.step == Again()
+    assert mended.rollout.verdicts == ()
+    after, decisions = look(row, seen, POLICY, late)
+    unknown = View(sides=seen, decisions=decisions, health={}, now=late, worker="w")
+    assert turn(after, unknown, rules).rollout.verdicts == row.verdicts
+    assert isinstance(stepped(mended.rollout, seen, late + MINUTE, rules=rules).step, Write)
+
+
+def test_a_persons_word_is_not_withdrawn() -> None:
+    """Who takes a side takes it, however well the other one is."""
+    row, seen, rules, late = policys_word()
+    (word,) = row.verdicts
+    persons = msgspec.structs.replace(word, by="ada")
+    row = msgspec.structs.replace(row, verdicts=(persons,))
+    assert stepped(row, seen, late + MINUTE, rules=rules).rollout.verdicts == (persons,)
 
 
 @pytest.mark.parametrize("scep", [None, ScepProof(at=START, ca_sha256="ca")])

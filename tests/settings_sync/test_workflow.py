@@ -1,6 +1,7 @@
 """Rollouts from end to end over fakes: one sentence per scenario. No value is left anywhere by any of them."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 import pytest
@@ -1043,23 +1044,100 @@ async def test_a_reference_that_resolves_late_is_waited_for() -> None:
     assert world.has("east", "K00") == REFERENCE
 
 
+def refused(world: World, region: str, error: AppError) -> list[datetime]:
+    """Azure does not say how the references of a region fare. Returns when it was asked."""
+    asked: list[datetime] = []
+
+    def refuse(site: str) -> None:
+        if site == site_id(region) and world.app.reads[-1][1] == "references":
+            asked.append(world.clock.now())
+            raise error
+
+    world.app.before_read = refuse
+    return asked
+
+
 async def test_references_that_cannot_be_read_do_not_stop_the_deadline() -> None:
     """Azure denies the list of references: the peer is put back when its time is over, not left in between."""
     world = await started(World())
-    denied = []
-
-    def deny(_site: str) -> None:
-        if world.app.reads[-1][1] == "references":
-            denied.append(world.clock.now())
-            raise Denied("no right to list references")
-
-    world.app.before_read = deny
+    denied = refused(world, "east", Denied("no right to list references"))
     world.edit("west", K00=REFERENCE)
     await world.ring()
     await world.until(State.HELD)
     assert denied
     assert world.has("east", "K00") == val("old")
     await world.clean()
+
+
+async def test_a_reference_that_does_not_resolve_where_it_was_set_goes_nowhere() -> None:
+    """West answers as before, since it does not miss the secret yet; the change is bad all the same."""
+    world = await started(World())
+    world.app.references[site_id("west").lower()] = {"K00": "SecretNotFound"}
+    world.edit("west", K00=REFERENCE)
+    await world.ring()
+    rollout = await world.until(State.CONTAINED)
+    assert rollout.reason == "1 key changed in west, where Key Vault references are not resolved: K00"
+    await world.ticks(20)
+    assert world.written == []
+    world.app.references.clear()
+    await settled(world)
+    assert world.has("east", "K00") == REFERENCE
+
+
+async def test_what_a_person_forces_onward_is_not_asked_whether_it_resolves_at_its_source() -> None:
+    """The other region may be the one that has the secret; there it must resolve, or it is put back."""
+    world = await started(World())
+    world.app.references[site_id("west").lower()] = {"K00": "SecretNotFound"}
+    world.edit("west", K00=REFERENCE)
+    await world.ring()
+    await world.until(State.CONTAINED)
+    await world.ask(Ask.FORCE, reason="the east has it")
+    await settled(world)
+    assert world.has("east", "K00") == REFERENCE
+
+
+async def test_a_source_whose_references_cannot_be_read_for_a_moment_is_asked_again() -> None:
+    """Whether they resolve is not known, which is no reason to tell people that they do not."""
+    world = await started(World())
+    asked = refused(world, "west", Unavailable("no answer"))
+    world.edit("west", K00=REFERENCE)
+    await world.ring()
+    await world.ticks(20)
+    assert len(asked) > 15
+    assert world.written == []
+    assert (await world.rollout()).state is State.SOAKING
+    world.app.before_read = undisturbed
+    await settled(world)
+    assert world.has("east", "K00") == REFERENCE
+
+
+async def test_a_source_whose_references_may_not_be_read_is_contained() -> None:
+    """That stays so until a person does something about it, who is told."""
+    world = await started(World())
+    refused(world, "west", Denied("no right to list references"))
+    world.edit("west", K00=REFERENCE)
+    await world.ring()
+    await world.until(State.CONTAINED)
+    assert world.written == []
+
+
+async def test_references_are_asked_about_where_there_are_any_and_not_before_the_soak_is_over() -> None:
+    """A change without a reference costs no read; one with it one for each region."""
+    world = await started(World())
+    world.edit("west", K00=val("new"))
+    await world.ring()
+    await settled(world)
+    assert "references" not in {what for _, what in world.app.reads}
+    world.edit("west", K00=REFERENCE)
+    await world.ring()
+    await world.ticks(2)
+    assert "references" not in {what for _, what in world.app.reads}
+    await world.until(State.VERIFYING)
+    assert [site for site, what in world.app.reads if what == "references"][:2] == [
+        site_id("west"),
+        site_id("east"),
+    ]
+    await settled(world)
 
 
 async def test_a_peer_whose_scep_breaks_while_its_probe_is_well_is_put_back() -> None:
