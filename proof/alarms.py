@@ -101,7 +101,12 @@ class Alarms:
         """DNS leads devices to the other regions."""
         begin, site = self._begin(facts), self._site(facts)
         left = any(not it.offered for it in site.within(begin, self._now))
-        others = any(it.offered for other in self._others(site) for it in other.within(begin, self._now))
+        # One that was enabled in between is in DNS at once, before Traffic Manager has looked at it.
+        others = any(
+            (other.enabled and other.switched >= begin)
+            or any(it.offered for it in other.within(begin, self._now))
+            for other in self._others(site)
+        )
         return self.fails(facts) if left and others else f"DNS never led away from {site.name}"
 
     def well_again(self, facts: _Row) -> str:

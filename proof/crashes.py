@@ -24,7 +24,7 @@ import msgspec
 from proof.play import DAY, URLS, Play, settings_of
 from proof.ports import Line
 from proof.weather import HOUR, Error, Fate
-from proof.world import BAD, PACKAGE, SECRET, Host, moment
+from proof.world import BAD, MISSING, PACKAGE, SECRET, SPARE, Host, moment, reference
 from shared.cards import Card
 from shared.drills.schedule import schedules
 from shared.incidents.hold import HoldRules
@@ -319,6 +319,13 @@ def _bad(play: Play) -> None:
     _edit(play, "west", K01=_value(1) + BAD)
 
 
+def _references(play: Play) -> None:
+    """A secret that its region lacks, then one that the other lacks, then a sound one; the app misses none yet."""
+    for minutes, where in ((0.0, f"{MISSING}@west"), (8.0, f"{MISSING}@east"), (26.0, "")):
+        text = reference(_value(f"{minutes:.0f}{SPARE}"), where)
+        play.loop.call_later(minutes * MINUTE + 1, partial(_edit, play, "west", K01=text))
+
+
 def _decided(body: dict[str, Any]) -> Callable[[Play], None]:
     """People change one key in both regions; later one of them decides."""
 
@@ -595,6 +602,7 @@ STORIES: Final = (
     Story("a change travels", _travels, 20, settings=_quick),
     Story("two sets among three regions", _two_sets, 30, regions=("east", "north", "west"), settings=_quick),
     Story("a peer is put back", _put_back, 30, settings=_quick, rests=False),  # it waits for a person
+    Story("a reference does not resolve", _references, 45, settings=_quick),
     Story("a bad change is reverted by policy", _bad, 35, settings=_reverting),
     Story("a side is taken", _decided({"decision": "take", "region": "west"}), 40, settings=_quick),
     Story("left different", _decided({"decision": "reject"}), 40, settings=_quick),

@@ -10,7 +10,7 @@ from proof.cast import Cast
 from proof.observer import SKEW
 from proof.ports import dice as dice_of
 from proof.weather import HOUR, Error, Fate, Fault, Heap, stirs
-from proof.world import BAD, SECRET, STRING, Site
+from proof.world import BAD, MISSING, RESOLVED, SECRET, SPARE, STRING, Site, looked_up, reference
 
 MINUTE: Final = 60.0
 ARMED: Final = 60 * MINUTE  # how long what waits for a call waits for it,
@@ -72,6 +72,7 @@ class Happenings:
             world.host(url, up=True)
         for site in world.sites.values():
             site.authority = "ca" * 32
+            world.admit(site.name)
             for why in ("region", "shared"):
                 world.heal(site, why)
             if not site.enabled and site.name not in cast.observer.taken:
@@ -93,7 +94,9 @@ class Happenings:
             body["decision"] = "revert"
         elif "undone" in rules:  # once more would be undone once more
             sound = [
-                it.name for it in self.world.sites.values() if not any(BAD in v for v in it.app.values())
+                it.name
+                for it in self.world.sites.values()
+                if not any(BAD in value or MISSING in value for value in it.app.values())
             ]
             body |= {"decision": "take", "region": min(sound or self.world.sites)}
         elif rules & {"conflict", "first-contact"}:
@@ -107,7 +110,9 @@ class Happenings:
         """A person replaces what an app does not bear, where it has been so for long."""
         for site in self.world.sites.values():
             if "settings" in site.ills and self.loop.time() - site.since > 1500.0:
-                bad = [name for name, it in site.app.items() if BAD in it]
+                bad = [
+                    name for name, it in site.app.items() if BAD in it or looked_up(it, site.name) != RESOLVED
+                ]
                 self._edit(site.name, {it: self._value() for it in bad})
 
     def at(self, at: float, act: Callable[[], None], idle: Callable[[], bool] = lambda: False) -> None:
@@ -258,6 +263,30 @@ class Happenings:
     def mass_edit(self, dice: random.Random) -> None:
         """More than the brake lets through."""
         self._edit(self._region(dice).name, {it: self._value() for it in self._keys(dice, 5)})
+
+    def reference(self, dice: random.Random) -> None:
+        """It resolves everywhere, nowhere, or not in this region or another one; half of them are corrected later."""
+        region, other = self._region(dice).name, self._region(dice).name
+        where = dice.choice(("", MISSING, f"{MISSING}@{region}", f"{MISSING}@{other}"))
+        secret = f"{self._value()}{dice.choice(('', SPARE))}"
+        (key,) = self._keys(dice, 1)
+        self._edit(region, {key: reference(secret, where)})
+        if where and dice.random() < 0.5:
+            self._later(dice.uniform(60, 2400), partial(self._edit, region, {key: reference(self._value())}))
+
+    def barred(self, dice: random.Random) -> None:
+        """A region starts without its secrets, if it starts now: as one does whose settings are edited."""
+        region = self._region(dice).name
+        self.cast.story.tell(f"{region} may not read the vault")
+        self.world.bar(region)
+        self._later(dice.uniform(300, 1800), partial(self._admitted, region))
+        if dice.random() < 0.5:
+            changes = {it: self._value() for it in self._keys(dice, 1)}
+            self._later(dice.uniform(1, 240), partial(self._edit, self._region(dice).name, changes))
+
+    def _admitted(self, region: str) -> None:
+        self.cast.story.tell(f"{region} may read the vault again")
+        self.world.admit(region)
 
     def edit_between(self, dice: random.Random) -> None:
         """Somebody's edit lands around one of our readings, or right before our write."""

@@ -9,8 +9,10 @@ Each rule says how much later than the truth the product may act: it looks once 
    until then; each of these for `WAITED` at most. A hold gives its permit back when it has taken a region out: that
    region is no refuge, and no more. When we disabled an endpoint, another was enabled and online within `GLANCE`.
 2. A value that we wrote had been in some other region for the whole soak, and that region had not been ill for longer
-   than there is between two looks (`BLINK`), the last look's age left out. Not asked of what we put back, or of keys
-   that a person forced.
+   than there is between two looks (`BLINK`), the last look's age left out; a Key Vault reference resolved there. Not
+   asked of what we put back, or of keys that a person forced. A reference that we wrote and that does not resolve
+   where we wrote it is not there any more after `VERIFIED`, and `UNDONE` undisturbed turns in which all other regions
+   served.
 3. What we replaced was no person's change of which the regions have never agreed since and which nobody decided,
    unless it was made after our last reading began, which was the last thing that we did before the write: in between
    no reader of Azure can see it. What we put back is what we found. A message comes again only after a delivery
@@ -33,7 +35,7 @@ import msgspec
 from proof.alarms import Alarms
 from proof.budget import Budget
 from proof.outages import Outages
-from proof.world import PACKAGE, SECRET, Call, Moment, Site, Tick, World, seconds
+from proof.world import PACKAGE, REFERENCE, RESOLVED, SECRET, Call, Moment, Site, Tick, World, seconds
 
 LAWS: Final = {
     1: "never disrupt the last healthy region",
@@ -54,6 +56,9 @@ WAITED: Final = 600.0  # for a region that we disturbed to come back, when a wri
 SETTLED: Final = 1500.0  # after the last thing that happened all that follows from it was done, or is held
 DRILLED: Final = 400.0  # from asking for a drill to its draining: three turns of the timer, and requests
 REHEARSAL: Final = 120.0 + 90.0 + SKEW  # from draining to the deadline in the drill's row
+VERIFIED: Final = 600.0 + SKEW  # from a write to the end of its verification
+UNDONE: Final = 12  # turns of a permit that somebody else has: a rotation's soak, and requests
+SERVED: Final = 180.0  # so long after it came back a region is known to serve
 HEALED: Final = 30  # undisturbed turns in good health, twice the soak of a hold
 
 
@@ -76,7 +81,11 @@ class _Key:
     past: list[tuple[float, object]]  # since when it had which value
     edited: float = -1e9  # by a person, whose value is there
     replaced: float = -1e9  # the same of the value that we replaced rightly
-    ours: tuple[object, object] | None = None  # what we replaced, and by what
+    ours: tuple[object, object] | None = None  # what we replaced, and by what,
+    forced: bool = False  # without a soak, as a person wanted
+    fared: list[tuple[float, bool]] = dataclasses.field(
+        default_factory=list
+    )  # since when a reference resolves, or not
 
 
 class Observer:
@@ -114,6 +123,9 @@ class Observer:
         self._shape: object = None  # of what nobody tells us: package hosts, authorities
         self._differ: set[str] = set()  # keys in which the regions do not agree
         self._starting: dict[str, float] = {}  # region: restarted by us
+        self._unproved: dict[
+            tuple[str, str], tuple[float, int]
+        ] = {}  # references that we wrote: when, and turns since
         self._told: dict[str, list[tuple[float, str]]] = {}  # message: deliveries
         self._troubles: list[float] = []  # deliveries that did not end well, and deaths
         self._refusals: list[float] = []  # of anything that was to be done
@@ -125,6 +137,7 @@ class Observer:
         for site in world.sites.values():
             for name, it in site.settings.items():
                 self._keys[site.name, name] = _Key([(-1e9, it)])
+            self.looked_up(site)
         self._home = {it.name: it.app.get(PACKAGE) for it in world.sites.values()}
         self._budget = Budget(len(world.sites), early=SKEW)
         self._outages = Outages(world, self.check)
@@ -210,6 +223,16 @@ class Observer:
         self._disturbed(site, call)
         for name, old, new in changes:
             self._wrote(site, name, old, new, call)
+
+    def looked_up(self, site: Site) -> None:
+        """App Service asked the vault for what references of a region stand for."""
+        for name, status in site.references.items():
+            resolved = status == RESOLVED
+            fared = self._key(site.name, name).fared
+            fared.append((self.now, resolved))
+            del fared[:-8]
+            if resolved:
+                self._unproved.pop((site.name, name), None)
 
     def restarted(self, site: Site, call: Call) -> None:
         """The product restarted an app."""
@@ -305,6 +328,15 @@ class Observer:
         if tick.clean:
             for name, at in self.taken.items():
                 self._overdue(world.sites[name], at, tick)
+            for (region, name), (at, turns) in self._unproved.items():
+                self._unproved[region, name] = at, turns + self._undoable(world.sites[region], at, tick)
+                self.check(
+                    2,
+                    turns < UNDONE,
+                    lambda *it: f"{it[0]} still has {it[1]}, which does not resolve there",
+                    region,
+                    name,
+                )
         self._outages.ticked(tick)
         self._alarms.ticked(tick)
 
@@ -350,6 +382,12 @@ class Observer:
         what = "a drill" if drill else "a hold"
         late = self._sound[site.name] > most
         self.check(6, not late, lambda: f"{site.name} is still out, though {what} should have given it back")
+
+    def _undoable(self, site: Site, at: float, tick: Tick) -> bool:
+        """Whether what was written then was to be put back in this turn: nothing else keeps who would."""
+        begin = tick.began - SERVED
+        others = [it.past[-1] for it in self._others(site)]
+        return at + VERIFIED <= tick.began and all(it.well and it.offered and it.at < begin for it in others)
 
     def _disturbed(self, site: Site, call: Call, *, mends: bool = True) -> None:
         """A region was restarted or, which mends nothing, taken out."""
@@ -407,7 +445,13 @@ class Observer:
             law, text = self._unsound(site, name, new, call)
             self.check(law or 2, not law or undone, lambda: f"{call.name} {text}")
             self._note(site, name, new)
+            if _is_reference(new) and not undone:
+                self._unproved[site.name, name] = self.now, 0
             key.ours = None if law else (old, new)
+            # A person's word to do it without a soak was about what is put back; it stands again.
+            if undone and key.forced:
+                self._forced[name] = self.now
+            key.forced = not undone and self._is_forced(name)
             # What a person had set is not there any more; it is again when we put it back.
             key.edited, key.replaced = (key.replaced, -1e9) if undone else (-1e9, key.edited)
         self._agreement(name)
@@ -432,11 +476,16 @@ class Observer:
         holders = [it for it in self._others(site) if self._held(it.name, name, new, call.began)]
         if not holders:
             return 3, f"wrote to {site.name} what no other region had: {name}"
-        forced = self._forced.get(name, -1e9) > self._agreed.get(name, -1e9)
-        if forced or any(self._soaked(it, name, new, call.began) for it in holders):
+        soaked = [it for it in holders if self._soaked(it, name, new, call.began)]
+        if self._is_forced(name) or any(self._resolved(it, name, new, call.began) for it in soaked):
             return 0, ""
         where = ", ".join(it.name for it in holders)
+        if soaked:
+            return 2, f"took {name} to {site.name}, although it does not resolve in {where}"
         return 2, f"took {name} to {site.name}, although {where} had not soaked it in good health"
+
+    def _is_forced(self, name: str) -> bool:
+        return self._forced.get(name, -1e9) > self._agreed.get(name, -1e9)
 
     def _held(self, region: str, name: str, value: object, at: float) -> bool:
         """Whether a region had the value a moment ago: as late as the last reading may have been."""
@@ -454,6 +503,14 @@ class Observer:
         )
         return stood and _longest_illness(source, begin, at - BEHIND) < BLINK
 
+    def _resolved(self, source: Site, name: str, value: object, at: float) -> bool:
+        """Whether a reference resolved in a region by the last look, or is none."""
+        fared = self._key(source.name, name).fared
+        ends = [*(since for since, _ in fared[1:]), 1e12]
+        return not _is_reference(value) or any(
+            it and end >= at - BEHIND for (_, it), end in zip(fared, ends, strict=True)
+        )
+
     def _others(self, site: Site) -> list[Site]:
         return [it for it in self._world.sites.values() if it is not site]
 
@@ -464,6 +521,8 @@ class Observer:
         key = self._key(site.name, name)
         key.past.append((self.now, value))
         del key.past[:-8]
+        key.fared = [*key.fared[-7:], (self.now, False)]  # until it has been looked up
+        self._unproved.pop((site.name, name), None)
         return key
 
     def _agreement(self, name: str) -> None:
@@ -519,6 +578,10 @@ class Observer:
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[tuple[str, object, object]]:
     names = sorted(it for it in before.keys() | after.keys() if before.get(it) != after.get(it))
     return [(it, before.get(it), after.get(it)) for it in names]
+
+
+def _is_reference(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(REFERENCE)
 
 
 def _longest_illness(site: Site, begin: float, end: float) -> float:

@@ -20,7 +20,7 @@ from proof.observer import Breach, Observer
 from proof.ports import SUBSCRIPTION, dice
 from proof.story import Story
 from proof.weather import Fault, Weather, forecast, stirs
-from proof.world import PACKAGE, SECRET, Site, World, moment
+from proof.world import PACKAGE, SECRET, Site, World, moment, reference
 from shared.artifact_hosts.catalogue import GITHUB, HOSTS, VENDOR
 from shared.incidents.hold import HoldRules
 from shared.settings import Settings
@@ -31,6 +31,7 @@ YEAR: Final = 365 * DAY
 MONTH: Final = 30 * DAY
 IDENTITY: Final = "AppConfig:KeyVaultConfig:KeyVaultURL"
 KEYS: Final = (*(f"AppConfig:K{number:02}" for number in range(11)), IDENTITY)
+TOKEN: Final = reference(f"{SECRET}-token")  # every region has one such reference
 URLS: Final = (f"{HOSTS[GITHUB]}master/dist/Artifacts.zip", f"{HOSTS[VENDOR]}dist/Artifacts.zip")
 _HOSTS: Final = dict(zip(URLS, (GITHUB, VENDOR), strict=True))
 PEACE: Final = 12 * 3600.0  # at the end, for all to come to rest
@@ -241,7 +242,7 @@ def played(asked: tuple[str, float]) -> Report:
 
 
 def _site(name: str, number: int) -> Site:
-    values = dict.fromkeys(KEYS, f"{SECRET}-0")
+    values = {**dict.fromkeys(KEYS, f"{SECRET}-0"), "AppConfig:Token": TOKEN}
     return Site(name, {**values, PACKAGE: URLS[number % 2]}, {"db": (f"{SECRET}-db", "Custom")})
 
 

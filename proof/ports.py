@@ -389,8 +389,13 @@ class Azure:
         )
 
     async def list_references(self, id_: str) -> tuple[ReferenceStatus, ...]:
-        """There are none."""
-        return await self._line.read("arm.list_references", tuple, region_of(id_))
+        """How App Service fared with each."""
+        region = region_of(id_)
+        return await self._line.read("arm.list_references", lambda: self._references(region), region)
+
+    def _references(self, region: str) -> tuple[ReferenceStatus, ...]:
+        found = self._world.site(region).references
+        return tuple(ReferenceStatus(name=name, status=it) for name, it in found.items())
 
     async def put_app_settings(self, id_: str, settings: AppSettings, *, permit: Permit) -> None:
         """Replace all."""

@@ -25,6 +25,8 @@ class Fault(StrEnum):
     STRING = "a person edits a connection string"
     IDENTITY = "a person edits what says which CA this is"
     MASS_EDIT = "a person edits many settings at once"
+    REFERENCE = "a person sets a Key Vault reference, which may not resolve"
+    BARRED = "a region may not read the vault"
     EDIT_BETWEEN = "a person edits between our reading and our write"
     EDIT_BEHIND = "a person edits right behind our write"
     EVENT_LOST = "events are lost"
@@ -72,6 +74,8 @@ WEIGHTS: Final[dict[Fault, float]] = {
     Fault.STRING: 3,
     Fault.IDENTITY: 1,
     Fault.MASS_EDIT: 1,
+    Fault.REFERENCE: 1.4,
+    Fault.BARRED: 0.6,
     Fault.EDIT_BETWEEN: 5,
     Fault.EDIT_BEHIND: 4,
     Fault.EVENT_LOST: 3,
@@ -112,8 +116,8 @@ WEIGHTS: Final[dict[Fault, float]] = {
 # What makes something happen that the others can disturb: each heap has one of these.
 STIRRING: Final = (
     Fault.EDIT, Fault.BAD_EDIT, Fault.BOTH_SIDES, Fault.SAME_EDIT, Fault.DELETE, Fault.STRING, Fault.IDENTITY,
-    Fault.MASS_EDIT, Fault.REGION_LOST, Fault.REGION_LONG, Fault.FLAP, Fault.SHARED_LOST, Fault.HOST_LOST,
-    Fault.RELEASE, Fault.AUTHORITY, Fault.SWITCHED, Fault.RESTART, Fault.DRILL,
+    Fault.MASS_EDIT, Fault.REFERENCE, Fault.BARRED, Fault.REGION_LOST, Fault.REGION_LONG, Fault.FLAP,
+    Fault.SHARED_LOST, Fault.HOST_LOST, Fault.RELEASE, Fault.AUTHORITY, Fault.SWITCHED, Fault.RESTART, Fault.DRILL,
 )  # fmt: skip
 
 

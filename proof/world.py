@@ -2,7 +2,10 @@
 
 Knows nothing of the product. Everything that happens here happens at one moment and is shown to the witness, who
 judges it. A value is bad when `BAD` is in it: an app that starts with it does not serve, in every region or in those
-that the value names.
+that the value names. A Key Vault reference does not resolve where `MISSING` is in it, in the same way, nor in a
+region that may not read the vault; the app gets its text instead of the secret and does not serve, unless it is
+`SPARE`. What references come to is looked up with every start: that a bare restart does so is not documented, and is
+the worse of both.
 """
 
 import dataclasses
@@ -14,6 +17,12 @@ from typing import Any, Final, Protocol
 
 SECRET: Final = "hush"  # noqa: S105 -- the marker in every value
 BAD: Final = "~bad"
+REFERENCE: Final = "@Microsoft.KeyVault("
+MISSING: Final = (
+    "~gone"  # at the end of a reference: there is no such secret, or the region named may not read it
+)
+SPARE: Final = "~spare"  # in a reference: the app answers without it
+RESOLVED: Final = "Resolved"
 PACKAGE: Final = "WEBSITE_RUN_FROM_PACKAGE"
 STRING: Final = "connectionStrings/"  # before the name of a connection string, where both kinds are spoken of
 INTERVAL, TIMEOUT, TOLERATED = 30, 10, 3  # of the profile's probe
@@ -94,6 +103,7 @@ class Site:
         self.status = "Online"
         self.ills: set[str] = set()
         self.authority = "ca" * 32
+        self.references: dict[str, str] = {}  # how App Service fared with each
         self.boot = 0  # starts so far
         self.runs = 1  # the package's version
         self.changed = -1e9  # when its settings were changed last
@@ -140,6 +150,10 @@ class Witness(Protocol):
         """The product wrote settings."""
         ...
 
+    def looked_up(self, site: Site) -> None:
+        """App Service asked the vault for what references of a region stand for."""
+        ...
+
     def restarted(self, site: Site, call: Call) -> None:
         """The product restarted an app."""
         ...
@@ -183,6 +197,7 @@ class World:
         self.rows: dict[str, tuple[bytes, int]] = {}
         self.vault: dict[str, str] = {}
         self.writes = 0
+        self.barred: set[str] = set()  # regions that may not read the vault
         self.gone: set[str] = set()  # sites that were deleted; their endpoints may still be there
         self.unfit: set[tuple[str, str]] = set()  # (region, URL): with that package the app does not come up
         self.boots = (20, 50)  # seconds that a start takes at least, and how many more it may
@@ -191,6 +206,8 @@ class World:
         self.witness: Witness
         self.on_settings: Callable[[Site], None] = lambda _: None
         self.on_status: Callable[[Site], None] = lambda _: None
+        for it in sites:
+            it.references = self._fared(it)
 
     @property
     def deaf(self) -> bool:
@@ -287,6 +304,17 @@ class World:
         if site.well and not was:
             self._turned(site)
 
+    def bar(self, region: str) -> None:
+        """From now on a region may not read the vault. A running app does not notice."""
+        self.barred.add(region)
+
+    def admit(self, region: str) -> None:
+        """It may again: who says so has what did not resolve looked up anew, which takes a start."""
+        self.barred.discard(region)
+        site = self.sites[region]
+        if "starting" not in site.ills and site.references != self._fared(site):
+            self.start(site)
+
     def host(self, url: str, *, up: bool) -> None:
         """A package host goes, or comes back; an app that waits for its package starts then."""
         host = self.hosts[url]
@@ -307,8 +335,12 @@ class World:
         if boot != site.boot:
             return
         host = self.hosts.get(site.app.get(PACKAGE, ""))
+        site.references = self._fared(site)
+        self.witness.looked_up(site)
+        literal = (it for it, status in site.references.items() if status != RESOLVED)
         reasons = {
-            "settings": any(fails(it, site.name) for it in site.app.values()),
+            "settings": any(fails(it, site.name) for it in site.app.values())
+            or any(SPARE not in site.app[it] for it in literal),
             "package": host is None or not host.up,
             "unfit": (site.name, site.app.get(PACKAGE, "")) in self.unfit,
         }
@@ -325,8 +357,18 @@ class World:
 
     def _changed(self, site: Site) -> None:
         site.changed = self.clock.time()
+        site.references = dict.fromkeys(self._fared(site), "Initialized")  # every change has all fetched anew
         self.on_settings(site)
         self.start(site)
+
+    def _fared(self, site: Site) -> dict[str, str]:
+        """How App Service fares with each reference of a region now."""
+        denied = "AccessToKeyVaultDenied" if site.name in self.barred else ""
+        return {
+            name: denied or looked_up(it, site.name)
+            for name, it in site.app.items()
+            if it.startswith(REFERENCE)
+        }
 
     def _switch(self, site: Site, enabled: bool, weight: int | None, call: Call | None) -> None:
         site.weight = weight or site.weight
@@ -369,6 +411,19 @@ def fails(value: str, region: str) -> bool:
     """Whether an app of that region does not bear the value."""
     _, bad, where = value.partition(BAD)
     return bool(bad) and (not where or where == f"@{region}")
+
+
+def reference(secret: str, where: str = "") -> str:
+    """A reference to a secret, missing everywhere (`MISSING`), in the region that is named after that, or nowhere."""
+    return f"{REFERENCE}VaultName=kv;SecretName={secret}{where})"
+
+
+def looked_up(text: str, region: str) -> str:
+    """How App Service fares with a reference in a region that may read the vault."""
+    _, missing, where = text.partition(MISSING)
+    if missing and where == ")":
+        return "SecretNotFound"
+    return "AccessToKeyVaultDenied" if where == f"@{region})" else RESOLVED
 
 
 def _patience(site: Site) -> float:

@@ -1,13 +1,14 @@
 """What the observer complains of, and what not, in worlds in which only that happens."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from proof.loop import Loop
-from proof.observer import FRESH, SKEW, WAITED, Observer
+from proof.observer import FRESH, SKEW, UNDONE, VERIFIED, WAITED, Observer
 from proof.ports import dice
-from proof.world import BAD, PACKAGE, Call, Site, World
+from proof.world import BAD, MISSING, PACKAGE, SPARE, Call, Site, Tick, World, reference
 
 URL = "https://packages.test/one.zip"
 LETTER = b'{"kind": "drill.started", "facts": {}}'
@@ -293,3 +294,142 @@ def test_a_soak_is_counted_by_clocks_that_may_differ(early: float, laws: list[in
     pair.wait(pair.observer.soak - early)
     pair.put("east", "hush-2")
     assert [it.law for it in pair.observer.breaches] == laws
+
+
+# -- references ---------------------------------------------------------------------------------------------------
+
+
+def referring(where: str, *, barred: str = "") -> Watched:
+    """A person has set a reference in west, which has soaked there, and we write it to east."""
+    pair = a_pair()
+    if barred:
+        pair.world.bar(barred)
+    text = reference(f"hush-2{SPARE}", where)
+    pair.world.edit("west", {"K": text})
+    pair.wait(400.0)
+    pair.put("east", text)
+    return pair
+
+
+def turns(pair: Watched, count: int, *, clean: bool = True) -> None:
+    """So many turns of the timer."""
+    for _ in range(count):
+        pair.observer.ticked(Tick(pair.loop.time(), clean, {}))
+        pair.wait(60.0)
+
+
+@pytest.mark.parametrize(
+    ("where", "barred", "laws"),
+    [
+        ("", "", []),
+        (f"{MISSING}@east", "", []),  # which nobody can know before it is there
+        (MISSING, "", [2]),
+        (f"{MISSING}@west", "", [2]),
+        ("", "west", [2]),
+        ("", "east", []),
+    ],
+)
+def test_what_did_not_resolve_at_its_source_is_a_bad_change(where: str, barred: str, laws: list[int]) -> None:
+    """However well the app was without its secret."""
+    assert [it.law for it in referring(where, barred=barred).observer.breaches] == laws
+
+
+def test_what_resolved_a_moment_ago_may_be_written() -> None:
+    """As late as the last look may have been."""
+    for late, laws in ((90.0, []), (200.0, [2])):
+        pair = a_pair()
+        text = reference(f"hush-2{SPARE}")
+        pair.world.edit("west", {"K": text})
+        pair.wait(400.0)
+        pair.world.bar("west")
+        pair.world.boots = (0, 1)
+        pair.world.start(pair.world.sites["west"])
+        pair.wait(late)
+        pair.put("east", text)
+        assert [it.law for it in pair.observer.breaches] == laws
+
+
+def test_a_person_may_force_what_does_not_resolve_and_it_may_be_tried_again() -> None:
+    """When it was put back the word still stands, and a person who approves it means that."""
+    pair = a_pair()
+    text = reference(f"hush-2{SPARE}", MISSING)
+    pair.world.edit("west", {"K": text})
+    pair.wait(400.0)
+    pair.observer.decided(["K"], forced=True)
+    for value in (text, "hush", text):
+        pair.put("east", value)
+        pair.wait(200.0)
+    assert pair.observer.breaches == []
+
+
+def test_what_does_not_resolve_where_we_wrote_it_is_put_back() -> None:
+    """After its verification, and as soon as that can be done."""
+    pair = referring(f"{MISSING}@east")
+    turns(pair, 10 + UNDONE)
+    assert pair.observer.breaches == []
+    turns(pair, 3)
+    assert {(it.law, it.text) for it in pair.observer.breaches} == {
+        (2, "east still has K, which does not resolve there")
+    }
+
+
+def resolves(pair: Watched) -> None:
+    """East may read the vault."""
+    pair.world.admit("east")
+
+
+def put_back(pair: Watched) -> None:
+    """We do what we should."""
+    pair.put("east", "hush")
+
+
+def corrected(pair: Watched) -> None:
+    """A person replaces it."""
+    pair.world.edit("east", {"K": "hush-3"})
+
+
+@pytest.mark.parametrize("deed", [resolves, put_back, corrected])
+def test_what_resolves_or_is_there_no_more_is_nothing_to_be_put_back(deed: Callable[[Watched], None]) -> None:
+    """By whoever's doing."""
+    pair = referring("", barred="east")
+    turns(pair, 10)
+    deed(pair)
+    turns(pair, 2 * UNDONE)
+    assert pair.observer.breaches == []
+
+
+def test_nothing_is_put_back_while_no_other_region_serves() -> None:
+    """That would disturb the last one; nor do turns count that failed, or in which it had time."""
+    pair = referring(f"{MISSING}@east")
+    pair.wait(VERIFIED)
+    turns(pair, 2 * UNDONE, clean=False)
+    pair.world.switch("west", enabled=False)
+    turns(pair, 2 * UNDONE)
+    pair.world.switch("west", enabled=True)
+    turns(pair, UNDONE)
+    assert pair.observer.breaches == []
+
+
+def test_an_app_without_its_secret_is_ill_and_says_why() -> None:
+    """Unless it answers without; a running one does not notice that the vault is barred."""
+    pair = a_pair()
+    west = pair.world.sites["west"]
+    pair.world.edit("west", {"K": reference("hush-2"), "Spare": reference(f"hush-3{SPARE}", MISSING)})
+    assert west.references == {"K": "Initialized", "Spare": "Initialized"}
+    pair.wait(100.0)
+    assert west.references == {"K": "Resolved", "Spare": "SecretNotFound"}
+    assert west.well
+    pair.world.bar("west")
+    pair.wait(100.0)
+    assert west.well
+    pair.restart("west")
+    pair.wait(100.0)
+    assert set(west.references.values()) == {"AccessToKeyVaultDenied"}
+    assert west.ills == {"settings"}
+    pair.world.admit("west")
+    pair.wait(100.0)
+    assert west.references == {"K": "Resolved", "Spare": "SecretNotFound"}
+    assert west.well
+    boots = west.boot
+    pair.world.admit("west")
+    assert west.boot == boots
