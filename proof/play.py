@@ -187,10 +187,10 @@ class Play:
         gist = quiet.gist(self.world.rows)
         if gist != self._gist:
             self._gist, self._decided = gist, self.loop.time()
-        awaited = self.loop.awaited
+        awaited, was_calm = self.loop.awaited, self.cast.calm
         rests = awaited > turn and self._rests()
         self.cast.set_calm(calm=rests)
-        if not rests or not clean or not quiet.noop(before, self.world.rows):
+        if not rests or not clean or not quiet.noop(before, self.world.rows, calm=was_calm):
             return turn
         self.story.begin_anew()
         due = quiet.due(self.world.rows, turn, self._truth(began), self.settings)
@@ -204,9 +204,9 @@ class Play:
         if not self.skip or turns < 1:
             return turn
         last = turn + (turns - 1) * quiet.TURN
-        self.world.rows = quiet.forward(
-            self.world.rows, turn, last, self.cast.alive()[0].process.skew, self.settings
-        )
+        skew = self.cast.alive()[0].process.skew
+        looked = moment(began + skew)
+        self.world.rows = quiet.forward(self.world.rows, looked, turn, last, skew, self.settings)
         self.skipped += turns * quiet.TURN
         return last + quiet.TURN
 
@@ -220,7 +220,7 @@ class Play:
             and len(cast.alive()) == len(cast.instances)
             and now >= cast.rivals_until
             and all(it.up for it in self.world.hosts.values())
-            and all(it.status == "Disabled" or (it.well and it.status == "Online") for it in sites)
+            and all(it.status in {"Disabled", "Online" if it.well else "Degraded"} for it in sites)
             and len({it.authority for it in sites}) == 1
         )
 
@@ -232,6 +232,7 @@ class Play:
             versions={name: self.world.hosts[url].version for url, name in _HOSTS.items()},
             runs={it.name: it.runs for it in sites},
             changed=max(self._decided, *(it.changed for it in sites)),
+            degraded={it.name for it in sites if it.status == "Degraded"},
         )
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,8 +24,8 @@ from shared.artifact_hosts.model import HOSTS, Glance, HostState, Origin, Packag
 from shared.artifact_hosts.workflow import SWEEPS_MISSED, WANTED_AGAIN, packages_key
 from shared.groups.model import Os
 from shared.groups.workflow import JITTER, Looking, watched_key
-from shared.incidents.model import Kind, Ledger
-from shared.incidents.transitions import incidents
+from shared.incidents.model import Claim, Fact, Kind, Ledger, Topic
+from shared.incidents.transitions import advance, incidents
 from shared.outbox import KEPT, KEPT_FAILED
 from shared.reconcile.incidents import NIGHTLY
 from shared.settings import Settings
@@ -50,12 +50,15 @@ def seconds(text: str | datetime) -> float:
     return (at - START).total_seconds()
 
 
-def noop(before: Rows, after: Rows) -> bool:
-    """Whether a turn changed nothing but times of looking."""
+def noop(before: Rows, after: Rows, *, calm: bool) -> bool:
+    """Whether a turn changed nothing but times of looking; a calm one looked at the very time at which it began."""
     if before.keys() != after.keys():
         return False
     anew = [key for key, row in after.items() if row is not before[key]]
-    return not any(_says_more(key, before[key][0], after[key][0]) for key in anew)
+    return not any(
+        _says_more(key, before[key][0], after[key][0]) or (not calm and _kind(key) == "incident-ledgers")
+        for key in anew
+    )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -72,6 +75,8 @@ def _says_more(key: str, before: bytes, after: bytes) -> bool:
             return _timeless(before) != _timeless(after)
         case "outbox":
             return _letter_of(before) != _letter_of(after)
+        case "incident-ledgers":
+            return _account(before) != _account(after)
         case _:
             return True
 
@@ -97,6 +102,39 @@ def _letter_of(body: bytes) -> dict[str, Any]:
     return {name: it for name, it in _read(body).items() if name not in {"next_at", "tries", "problem"}}
 
 
+@functools.lru_cache(maxsize=64)
+def _account(body: bytes) -> tuple[Any, ...]:
+    """A ledger without its looks, since when each subject has been how, and the last look at it, whenever that was.
+
+    Of looks that say the same those between the first and the last count for nothing, and go in time.
+    """
+    ledger = _read_ledger(body)
+    turns: dict[tuple[Topic, str], list[Fact]] = {}
+    last: dict[tuple[Topic, str], Fact] = {}
+    for it in ledger.facts:
+        if it.kind is Kind.LOOK:
+            its = turns.setdefault((it.topic, it.region), [])
+            last[it.topic, it.region] = _again(it, START)
+            if not its or (its[-1].claim, its[-1].cause, its[-1].severity) != (
+                it.claim,
+                it.cause,
+                it.severity,
+            ):
+                its.append(it)
+    others = tuple(it for it in ledger.facts if it.kind is not Kind.LOOK)
+    return msgspec.structs.replace(ledger, facts=others), turns, last
+
+
+def _again(look: Fact, at: datetime) -> Fact:
+    """The same look at another time, which its evidence names where that was seen in the same moment."""
+    evidence = tuple(it.replace(_clock(look.at), _clock(at)) for it in look.evidence)
+    return msgspec.structs.replace(look, at=at, heard=at, evidence=evidence)
+
+
+def _clock(at: datetime) -> str:
+    return f" {at:%H:%M:%S} UTC "
+
+
 @dataclasses.dataclass(frozen=True)
 class Truth:
     """What is so in the world, of what the store may not know yet."""
@@ -106,17 +144,27 @@ class Truth:
     versions: Mapping[str, int]  # which package lies at each host, by the host's name
     runs: Mapping[str, int]  # which one each region runs
     changed: float  # when any region's settings, or what was decided about them, last changed
+    degraded: Set[str]  # regions that fail and are enabled
 
 
 def due(rows: Rows, turn: float, truth: Truth, settings: Settings) -> float:
     """Until when nothing can be due by its age; not later than the next turn when something may be under way."""
     now = turn + truth.skew
     soonest = now + 7 * _DAY
+    if _seen_ill(rows, moment(truth.began + truth.skew)) != truth.degraded:
+        return turn
     for at in _ages(_Asked(rows, now, truth, settings)):
         if at is None:
             return turn
         soonest = min(soonest, at)
     return soonest - truth.skew
+
+
+def _seen_ill(rows: Rows, looked: datetime) -> set[str]:
+    """The regions in trouble of which the look at that time is in a ledger; of another matter: no name."""
+    ledgers = [_read_ledger(body) for key, (body, _) in rows.items() if _kind(key) == "incident-ledgers"]
+    looks = [it for of in ledgers for it in of.facts if it.kind is Kind.LOOK and it.at == looked]
+    return {it.region if it.claim in {Claim.SUSPECT, Claim.BAD} else "" for it in looks}
 
 
 @functools.lru_cache(maxsize=1024)
@@ -286,12 +334,13 @@ def _work(row: Any, body: bytes, asked: _Asked) -> _Ages:
 
 
 def _hold(row: Any, body: bytes, asked: _Asked) -> _Ages:
-    """One that is kept out and sound is looked at with every turn, which shows in the row."""
+    """One that is kept out is looked at with every turn, which shows in the row once it is sound."""
     del body
     hold = row.get("hold")
-    if hold:
-        sound = hold["phase"] == "held" and not hold["released_by"] and hold.get("sound_since")
-        yield seconds(sound) + asked.settings.hold.soak if sound else None
+    if hold and (hold["phase"] != "held" or hold["released_by"]):
+        yield None
+    elif hold and hold.get("sound_since"):
+        yield seconds(hold["sound_since"]) + asked.settings.hold.soak
 
 
 def _slot(row: Any, body: bytes, asked: _Asked) -> _Ages:
@@ -310,9 +359,9 @@ def _letter(row: Any, body: bytes, asked: _Asked) -> _Ages:
 
 
 def _ledger(raw: Any, body: bytes, asked: _Asked) -> _Ages:
+    row = _read_ledger(body)
     if not raw.get("named"):
         return
-    row = _read_ledger(body)
     rules = asked.settings.incidents
     for it in incidents(row, rules):
         if it.resolved is not None:
@@ -342,8 +391,11 @@ _AGES: Final[dict[str, Callable[[Any, bytes, _Asked], _Ages]]] = {
 }
 
 
-def forward(rows: Rows, first: float, last: float, skew: float, settings: Settings) -> Rows:
-    """The rows after the turns from the first to the last one, of an instance whose clock is so much ahead."""
+def forward(rows: Rows, looked: datetime, first: float, last: float, skew: float, settings: Settings) -> Rows:
+    """The rows after the turns from the first to the last one, of an instance whose clock is so much ahead.
+
+    The turn before them was at `looked` by that clock.
+    """
     swept, sweeps = _swept(rows, first, last, skew, settings)
     changed: Rows = {}
     spent: list[str] = []
@@ -356,7 +408,8 @@ def forward(rows: Rows, first: float, last: float, skew: float, settings: Settin
                 changed[key] = (msgspec.json.encode(watch), version)
             case "watched":
                 row = msgspec.json.decode(body)
-                proved = _read(rows[_SYNCED][0]).get("flight") is not None  # anew with every look
+                flies = _read(rows[_SYNCED][0]).get("flight") is not None
+                proved = flies or bool(_seen_ill(rows, looked))  # anew with every look
                 looking = settings.looking
                 _seen(row, first, last, skew, looking, looking.probe_every if proved else looking.prove_every)
                 changed[key] = (msgspec.json.encode(row), version)
@@ -366,6 +419,11 @@ def forward(rows: Rows, first: float, last: float, skew: float, settings: Settin
                     # Each turn's probe is one more look at it.
                     row["hold"]["seen_at"] = _text(last + skew)
                     changed[key] = (msgspec.json.encode(row), version)
+            case "incident-ledgers":
+                ledger = _read_ledger(body)
+                seen = _seen_again(ledger, looked, first, last, skew, settings)
+                if seen is not ledger:
+                    changed[key] = (msgspec.json.encode(seen), version)
             case "outbox":
                 spent += [key] if _is_spent(body, last + skew) else []
             case _:
@@ -380,6 +438,18 @@ def _is_spent(body: bytes, at: float) -> bool:
     """Whether a letter that was sent was deleted by then."""
     sent = _read(body).get("sent_at")
     return sent is not None and at - seconds(sent) > KEPT.total_seconds()
+
+
+def _seen_again(
+    ledger: Ledger, looked: datetime, first: float, last: float, skew: float, settings: Settings
+) -> Ledger:
+    """A ledger after as many looks more at what is in trouble, and was so at the last one."""
+    those = [it for it in ledger.facts if it.kind is Kind.LOOK and it.at == looked]
+    if not those:
+        return ledger
+    turns = (moment(first + number * TURN + skew) for number in range(int((last - first) // TURN) + 1))
+    facts = [_again(look, at) for at in turns for look in those]
+    return advance(ledger, facts, facts[-1].at, settings.incidents)
 
 
 def _checked(watch: Watch, first: float, last: float, skew: float, settings: Settings) -> Watch:

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from proof.crashes import MINUTE, STORIES, Story, skipping
-from proof.play import DAY, Play, Report
+from proof.play import DAY, Play, Report, settings_of
 from proof.quiet import TURN, Rows, noop
 from proof.weather import HOUR, Error, Fate, Weather
-from proof.world import SECRET
+from proof.world import BAD, SECRET
 from shared.store import RECALLED
 
 
@@ -41,6 +41,52 @@ def test_a_channel_that_is_lost_is_passed_over_as_well() -> None:
     assert any(b'"given_up_at":"' in body for body in skipped.end["rows"].values())
     assert skipped.skipped > DAY
     assert told(skipped) == told(played)
+
+
+@pytest.mark.parametrize("what", ["lost", "held", "contained", "switched off", "all"])
+def test_what_is_ill_for_hours_is_passed_over(what: str) -> None:
+    """Each turn then says in the ledger that it still is, and asks for proofs anew; that is written as if it had."""
+
+    def played(*, skip: bool) -> Report:
+        settings = settings_of(hold=what == "held", revert=False)
+        play = Play("4", seconds=9 * HOUR, skip=skip, faults=False, settings=settings)
+        world, (first, *others) = play.world, play.world.sites.values()
+
+        def falls() -> None:
+            if what == "contained":
+                world.edit(first.name, {"AppConfig:K01": f"{SECRET}{BAD}"})
+            else:
+                for site in (first, *others) if what == "all" else (first,):
+                    world.ill(site, "region")
+            if what == "switched off":
+                world.switch(first.name, enabled=False)
+
+        def stands_up() -> None:
+            world.edit(first.name, {"AppConfig:K01": f"{SECRET}-0"})
+            for site in world.sites.values():
+                world.heal(site, "region")
+
+        play.happen.at(3 * HOUR + 17, falls)
+        play.happen.at(7 * HOUR + 23, stands_up)
+        return play.run()
+
+    skipped, minutes = played(skip=True), played(skip=False)
+    assert skipped.breaches == minutes.breaches == []
+    assert skipped.skipped > 7 * HOUR  # of nine, in four of which something is ill
+    assert told(skipped) == told(minutes)
+
+
+def test_a_turn_that_took_its_time_says_not_how_the_next_one_looks() -> None:
+    """Its look at what is ill was some seconds after it began: whether it was the last one cannot be told."""
+    play = Play("4", seconds=HOUR, faults=False)
+    play.world.ill(next(iter(play.world.sites.values())), "region")
+    play.run()
+    rows = play.world.rows
+    anew = {
+        key: (body, version + key.startswith("incident-ledgers/")) for key, (body, version) in rows.items()
+    }
+    assert noop(rows, anew, calm=True)
+    assert not noop(rows, anew, calm=False)
 
 
 @pytest.mark.parametrize(
@@ -78,11 +124,11 @@ def test_a_turn_in_which_a_host_was_found_up_or_down_is_not_quiet() -> None:
     play.run()
     rows = play.world.rows
     checked = {"next_at": "2026-03-02T05:00:00Z", "good": 99, "glances": []}
-    assert noop(rows, rows)
-    assert noop(rows, hosts(rows, **checked))
+    assert noop(rows, rows, calm=True)
+    assert noop(rows, hosts(rows, **checked), calm=True)
     changes: list[dict[str, object]] = [{"state": "down"}, {"good_since": None}, {"served": []}]
     for changed in changes:
-        assert not noop(rows, hosts(rows, **checked | changed))
+        assert not noop(rows, hosts(rows, **checked | changed), calm=True)
 
 
 def resting() -> tuple[Play, float]:
