@@ -14,6 +14,7 @@ import msgspec
 
 from proof import quiet
 from proof.cast import Cast, Listener
+from proof.forward import forward
 from proof.happen import Happenings
 from proof.loop import Loop
 from proof.observer import Breach, Observer
@@ -206,7 +207,7 @@ class Play:
         last = turn + (turns - 1) * quiet.TURN
         skew = self.cast.alive()[0].process.skew
         looked = moment(began + skew)
-        self.world.rows = quiet.forward(self.world.rows, looked, turn, last, skew, self.settings)
+        self.world.rows = forward(self.world.rows, looked, turn, last, skew, self.settings)
         self.skipped += turns * quiet.TURN
         return last + quiet.TURN
 

@@ -1,16 +1,17 @@
-"""Stretches in which provably nothing happens, and what they leave behind.
+"""Stretches in which provably nothing happens.
 
 A turn of the timer depends on the store, on the world, and on how old the times in the store are. When the world
 rests, and one turn changed nothing in the store but times of looking, the next turns do the same until something is
-due by its age. `due` says when that is, and `forward` writes down the times of looking, and the checks of package
-hosts, as the turns in between would have left them. `tests/proof` plays the same seeds with it and without.
+due by its age. `due` says when that is; what those in between would have left behind, `proof.forward`.
+`tests/proof` plays the same seeds with it and without.
 """
 
 import dataclasses
 import functools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,23 +21,23 @@ from proof.observer import SKEW
 from proof.ports import PROFILE
 from proof.world import START, moment
 from shared.artifact_hosts import history
-from shared.artifact_hosts.model import HOSTS, Glance, HostState, Origin, Packages, Watch
+from shared.artifact_hosts.model import HOSTS, HostState, Origin, Packages
 from shared.artifact_hosts.workflow import SWEEPS_MISSED, WANTED_AGAIN, packages_key
 from shared.groups.model import Os
-from shared.groups.workflow import JITTER, Looking, watched_key
+from shared.groups.workflow import watched_key
 from shared.incidents.model import Claim, Fact, Kind, Ledger, Topic
-from shared.incidents.transitions import advance, incidents
-from shared.outbox import KEPT, KEPT_FAILED
+from shared.incidents.transitions import incidents
+from shared.outbox import KEPT_FAILED
 from shared.reconcile.incidents import NIGHTLY
 from shared.settings import Settings
 from shared.settings_sync.workflow import rollout_key
 
 TURN: Final = 60.0  # the timer's
-_SYNCED: Final = rollout_key(PROFILE)
-_PACKAGES: Final = packages_key(PROFILE)
-_WATCHED: Final = watched_key(PROFILE)
+SYNCED: Final = rollout_key(PROFILE)
+PACKAGES: Final = packages_key(PROFILE)
+WATCHED: Final = watched_key(PROFILE)
 _TIME: Final = re.compile(rb'"20\d\d-\d\d-\d\dT[0-9:.]+Z"')
-_WANTED: Final = WANTED_AGAIN.total_seconds()
+WANTED: Final = WANTED_AGAIN.total_seconds()
 _DAY: Final = 86_400.0
 _NIGHTLY: Final = NIGHTLY[0] * 3600.0 + NIGHTLY[1] * 60.0
 
@@ -56,19 +57,20 @@ def noop(before: Rows, after: Rows, *, calm: bool) -> bool:
         return False
     anew = [key for key, row in after.items() if row is not before[key]]
     return not any(
-        _says_more(key, before[key][0], after[key][0]) or (not calm and _kind(key) == "incident-ledgers")
+        _says_more(key, before[key][0], after[key][0]) or (not calm and kind(key) == "incident-ledgers")
         for key in anew
     )
 
 
 @functools.lru_cache(maxsize=4096)
-def _kind(key: str) -> str:
+def kind(key: str) -> str:
+    """What a row is about: the first part of its key."""
     return key.partition("/")[0]
 
 
 def _says_more(key: str, before: bytes, after: bytes) -> bool:
     """Whether a row that was written anew says more than when it was looked."""
-    match _kind(key):
+    match kind(key):
         case "artifact-hosts":  # the groups of this turn may have looked at it before it was checked
             return _standing(before) != _standing(after)
         case "watched" | "settings-sync" | "packages" | "failback-holds":
@@ -83,7 +85,7 @@ def _says_more(key: str, before: bytes, after: bytes) -> bool:
 
 def gist(rows: Rows) -> tuple[bytes, ...]:
     """What was decided about settings and packages. The first reading after it has changed may change it again."""
-    return tuple(_timeless(rows[it][0]) for it in (_SYNCED, _PACKAGES) if it in rows)
+    return tuple(_timeless(rows[it][0]) for it in (SYNCED, PACKAGES) if it in rows)
 
 
 @functools.lru_cache(maxsize=64)
@@ -93,13 +95,13 @@ def _timeless(body: bytes) -> bytes:
 
 def _standing(body: bytes) -> tuple[Any, ...]:
     """What a choice of hosts asks of one, but for how long it has been so."""
-    row = _read(body)
+    row = read(body)
     return row["state"], row["good_since"], row["served"], row["certificate_until"]
 
 
 def _letter_of(body: bytes) -> dict[str, Any]:
     """A letter without what is noted when the channel did not take it: nothing but its next try depends on that."""
-    return {name: it for name, it in _read(body).items() if name not in {"next_at", "tries", "problem"}}
+    return {name: it for name, it in read(body).items() if name not in {"next_at", "tries", "problem"}}
 
 
 @functools.lru_cache(maxsize=64)
@@ -108,13 +110,13 @@ def _account(body: bytes) -> tuple[Any, ...]:
 
     Of looks that say the same those between the first and the last count for nothing, and go in time.
     """
-    ledger = _read_ledger(body)
+    ledger = read_ledger(body)
     turns: dict[tuple[Topic, str], list[Fact]] = {}
     last: dict[tuple[Topic, str], Fact] = {}
     for it in ledger.facts:
         if it.kind is Kind.LOOK:
             its = turns.setdefault((it.topic, it.region), [])
-            last[it.topic, it.region] = _again(it, START)
+            last[it.topic, it.region] = again(it, START)
             if not its or (its[-1].claim, its[-1].cause, its[-1].severity) != (
                 it.claim,
                 it.cause,
@@ -125,7 +127,7 @@ def _account(body: bytes) -> tuple[Any, ...]:
     return msgspec.structs.replace(ledger, facts=others), turns, last
 
 
-def _again(look: Fact, at: datetime) -> Fact:
+def again(look: Fact, at: datetime) -> Fact:
     """The same look at another time, which its evidence names where that was seen in the same moment."""
     evidence = tuple(it.replace(_clock(look.at), _clock(at)) for it in look.evidence)
     return msgspec.structs.replace(look, at=at, heard=at, evidence=evidence)
@@ -144,14 +146,14 @@ class Truth:
     versions: Mapping[str, int]  # which package lies at each host, by the host's name
     runs: Mapping[str, int]  # which one each region runs
     changed: float  # when any region's settings, or what was decided about them, last changed
-    degraded: Set[str]  # regions that fail and are enabled
+    degraded: AbstractSet[str]  # regions that fail and are enabled
 
 
 def due(rows: Rows, turn: float, truth: Truth, settings: Settings) -> float:
     """Until when nothing can be due by its age; not later than the next turn when something may be under way."""
     now = turn + truth.skew
     soonest = now + 7 * _DAY
-    if _seen_ill(rows, moment(truth.began + truth.skew)) != truth.degraded:
+    if seen_ill(rows, moment(truth.began + truth.skew)) != truth.degraded:
         return turn
     for at in _ages(_Asked(rows, now, truth, settings)):
         if at is None:
@@ -160,21 +162,22 @@ def due(rows: Rows, turn: float, truth: Truth, settings: Settings) -> float:
     return soonest - truth.skew
 
 
-def _seen_ill(rows: Rows, looked: datetime) -> set[str]:
+def seen_ill(rows: Rows, looked: datetime) -> set[str]:
     """The regions in trouble of which the look at that time is in a ledger; of another matter: no name."""
-    ledgers = [_read_ledger(body) for key, (body, _) in rows.items() if _kind(key) == "incident-ledgers"]
+    ledgers = [read_ledger(body) for key, (body, _) in rows.items() if kind(key) == "incident-ledgers"]
     looks = [it for of in ledgers for it in of.facts if it.kind is Kind.LOOK and it.at == looked]
     return {it.region if it.claim in {Claim.SUSPECT, Claim.BAD} else "" for it in looks}
 
 
 @functools.lru_cache(maxsize=1024)
-def _read(body: bytes) -> Any:
+def read(body: bytes) -> Any:
     """A row that was written once is asked about often."""
     return msgspec.json.decode(body)
 
 
 @functools.lru_cache(maxsize=64)
-def _read_ledger(body: bytes) -> Ledger:
+def read_ledger(body: bytes) -> Ledger:
+    """A row of incidents."""
     return msgspec.json.decode(body, type=Ledger)
 
 
@@ -193,24 +196,24 @@ class _Asked:
 
     def well_since(self, region: str) -> float:
         """Since when a region has been seen as it is."""
-        return seconds(_read(self.rows[_WATCHED][0])["health"][region]["since"])
+        return seconds(read(self.rows[WATCHED][0])["health"][region]["since"])
 
     @functools.cached_property
     def sweep(self) -> float:
         """When all settings are read again: by either slice, for both."""
         missed = SWEEPS_MISSED * self.settings.package_rules.sweep
-        return min(self._next(_SYNCED, self.settings.rules.sweep), self._next(_PACKAGES, missed))
+        return min(self._next(SYNCED, self.settings.rules.sweep), self._next(PACKAGES, missed))
 
     @functools.cached_property
     def tried(self) -> Mapping[tuple[str, str], float]:
         """When what waits in a channel is tried: of one subject its first letter, for which the others wait."""
-        rows = (_read(body) for key, (body, _) in self.rows.items() if _kind(key) == "outbox")
+        rows = (read(body) for key, (body, _) in self.rows.items() if kind(key) == "outbox")
         waiting = [it for it in rows if not it.get("sent_at") and not it.get("given_up_at")]
         waiting.sort(key=lambda it: (seconds(it["at"]), it.get("rank", 0), it["id"]), reverse=True)
         return {(it["channel"], it["subject"]): seconds(it["next_at"]) for it in waiting}
 
     def _next(self, key: str, every: float) -> float:
-        at = _read(self.rows[key][0])["looked_at"] if key in self.rows else None
+        at = read(self.rows[key][0])["looked_at"] if key in self.rows else None
         return seconds(at) + every if at else self.now
 
 
@@ -220,9 +223,9 @@ type _Ages = Iterator[float | None]
 def _ages(asked: _Asked) -> _Ages:
     """When each thing is due; None: it may be at any moment."""
     for key, (body, _) in asked.rows.items():
-        ages = _AGES.get(_kind(key))
+        ages = _AGES.get(kind(key))
         if ages is not None:
-            yield from ages(_read(body), body, asked)
+            yield from ages(read(body), body, asked)
 
 
 def _watch(row: Any, body: bytes, asked: _Asked) -> _Ages:
@@ -231,7 +234,7 @@ def _watch(row: Any, body: bytes, asked: _Asked) -> _Ages:
         yield seconds(row["next_at"])
         return
     rules = asked.settings.package_rules
-    if not _is_wanted(row, asked.rows, asked.settings):
+    if not is_wanted(row, asked.rows, asked.settings):
         yield seconds(row["wanted_at"]) + history.FORGET.total_seconds()
         if row["location"]["origin"] == Origin.UNLISTED:
             yield seconds(row["next_at"])  # its URL lay in the settings alone, and is not known any more
@@ -244,9 +247,9 @@ def _watch(row: Any, body: bytes, asked: _Asked) -> _Ages:
     yield asked.once(seconds(row["served"][-1]["since"]) + rules.skew_after)  # unlike its twin for long
 
 
-def _is_wanted(row: Any, rows: Rows, settings: Settings) -> bool:
+def is_wanted(row: Any, rows: Rows, settings: Settings) -> bool:
     """Whether a region gets its package there, or could: with each sweep that is noted again after half a day."""
-    packages = msgspec.json.decode(rows[_PACKAGES][0], type=Packages) if _PACKAGES in rows else None
+    packages = msgspec.json.decode(rows[PACKAGES][0], type=Packages) if PACKAGES in rows else None
     used = [it.location for it in packages.uses if it.location] if packages else []
     twins = (twin for it in used for twin in settings.packages.twins(it, Os.WINDOWS))
     return row["location"]["id"] in {it.id for it in (*used, *twins)}
@@ -300,16 +303,16 @@ def _reading(row: Any, asked: _Asked) -> _Ages:
     """While settings are read at every turn, that shows in the rows only when they are written."""
     rows, settings = asked.rows, asked.settings
     packages: Any = {"looked_at": None, "uses": ()}
-    if _PACKAGES in rows:
-        packages = _read(rows[_PACKAGES][0])
+    if PACKAGES in rows:
+        packages = read(rows[PACKAGES][0])
     for it in (row, packages):
         yield seconds(it["looked_at"]) + settings.rules.sweep / 2 if it["looked_at"] else None
     for it in packages["uses"]:
         at = it["running"].get("version_at")
         yield seconds(at) + settings.package_rules.versions_every if at else None
     for key, (body, _) in rows.items():
-        if _kind(key) == HOSTS:
-            yield seconds(_read(body)["wanted_at"]) + _WANTED
+        if kind(key) == HOSTS:
+            yield seconds(read(body)["wanted_at"]) + WANTED
 
 
 def _packages(row: Any, body: bytes, asked: _Asked) -> _Ages:
@@ -359,7 +362,7 @@ def _letter(row: Any, body: bytes, asked: _Asked) -> _Ages:
 
 
 def _ledger(raw: Any, body: bytes, asked: _Asked) -> _Ages:
-    row = _read_ledger(body)
+    row = read_ledger(body)
     if not raw.get("named"):
         return
     rules = asked.settings.incidents
@@ -389,173 +392,3 @@ _AGES: Final[dict[str, Callable[[Any, bytes, _Asked], _Ages]]] = {
     "outbox": _letter,
     "incident-ledgers": _ledger,
 }
-
-
-def forward(rows: Rows, looked: datetime, first: float, last: float, skew: float, settings: Settings) -> Rows:
-    """The rows after the turns from the first to the last one, of an instance whose clock is so much ahead.
-
-    The turn before them was at `looked` by that clock.
-    """
-    swept, sweeps = _swept(rows, first, last, skew, settings)
-    changed: Rows = {}
-    spent: list[str] = []
-    for key, (body, version) in rows.items():
-        match _kind(key):
-            case "artifact-hosts":
-                watch = _checked(msgspec.json.decode(body, type=Watch), first, last, skew, settings)
-                if _is_wanted(_read(body), rows, settings):
-                    watch = _wanted(watch, sweeps)
-                changed[key] = (msgspec.json.encode(watch), version)
-            case "watched":
-                row = msgspec.json.decode(body)
-                flies = _read(rows[_SYNCED][0]).get("flight") is not None
-                proved = flies or bool(_seen_ill(rows, looked))  # anew with every look
-                looking = settings.looking
-                _seen(row, first, last, skew, looking, looking.probe_every if proved else looking.prove_every)
-                changed[key] = (msgspec.json.encode(row), version)
-            case "failback-holds":
-                row = msgspec.json.decode(body)
-                if row.get("hold") and row["hold"].get("sound_since"):
-                    # Each turn's probe is one more look at it.
-                    row["hold"]["seen_at"] = _text(last + skew)
-                    changed[key] = (msgspec.json.encode(row), version)
-            case "incident-ledgers":
-                ledger = _read_ledger(body)
-                seen = _seen_again(ledger, looked, first, last, skew, settings)
-                if seen is not ledger:
-                    changed[key] = (msgspec.json.encode(seen), version)
-            case "outbox":
-                spent += [key] if _is_spent(body, last + skew) else []
-            case _:
-                pass
-    after = rows | changed | swept
-    for key in spent:
-        del after[key]
-    return after
-
-
-def _is_spent(body: bytes, at: float) -> bool:
-    """Whether a letter that was sent was deleted by then."""
-    sent = _read(body).get("sent_at")
-    return sent is not None and at - seconds(sent) > KEPT.total_seconds()
-
-
-def _seen_again(
-    ledger: Ledger, looked: datetime, first: float, last: float, skew: float, settings: Settings
-) -> Ledger:
-    """A ledger after as many looks more at what is in trouble, and was so at the last one."""
-    those = [it for it in ledger.facts if it.kind is Kind.LOOK and it.at == looked]
-    if not those:
-        return ledger
-    turns = (moment(first + number * TURN + skew) for number in range(int((last - first) // TURN) + 1))
-    facts = [_again(look, at) for at in turns for look in those]
-    return advance(ledger, facts, facts[-1].at, settings.incidents)
-
-
-def _checked(watch: Watch, first: float, last: float, skew: float, settings: Settings) -> Watch:
-    """A location after its checks, each at the first turn at which it is due: all were well, and found the same."""
-    at, read_at = watch.next_at, watch.read_at
-    glances: list[Glance] = []
-    while (turn := _turn(seconds(at) - skew, first)) <= last:
-        now = moment(turn + skew)
-        known = read_at is not None and now - read_at < history.READ_ANEW
-        read_at = read_at if known else now
-        glances.append(Glance(now, "", 0, 0 if known else 20_000))
-        at = history.next_check(watch, now, settings.package_rules)
-    return msgspec.structs.replace(
-        watch,
-        next_at=at,
-        read_at=read_at,
-        good=watch.good + len(glances),
-        glances=(*watch.glances, *glances)[-history.GLANCES :],
-    )
-
-
-def _wanted(watch: Watch, sweeps: list[datetime]) -> Watch:
-    """A location after these sweeps."""
-    for at in sweeps:
-        if (at - watch.wanted_at).total_seconds() >= _WANTED:
-            watch = msgspec.structs.replace(watch, wanted_at=at)
-    return watch
-
-
-def _turn(at: float, first: float) -> float:
-    """The first turn that is not before a time."""
-    return first if at <= first else first + math.ceil((at - first) / TURN) * TURN
-
-
-def _seen(
-    row: dict[str, Any], first: float, last: float, skew: float, looking: Looking, prove_every: float
-) -> None:
-    """What a group's regions looked like at the last of the turns: as before, seen anew.
-
-    A region at which the last turn did not look, since its site is gone, is not looked at by the next one either.
-    """
-    # Later than after so long, not as soon as that.
-    sites = _refreshed(seconds(row["sites_at"]), looking.sites_every + 1e-6, first, last, skew)
-    row["sites_at"] = _text(sites)
-    for it in row["health"].values():
-        if seconds(it["monitored_at"]) < first - TURN - 2 * SKEW:
-            continue
-        it["monitored_at"] = _text(last + skew)
-        it["probe"]["at"] = it["at"] = _text(
-            _refreshed(seconds(it["probe"]["at"]), looking.probe_every * JITTER, first, last, skew)
-        )
-        if it.get("scep"):
-            every = looking.probe_every if it["scep"].get("problem") else prove_every
-            at = _refreshed(seconds(it["scep"]["at"]), every * JITTER, first, last, skew)
-            it["scep"]["at"] = _text(at)
-
-
-def _refreshed(at: float, after: float, first: float, last: float, skew: float) -> float:
-    """A time that is written anew at the first turn at which it is so old."""
-    turns = _refreshings(at, after, first, last, skew)
-    return turns[-1] + skew if turns else at
-
-
-def _refreshings(at: float, after: float, first: float, last: float, skew: float) -> range:
-    """The turns at which a time is written anew."""
-    every = math.ceil(after / TURN) * TURN
-    return range(int(_turn(at + after - skew, first)), int(last) + 1, int(every))
-
-
-def _swept(
-    rows: Rows, first: float, last: float, skew: float, settings: Settings
-) -> tuple[Rows, list[datetime]]:
-    """Both rows that a sweep marks, and when it swept: a reading by one slice serves the other, too."""
-    synced, packages = (msgspec.json.decode(rows[it][0]) for it in (_SYNCED, _PACKAGES))
-    asked = [
-        _refreshings(
-            seconds(it["running"]["version_at"]), settings.package_rules.versions_every, first, last, skew
-        )
-        for it in packages["uses"]
-    ]
-    one, other = seconds(synced["looked_at"]), seconds(packages["looked_at"])
-    sweep, also = settings.rules.sweep, settings.package_rules.sweep
-    begin, sweeps = first, []
-    while True:
-        its = _turn(one + sweep - skew, begin)
-        others = _turn(other + SWEEPS_MISSED * also - skew, begin)
-        turn = min(its, others)
-        if turn > last:
-            break
-        sweeps.append(moment(turn + skew))
-        if turn == its:
-            one = turn + skew
-        # A row that is written for another reason, too, is written with the time of looking.
-        if turn == others or turn + skew - other >= also / 2 or any(turn in it for it in asked):
-            other = turn + skew
-        begin = turn + TURN
-    synced["looked_at"], packages["looked_at"] = _text(one), _text(other)
-    for it, turns in zip(packages["uses"], asked, strict=True):
-        if turns:
-            it["running"]["version_at"] = _text(turns[-1] + skew)
-    swept: Rows = {
-        key: (msgspec.json.encode(row), rows[key][1])
-        for key, row in ((_SYNCED, synced), (_PACKAGES, packages))
-    }
-    return swept, sweeps
-
-
-def _text(at: float) -> str:
-    return msgspec.to_builtins(moment(at))  # type: ignore[no-any-return]
