@@ -280,9 +280,10 @@ class _Round:
             try:
                 await self._save(word(self.row, self.tools.clock.now()))
             except Conflict:
-                self.row, self._version = await read(self.tools.store, rollout_key(self.group.id), Rollout)
-                if left == 1 or self.row is None or self.row.flight != mine:
-                    raise
+                row, version = await read(self.tools.store, rollout_key(self.group.id), Rollout)
+                if left == 1 or row is None or row.flight != mine:
+                    raise  # and ours stays as it was, so that whoever says more of the claim hears the same
+                self.row, self._version = row, version
             else:
                 return
 
