@@ -51,6 +51,14 @@ class Gone(Exception):
     """There is no such thing."""
 
 
+class Appointment(Protocol):
+    """Something that is to happen."""
+
+    def cancel(self) -> object:
+        """It does not."""
+        ...
+
+
 class Clockwork(Protocol):
     """Time, and what is to happen later."""
 
@@ -58,7 +66,7 @@ class Clockwork(Protocol):
         """Seconds since the world began."""
         ...
 
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> object:
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Appointment:
         """Call it then."""
         ...
 
@@ -110,6 +118,7 @@ class Site:
         self.since = -1e9  # so long it has been well, or not
         self.switched = -1e9  # when its endpoint was enabled or disabled last
         self.past = [Moment(-1e9, well=True, offered=True)]
+        self.notice: Appointment | None = None  # when Traffic Manager would notice how it is now
 
     @property
     def well(self) -> bool:
@@ -385,7 +394,9 @@ class World:
         site.since = self.clock.time()
         self._note(site)
         self.witness.turned(site)
-        self.clock.call_later(_patience(site), self._probed, site, site.well)
+        if site.notice is not None:
+            site.notice.cancel()
+        site.notice = self.clock.call_later(_patience(site), self._probed, site, site.well)
 
     def _probed(self, site: Site, well: bool) -> None:
         if site.well is not well or not site.enabled:

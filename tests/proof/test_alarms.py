@@ -23,8 +23,12 @@ class Clock:
         """Now."""
         return self.now
 
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> object:
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> "Clock":
         """Nothing happens later."""
+        return self
+
+    def cancel(self) -> None:
+        """Nor does it then."""
 
 
 class Town:
