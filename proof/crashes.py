@@ -380,6 +380,13 @@ def _known_host(play: Play) -> None:
     play.loop.call_later(8 * MINUTE, _host, play)
 
 
+def _no_host(play: Play) -> None:
+    """Both hosts are lost, the second one when the first one's region is being moved to it."""
+    play.loop.call_later(8 * MINUTE, _host, play, 55.0)
+    play.loop.call_later(12 * MINUTE, partial(play.world.host, URLS[1], up=False))
+    play.loop.call_later(50 * MINUTE, partial(play.world.host, URLS[1], up=True))
+
+
 def _unfit(play: Play) -> None:
     """The other host's package is one with which east does not come up."""
     play.world.unfit.add(("east", URLS[1]))
@@ -613,6 +620,7 @@ STORIES: Final = (
         "the fingerprint key is replaced in flight", _new_key, 35, settings=_quick, rests=False
     ),  # it waits for a person
     Story("a host is lost", _known_host, 108, settings=_quick),
+    Story("both hosts are lost", _no_host, 130, settings=_quick),
     Story("a rotation is undone", _unfit, 60, settings=_quick),
     Story("an address in other capitals", _kept_url, 70, settings=_quick),
     Story("an address changed in between", _url_between, 130, settings=_quick),
