@@ -88,7 +88,7 @@ BUGS: Final = (
         "        from shared.disruption.model import Permit\n"
         "        answer = Granted(Permit(id=asked.id, kind=asked.kind, region=asked.region, "
         'granted_at=now, until=now + asked.at_most, reason="always"))\n',
-        laws=(1,),
+        ("tests/incidents/test_hold.py", "tests/incidents/test_workflow.py"),
     ),
     Bug(
         "the permit is never given back",
