@@ -20,6 +20,7 @@ from proof.quiet import (
     WANTED,
     Rows,
     again,
+    is_sent,
     is_wanted,
     kind,
     read,
@@ -82,8 +83,8 @@ def forward(rows: Rows, looked: datetime, first: float, last: float, skew: float
 
 def _letter_sent(body: bytes, over: _Stretch) -> bytes | None:
     """A letter that was sent is deleted after a while."""
-    sent = read(body).get("sent_at")
-    return None if sent is not None and over.end - datetime.fromisoformat(sent) > KEPT else body
+    gone = is_sent(body) and over.last + over.skew - seconds(read(body)["sent_at"]) > KEPT.total_seconds()
+    return None if gone else body
 
 
 def _held(body: bytes, over: _Stretch) -> bytes:

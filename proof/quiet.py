@@ -8,6 +8,7 @@ due by its age. `due` says when that is; what those in between would have left b
 
 import dataclasses
 import functools
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -40,6 +41,9 @@ _TIME: Final = re.compile(rb'"20\d\d-\d\d-\d\dT[0-9:.]+Z"')
 WANTED: Final = WANTED_AGAIN.total_seconds()
 _DAY: Final = 86_400.0
 _NIGHTLY: Final = NIGHTLY[0] * 3600.0 + NIGHTLY[1] * 60.0
+
+# Kinds of rows that are written once, and go when they were kept for long enough.
+_ARCHIVES: Final = frozenset({"incidents", "drills", "drill-keys"})
 
 type Rows = dict[str, tuple[bytes, int]]
 
@@ -165,7 +169,8 @@ def due(rows: Rows, turn: float, truth: Truth, settings: Settings) -> float:
 def seen_ill(rows: Rows, looked: datetime) -> set[str]:
     """The regions in trouble of which the look at that time is in a ledger; of another matter: no name."""
     ledgers = [read_ledger(body) for key, (body, _) in rows.items() if kind(key) == "incident-ledgers"]
-    looks = [it for of in ledgers for it in of.facts if it.kind is Kind.LOOK and it.at == looked]
+    lately = (itertools.takewhile(lambda it: it.at >= looked, reversed(of.facts)) for of in ledgers)
+    looks = [it for its in lately for it in its if it.kind is Kind.LOOK and it.at == looked]
     return {it.region if it.claim in {Claim.SUSPECT, Claim.BAD} else "" for it in looks}
 
 
@@ -207,14 +212,32 @@ class _Asked:
     @functools.cached_property
     def tried(self) -> Mapping[tuple[str, str], float]:
         """When what waits in a channel is tried: of one subject its first letter, for which the others wait."""
-        rows = (read(body) for key, (body, _) in self.rows.items() if kind(key) == "outbox")
-        waiting = [it for it in rows if not it.get("sent_at") and not it.get("given_up_at")]
+        letters = (
+            body for key, (body, _) in self.rows.items() if kind(key) == "outbox" and not is_sent(body)
+        )
+        waiting = [it for it in map(read, letters) if not it.get("given_up_at")]
         waiting.sort(key=lambda it: (seconds(it["at"]), it.get("rank", 0), it["id"]), reverse=True)
         return {(it["channel"], it["subject"]): seconds(it["next_at"]) for it in waiting}
+
+    @functools.cached_property
+    def night(self) -> float:
+        """When the archives are cleared next."""
+        begin = self.truth.began + self.truth.skew
+        night = begin + (_NIGHTLY - begin) % _DAY
+        return night + (0 if night > begin else _DAY)
+
+    def retention(self, kind: str) -> float:
+        """How long rows of an archive are kept."""
+        return (self.settings.incidents if kind == "incidents" else self.settings.drills).retention
 
     def _next(self, key: str, every: float) -> float:
         at = read(self.rows[key][0])["looked_at"] if key in self.rows else None
         return seconds(at) + every if at else self.now
+
+
+@functools.lru_cache(maxsize=64)
+def _read_packages(body: bytes) -> Packages:
+    return msgspec.json.decode(body, type=Packages)
 
 
 type _Ages = Iterator[float | None]
@@ -223,9 +246,24 @@ type _Ages = Iterator[float | None]
 def _ages(asked: _Asked) -> _Ages:
     """When each thing is due; None: it may be at any moment."""
     for key, (body, _) in asked.rows.items():
-        ages = _AGES.get(kind(key))
-        if ages is not None:
-            yield from ages(read(body), body, asked)
+        its = kind(key)
+        if its in _ARCHIVES:
+            if _archived_at(body) + asked.retention(its) <= asked.night:
+                yield asked.night  # what was kept for long enough goes
+        elif its in _AGES and not (its == "outbox" and is_sent(body)):
+            yield from _AGES[its](read(body), body, asked)
+
+
+@functools.lru_cache(maxsize=4096)
+def _archived_at(body: bytes) -> float:
+    row = read(body)
+    return seconds(row["archived"]) if "archived" in row else -math.inf
+
+
+@functools.lru_cache(maxsize=4096)
+def is_sent(body: bytes) -> bool:
+    """Whether somebody has taken a letter."""
+    return bool(read(body).get("sent_at"))
 
 
 def _watch(row: Any, body: bytes, asked: _Asked) -> _Ages:
@@ -249,21 +287,10 @@ def _watch(row: Any, body: bytes, asked: _Asked) -> _Ages:
 
 def is_wanted(row: Any, rows: Rows, settings: Settings) -> bool:
     """Whether a region gets its package there, or could: with each sweep that is noted again after half a day."""
-    packages = msgspec.json.decode(rows[PACKAGES][0], type=Packages) if PACKAGES in rows else None
+    packages = _read_packages(rows[PACKAGES][0]) if PACKAGES in rows else None
     used = [it.location for it in packages.uses if it.location] if packages else []
     twins = (twin for it in used for twin in settings.packages.twins(it, Os.WINDOWS))
     return row["location"]["id"] in {it.id for it in (*used, *twins)}
-
-
-def _archived(row: Any, body: bytes, asked: _Asked) -> _Ages:
-    """At night what was kept for long enough goes."""
-    del body
-    begin = asked.truth.began + asked.truth.skew
-    night = begin + (_NIGHTLY - begin) % _DAY
-    night += 0 if night > begin else _DAY
-    rules = asked.settings.incidents if "incident" in row else asked.settings.drills
-    if "archived" not in row or seconds(row["archived"]) + rules.retention <= night:
-        yield night
 
 
 def _synced(row: Any, body: bytes, asked: _Asked) -> _Ages:
@@ -354,8 +381,6 @@ def _slot(row: Any, body: bytes, asked: _Asked) -> _Ages:
 
 def _letter(row: Any, body: bytes, asked: _Asked) -> _Ages:
     del body
-    if row.get("sent_at"):
-        return
     yield seconds(row["posted_at"]) + KEPT_FAILED.total_seconds()
     if not row.get("given_up_at"):
         yield asked.tried[row["channel"], row["subject"]]
@@ -382,9 +407,6 @@ def _ledger(raw: Any, body: bytes, asked: _Asked) -> _Ages:
 
 _AGES: Final[dict[str, Callable[[Any, bytes, _Asked], _Ages]]] = {
     "artifact-hosts": _watch,
-    "incidents": _archived,
-    "drills": _archived,
-    "drill-keys": _archived,
     "settings-sync": _synced,
     "packages": _packages,
     "failback-holds": _hold,

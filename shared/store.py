@@ -5,7 +5,6 @@ Compare-and-swap is the only concurrency tool: `revise` gets, decides, puts, and
 A row that this version cannot read is never written over, never deleted, and never taken for one that is missing.
 """
 
-import functools
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +25,7 @@ MAX_BODY = 512 * 1024  # bytes; an Azure Tables entity holds 1 MiB (UTF-16 doubl
 ATTEMPTS = 3
 RECALLED = timedelta(seconds=5)  # that a row is remembered where it is asked for often
 MANY_RECALLED = 512  # rows
-MANY_DECODED, SMALL = 128, 32 * 1024  # so many rows of at most so many bytes are kept as they were decoded
+MANY_DECODED, SMALL = 128, 32 * 1024  # so many rows of at most so many bytes are kept decoded
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 
@@ -95,10 +94,10 @@ async def read[T](store: Store, at: Key, kind: type[T]) -> tuple[T | None, Versi
 def decoded[T](stored: Stored, kind: type[T]) -> T:
     """A row's body as `kind`. Raises Unreadable."""
     try:
-        body = stored.row.body
-        if len(body) > SMALL:
-            return msgspec.json.decode(body, type=kind)
-        found: T = _decoded(body, kind)  # type: ignore[arg-type]  # every class is hashable
+        found = _KEPT.get(stored.row.body, kind)
+        if found is None:
+            found = msgspec.json.decode(stored.row.body, type=kind)
+            _KEPT.keep(stored.row.body, kind, found)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Unreadable(
             f"the row {stored.row.key} was written by another version of Counterpart, and nothing is done on a "
@@ -107,13 +106,32 @@ def decoded[T](stored: Stored, kind: type[T]) -> T:
     return found
 
 
-@functools.lru_cache(maxsize=MANY_DECODED)
-def _decoded(body: bytes, kind: Any) -> Any:
-    """Kept, since a round reads some rows several times, and most are the same a minute later.
+class _Kept:
+    """Rows as they were decoded or written: a round reads some several times, and most are the same a minute later.
 
     Whoever reads a row gets the same object as the one before; nobody changes it, what is decoded is frozen.
     """
-    return msgspec.json.decode(body, type=kind)
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[bytes, type], Any] = {}  # the one that was asked for last at the end
+
+    def get[T](self, body: bytes, kind: type[T]) -> T | None:
+        """What is known of such a row."""
+        found: T | None = self._found.pop((body, kind), None)
+        if found is not None:
+            self._found[body, kind] = found
+        return found
+
+    def keep(self, body: bytes, kind: type, found: object) -> None:
+        """This is what such a row says."""
+        if len(body) > SMALL:
+            return
+        if len(self._found) >= MANY_DECODED:
+            del self._found[next(iter(self._found))]
+        self._found[body, kind] = found
+
+
+_KEPT = _Kept()
 
 
 async def readable[T](store: Store, prefix: str, kind: type[T]) -> AsyncIterator[tuple[T, Stored]]:
@@ -129,7 +147,10 @@ async def readable[T](store: Store, prefix: str, kind: type[T]) -> AsyncIterator
 
 async def write(store: Store, at: Key, value: msgspec.Struct, *, if_version: Version | None) -> Version:
     """Write `value` as the row's body. Raises Conflict when the row is not at `if_version`."""
-    return await store.put(Row(at, msgspec.json.encode(value)), if_version=if_version)
+    row = Row(at, msgspec.json.encode(value))
+    version = await store.put(row, if_version=if_version)
+    _KEPT.keep(row.body, type(value), value)
+    return version
 
 
 async def revise[T: msgspec.Struct](

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.errors import Conflict, Unreadable
 from shared.store import (
     ATTEMPTS,
+    MANY_DECODED,
     MANY_RECALLED,
     RECALLED,
     SMALL,
@@ -144,6 +145,32 @@ def test_a_row_that_is_the_same_is_decoded_once() -> None:
     large = stored(msgspec.json.encode(Counter(1, by=("x" * SMALL,))))
     assert decoded(large, Counter) == decoded(large, Counter)
     assert decoded(large, Counter) is not decoded(large, Counter)
+
+
+async def test_what_one_wrote_is_not_decoded_to_be_read_again() -> None:
+    """The next reader gets the very object; not so of a large one."""
+    store = FakeStore()
+    small, large = Counter(71, by=("me",)), Counter(72, by=("x" * SMALL,))
+    version = await write(store, AT, small, if_version=None)
+    assert (await read(store, AT, Counter))[0] is small
+    assert msgspec.json.decode(store.rows[Key(AT)].row.body, type=Counter) == small
+    await write(store, AT, large, if_version=version)
+    found, _ = await read(store, AT, Counter)
+    assert found == large
+    assert found is not large
+
+
+def test_of_what_is_kept_decoded_the_longest_unread_goes() -> None:
+    """As many as a round may read of one group, not all that there ever were."""
+
+    def row(count: int) -> Stored:
+        return Stored(Row(AT, msgspec.json.encode(Counter(1000 + count))), Version("1"))
+
+    first, second = decoded(row(1), Counter), decoded(row(2), Counter)
+    for count in range(3, MANY_DECODED + 2):
+        decoded(row(count), Counter)
+        assert decoded(row(1), Counter) is first
+    assert decoded(row(2), Counter) is not second
 
 
 async def test_a_listing_passes_over_what_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:

@@ -95,7 +95,6 @@ NO_TARGET: dict[str, str] = {
     "shared/pages.py _ticks": OURS,
     "shared/settings.py _policy": "the file's text goes to `policy`; what is no UTF-8 is a problem of the setting",
     "shared/settings_sync/patch.py copied": OURS,
-    "shared/store.py _decoded": "what `decoded` keeps, which has a target; it runs once for each row",
 }
 
 
