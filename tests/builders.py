@@ -133,6 +133,7 @@ def a_permit(
     seconds: float = 600.0,
     disturbed_at: datetime | None = None,
     awaited: datetime | None = None,
+    awaited_until: datetime | None = None,
 ) -> Permit:
     """A permit as it lies in the row."""
     return Permit(
@@ -144,6 +145,7 @@ def a_permit(
         reason="a test",
         disturbed_at=disturbed_at,
         awaited=awaited,
+        awaited_until=awaited_until,
     )
 
 

@@ -35,7 +35,8 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
 
     `disturbed_at` is set when the work is over and its region was not seen well after it: the region may have been
     restarted as late as then. Until it is well, or the permit's time is over, no other region may be disturbed.
-    `awaited` is the same of earlier work on this region, which this one took the permit over from.
+    `awaited` is the same of earlier work on this region, which this one took the permit over from; `awaited_until`
+    is the end of that earlier permit's time.
     """
 
     id: str
@@ -46,3 +47,4 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     disturbed_at: datetime | None = None
     awaited: datetime | None = None
+    awaited_until: datetime | None = None

@@ -55,9 +55,10 @@ def permit(
         return Denial(
             f"{asked.region} may be the last region serving {asked.group} ({others or 'it has no other'})"
         )
-    until, awaited = now + asked.at_most, None
+    until, awaited, awaited_until = now + asked.at_most, None, None
     if held and held.region == asked.region and stands(held, seen, now):
         until, awaited = max(until, held.until), held.disturbed_at or held.awaited
+        awaited_until = held.until if held.disturbed_at else held.awaited_until
     reason = f"{', '.join(refuges)} healthy" if refuges else f"{asked.region} is down already"
     return Granted(
         Permit(
@@ -68,6 +69,7 @@ def permit(
             until=until,
             reason=reason,
             awaited=awaited,
+            awaited_until=awaited_until,
         )
     )
 

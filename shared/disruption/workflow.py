@@ -67,7 +67,8 @@ async def release(
         if disturbed_at is not None:
             return Held(msgspec.structs.replace(held, disturbed_at=disturbed_at))
         if held.disturbed_at is None and held.awaited is not None and not well:
-            return Held(msgspec.structs.replace(held, disturbed_at=held.awaited))
+            until = held.awaited_until or held.until
+            return Held(msgspec.structs.replace(held, disturbed_at=held.awaited, until=until))
         return Held() if held.disturbed_at is None else None
 
     await revise(store, permit_key(group_key), Held, decide)

@@ -168,18 +168,22 @@ def test_the_region_that_has_not_come_back_may_be_mended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "awaited"),
+    ("held", "awaited", "until"),
     [
-        (a_permit("east", work="other", disturbed_at=START), START),
-        (a_permit("east", work="mine", awaited=START), START),
-        (a_permit("east", work="mine"), None),
-        (a_permit("east", work="other", disturbed_at=START, seconds=30), None),  # its time is over
-        (a_permit("west", work="mine", disturbed_at=START), None),  # of the other region
-        (None, None),
+        (a_permit("east", work="other", disturbed_at=START), START, 600),
+        (
+            a_permit("east", work="mine", awaited=START, awaited_until=START + timedelta(seconds=99)),
+            START,
+            99,
+        ),
+        (a_permit("east", work="mine"), None, None),
+        (a_permit("east", work="other", disturbed_at=START, seconds=30), None, None),  # its time is over
+        (a_permit("west", work="mine", disturbed_at=START), None, None),  # of the other region
+        (None, None, None),
     ],
 )
 def test_what_has_not_come_back_from_earlier_work_is_awaited_beside_the_new_work(
-    held: Permit | None, awaited: datetime | None
+    held: Permit | None, awaited: datetime | None, until: int | None
 ) -> None:
     """As long as it would have been; who goes on with the new work keeps it in mind."""
     later = START + timedelta(seconds=30)
@@ -187,6 +191,7 @@ def test_what_has_not_come_back_from_earlier_work_is_awaited_beside_the_new_work
     granted = permit(a_disruption("east", work="mine", at_most=60.0), seen, held, later)
     assert isinstance(granted, Granted)
     assert granted.permit.awaited == awaited
+    assert granted.permit.awaited_until == (None if until is None else START + timedelta(seconds=until))
     longer = held is not None and held.region == "east" and held.until > later
     assert granted.permit.until == (START + timedelta(seconds=600 if longer else 90))
 

@@ -7,7 +7,7 @@ from shared.disruption.model import Permit
 from shared.disruption.permit import Denial, Granted
 from shared.disruption.workflow import Held, permit_key, release, request
 from shared.groups.model import State
-from shared.store import Row, Store, Version, read
+from shared.store import Row, Store, Version, read, write
 from tests.builders import a_disruption, a_health, a_permit
 from tests.fakes.clock import START
 from tests.fakes.store import FakeStore
@@ -117,6 +117,35 @@ async def test_who_takes_a_region_over_that_has_not_come_back_leaves_others_wait
     assert isinstance(await request(store, GROUP, a_disruption("west", work="2"), starting, later), Denial)
     back = {name: a_health(at=later) for name in SEEN}
     assert isinstance(await request(store, GROUP, a_disruption("west", work="2"), back, later), Granted)
+
+
+async def test_who_takes_a_region_over_and_does_nothing_makes_nobody_wait_longer() -> None:
+    """A write that is tried every minute and given up, as while the vault is ill, would put it off for ever."""
+    store = FakeStore()
+    await request(store, GROUP, a_disruption("east", work="1"), SEEN, START)
+    await release(store, GROUP, "1", disturbed_at=START)
+    before = await held(store)
+    assert before is not None
+    for minutes in range(1, 10):
+        later = START + timedelta(minutes=minutes)
+        starting = {"west": a_health(at=later), "east": a_health(State.DOWN, at=later)}
+        for _ in range(2):  # who goes on after a crash asks again
+            await request(store, GROUP, a_disruption("east", work=f"try {minutes}"), starting, later)
+        await release(store, GROUP, f"try {minutes}")
+        given_back = await held(store)
+        assert given_back is not None
+        assert (given_back.disturbed_at, given_back.until) == (START, before.until)
+
+
+async def test_a_permit_of_an_older_version_that_awaits_a_region_is_read() -> None:
+    """It does not know until when; then its own time is the longest that is waited."""
+    store = FakeStore()
+    old = Held(a_permit("east", work="1", awaited=START))
+    await write(store, permit_key(GROUP), old, if_version=None)
+    await release(store, GROUP, "1")
+    given_back = await held(store)
+    assert given_back is not None
+    assert (given_back.disturbed_at, given_back.until) == (START, START + timedelta(seconds=600))
 
 
 async def test_who_mends_a_region_that_had_not_come_back_leaves_nothing_to_wait_for() -> None:
