@@ -312,8 +312,10 @@ def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
         left = f"; left different on purpose: {counted(apart)}" if apart else ""
         return _rest(rollout, State.CONVERGED, f"the regions agree in {counted(plan_.agreed)}{left}", view)
     if mended := _mended(rollout, plan_, view):
-        left_ = tuple(it for it in rollout.verdicts if it not in mended)
-        return Turn(msgspec.structs.replace(rollout, verdicts=left_), Again())
+        why = f"{counted(len(mended))} not put back by {POLICY}: the changed region answers again"
+        noted = enter(rollout, rollout.state, why, view.now)
+        others = tuple(it for it in rollout.verdicts if it not in mended)
+        return Turn(msgspec.structs.replace(noted, verdicts=others), Again())
     return _travel(rollout, plan_, view, rules)
 
 

@@ -601,6 +601,8 @@ def test_the_policys_word_is_withdrawn_when_the_region_answers_before_it_was_rev
     mended = stepped(row, seen, late + MINUTE, rules=rules)
     assert mended.step == Again()
     assert mended.rollout.verdicts == ()
+    why = "1 key not put back by the policy on_bad_change: the changed region answers again"
+    assert (mended.rollout.reason, mended.rollout.state) == (why, row.state)
     after, decisions = look(row, seen, POLICY, late)
     unknown = View(sides=seen, decisions=decisions, health={}, now=late, worker="w")
     assert turn(after, unknown, rules).rollout.verdicts == row.verdicts
