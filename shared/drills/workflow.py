@@ -669,7 +669,7 @@ async def _enable(drill: Drill, tools: Tools) -> Drill | None:
         await tools.control.enable_endpoint(drill.group_id, drill.region)
     except AppError as error:
         log.error("%s: %s could not be enabled: %s", drill.group, drill.region, error)  # noqa: TRY400 -- its words say it
-        gone, heard = isinstance(error, NotFound), isinstance(error, PermanentError | Throttled)
+        gone, heard = isinstance(error, NotFound), isinstance(error, PermanentError | Throttled | Conflict)
         reason, now = str(error), tools.clock.now()
         after = await _change(
             drill.group_id, drill.id, lambda it: not_enabled(it, reason, now, gone=gone, heard=heard), tools

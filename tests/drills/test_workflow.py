@@ -660,6 +660,7 @@ async def test_the_region_cannot_be_given_back() -> None:
         (None, Denied("no"), "still out"),
         (None, Throttled("later"), "still out"),
         (None, Unavailable("no answer"), "perhaps still out"),
+        (None, Conflict("another change is under way"), "still out"),
         (Unavailable("no answer"), Denied("no"), "perhaps still out"),
         (Unavailable("no answer"), Unavailable("no answer"), "perhaps still out"),
     ],
