@@ -29,9 +29,8 @@ class Joining[T]:
     async def _in_turn(
         self, key: Hashable, before: asyncio.Task[T] | None, work: Callable[[], Awaitable[T]]
     ) -> T:
-        await asyncio.sleep(
-            0
-        )  # whoever asks has written down the task by now, also where tasks begin at once
+        # Whoever asks has written down the task after this, also where tasks begin at once.
+        await asyncio.sleep(0)
         if before is not None:
             await asyncio.wait([before])
         mine = self._under_way[key] = self._next.pop(key)

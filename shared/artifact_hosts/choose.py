@@ -13,7 +13,7 @@ import msgspec
 
 from shared.artifact_hosts.catalogue import Catalogue
 from shared.artifact_hosts.compare import Comparison, Relation, before, compare
-from shared.artifact_hosts.history import is_old, relied_on_from, state_of, well_for
+from shared.artifact_hosts.history import SHAKY, is_old, relied_on_from, state_of, well_for
 from shared.artifact_hosts.model import (
     HostState,
     Location,
@@ -123,7 +123,7 @@ def _must(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Choice:
         return Held(region, why, f"counterpart package rotate --region {region}")
     if scene.state(location, rules) is not HostState.DOWN:
         return Keep(region, _fine(location, scene, rules))
-    down = f"{location} is down: {scene.problem(location) or 'its last check was good, and few before it'}"
+    down = f"{location} is down: {scene.problem(location) or SHAKY}"
     twins = catalogue.twins(location, system)
     unsure = any(_may_serve(it, scene, rules) for it in (location, *twins))
     if not twins:

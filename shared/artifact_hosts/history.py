@@ -13,6 +13,7 @@ GOOD: Final = 6  # good ones in a row make it up
 GLANCES: Final = 24  # checks that are kept: two hours of the default schedule
 SERVED: Final = 8  # packages that are kept
 JITTER: Final = 0.1  # of the interval, either way: many deployments must not ask a host in the same second
+SHAKY: Final = "its last check was good, and few before it"  # of one that is down, and answers
 READ_ANEW: Final = timedelta(hours=1)  # an unchanged entity tag is believed for so long
 FORGET: Final = timedelta(days=2)  # a location that no region can use any more
 _MISSED: Final = 3  # intervals without a check, after which a state says nothing about now

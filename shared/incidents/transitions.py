@@ -45,7 +45,8 @@ SEVERITIES: Mapping[Severity, str] = {
 
 MOST_FACTS = 1500  # of a group's ledger; with their evidence far below what a row holds
 MOST_LINES = 200  # of an incident's timeline, and of its evidence
-# Looks of ours that are older than the youngest by this never get company: no wake-up lives half as long (host.json).
+# Looks of ours that are older than the youngest by this never get company: no wake-up lives longer than half of it
+# (functionTimeout in host.json).
 UNORDERED = timedelta(minutes=10)
 
 _TROUBLE = frozenset({Claim.SUSPECT, Claim.BAD})

@@ -4,7 +4,7 @@ Every settings write restarts the app, and an app whose package host is down doe
 knows no hosts and artifact_hosts no rollouts, so what the one must know of the other is looked up here.
 """
 
-from shared.artifact_hosts.history import state_of
+from shared.artifact_hosts.history import SHAKY, state_of
 from shared.artifact_hosts.model import HostState
 from shared.artifact_hosts.workflow import read_packages, watches_of
 from shared.groups.model import Group
@@ -22,7 +22,6 @@ async def no_package(region: str, *, group: Group, ports: Ports, settings: Setti
     if watch is None or state_of(watch, ports.clock.now(), settings.package_rules) is not HostState.DOWN:
         return ""
     return (
-        f"{region} would be restarted without its package: {use.location} is down "
-        f"({watch.problem or 'its last check was good, and few before it'}); "
+        f"{region} would be restarted without its package: {use.location} is down ({watch.problem or SHAKY}); "
         "it is written when it has another host"
     )
