@@ -363,6 +363,13 @@ def in_question(
     return set_.source, tuple(it.key for it in set_.decisions) if ready else ()
 
 
+def unasked(rollout: Rollout, region: str, now: datetime) -> Rollout:
+    """How the references in question fare could not be read: for the moment nothing is decided, and nobody told."""
+    state = State.CONTAINED if rollout.state is State.CONTAINED else State.SOAKING
+    why = f"whether the Key Vault references of {region} resolve could not be read; it is asked again"
+    return enter(rollout, state, why, now)
+
+
 def _travel(rollout: Rollout, plan_: Plan, view: View, rules: Rules) -> Turn:
     set_ = _oldest_set(rollout, plan_)
     keys = counted(len(set_.decisions))

@@ -45,6 +45,7 @@ from shared.settings_sync.transitions import (
     soaked,
     stale,
     turn,
+    unasked,
     unclaim,
 )
 from shared.store import Key, Store, Version, key, read, write
@@ -203,7 +204,11 @@ class _Round:
         verifying = looked.flight is not None and looked.flight.phase is Phase.WRITTEN
         health = await self.eyes(prove=verifying)
         region, keys = in_question(looked, health, tools.clock.now(), tools.rules)
-        unresolved = await _unresolved(region, keys, seen, tools, sure=looked.flight is None)
+        try:
+            unresolved = await _unresolved(region, keys, seen, tools, sure=looked.flight is None)
+        except TransientError:
+            await self._save(unasked(looked, region, tools.clock.now()))
+            raise
         view = View(
             sides=seen.sides,
             decisions=decisions,

@@ -46,6 +46,7 @@ from shared.settings_sync.transitions import (
     soaked,
     stale,
     turn,
+    unasked,
     unclaim,
 )
 from tests.builders import a_health, a_policy, a_rollout, a_side
@@ -607,6 +608,19 @@ def test_the_policys_word_is_withdrawn_when_the_region_answers_before_it_was_rev
     unknown = View(sides=seen, decisions=decisions, health={}, now=late, worker="w")
     assert turn(after, unknown, rules).rollout.verdicts == row.verdicts
     assert isinstance(stepped(mended.rollout, seen, late + MINUTE, rules=rules).step, Write)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_that_references_could_not_be_read_is_said_and_nobody_is_called_or_sent_home(state: State) -> None:
+    """What is contained stays so, and nothing else becomes it: either way people would be told."""
+    row, _ = changed()
+    row = msgspec.structs.replace(row, state=state)
+    found = unasked(row, "west", START + MINUTE)
+    assert found.state is (State.CONTAINED if state is State.CONTAINED else State.SOAKING)
+    assert found.reason == (
+        "whether the Key Vault references of west resolve could not be read; it is asked again"
+    )
+    assert found.history[-1].at == START + MINUTE
 
 
 def test_a_persons_word_is_not_withdrawn() -> None:

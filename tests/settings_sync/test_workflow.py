@@ -1105,7 +1105,11 @@ async def test_a_source_whose_references_cannot_be_read_for_a_moment_is_asked_ag
     await world.ticks(20)
     assert len(asked) > 15
     assert world.written == []
-    assert (await world.rollout()).state is State.SOAKING
+    rollout = await world.rollout()
+    assert rollout.state is State.SOAKING
+    why = "whether the Key Vault references of west resolve could not be read; it is asked again"
+    assert rollout.reason == why
+    assert [it.text for it in rollout.history].count(why) == 1
     world.app.before_read = undisturbed
     await settled(world)
     assert world.has("east", "K00") == REFERENCE
