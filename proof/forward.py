@@ -91,9 +91,8 @@ def _held(body: bytes, over: _Stretch) -> bytes:
     """Each turn's probe of a region that is held and sound is one more look at it."""
     if not (read(body).get("hold") or {}).get("sound_since"):
         return body
-    row = msgspec.json.decode(body)
-    row["hold"]["seen_at"] = _text(over.last + over.skew)
-    return msgspec.json.encode(row)
+    row = read(body)
+    return msgspec.json.encode(row | {"hold": row["hold"] | {"seen_at": _text(over.last + over.skew)}})
 
 
 def _still_ill(body: bytes, over: _Stretch) -> bytes:
@@ -190,7 +189,7 @@ def _refreshings(at: float, after: float, over: _Stretch) -> range:
 def _swept(over: _Stretch) -> tuple[Rows, list[datetime]]:
     """Both rows that a sweep marks, and when it swept: a reading by one slice serves the other, too."""
     rows, skew, settings = over.rows, over.skew, over.settings
-    synced, packages = (msgspec.json.decode(rows[it][0]) for it in (SYNCED, PACKAGES))
+    synced, packages = (read(rows[it][0]) for it in (SYNCED, PACKAGES))
     asked = [
         _refreshings(seconds(it["running"]["version_at"]), settings.package_rules.versions_every, over)
         for it in packages["uses"]
@@ -211,12 +210,16 @@ def _swept(over: _Stretch) -> tuple[Rows, list[datetime]]:
         if turn == others or turn + skew - other >= also / 2 or any(turn in it for it in asked):
             other = turn + skew
         begin = turn + TURN
-    synced["looked_at"], packages["looked_at"] = _text(one), _text(other)
-    for it, turns in zip(packages["uses"], asked, strict=True):
-        if turns:
-            it["running"]["version_at"] = _text(turns[-1] + skew)
+    uses = [
+        it | {"running": it["running"] | {"version_at": _text(turns[-1] + skew)}} if turns else it
+        for it, turns in zip(packages["uses"], asked, strict=True)
+    ]
     swept: Rows = {
-        key: (msgspec.json.encode(row), rows[key][1]) for key, row in ((SYNCED, synced), (PACKAGES, packages))
+        key: (msgspec.json.encode(row), rows[key][1])
+        for key, row in (
+            (SYNCED, synced | {"looked_at": _text(one)}),
+            (PACKAGES, packages | {"looked_at": _text(other), "uses": uses}),
+        )
     }
     return swept, sweeps
 
