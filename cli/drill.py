@@ -324,8 +324,17 @@ async def _further(drill: Drill, ports: Ports, settings: Settings) -> Drill:
     try:
         await reconcile.nudge(drill, ports, settings)
     except TransientError:
+        _stop_when_told()
         await pause(ports, settings)
+    _stop_when_told()
     return await find(drill.id, ports.store)
+
+
+def _stop_when_told() -> None:
+    """Ctrl-C ends the watching, also where a library below took it for a failure of its own."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _picture(drill: Drill, ports: Ports) -> Table:

@@ -64,7 +64,7 @@ class Fault(StrEnum):
     DEATH = "a process dies"
 
 
-# How often each comes, of so many. What lasts for hours is rare: meanwhile no turn of the timer is skipped, or fewer.
+# How often each comes, of so many. What lasts for hours is rare: meanwhile fewer turns of the timer are skipped.
 WEIGHTS: Final[dict[Fault, float]] = {
     Fault.EDIT: 12,
     Fault.BAD_EDIT: 5,

@@ -23,7 +23,9 @@ from shared.clock import SystemClock
 from shared.drills.model import Drill
 from shared.drills.model import State as DrillState
 from shared.drills.transitions import MOST_LINES, not_enabled
+from shared.errors import Unavailable
 from shared.groups.workflow import discover
+from shared.reconcile import drills
 from shared.reconcile import workflow as reconcile
 from shared.settings import Settings
 from shared.settings_sync.model import State
@@ -46,6 +48,14 @@ TIMES = {
     "COUNTERPART_DRILL_SCHEDULE": f"scepman=30 20 * * {DAY}",
     "COUNTERPART_DRILL_BLOCKED_WINDOWS": f"{DAY}-20:00-21:00",
 }
+
+
+# What is begun in the background of a script ignores Ctrl-C, and so does all that it begins.
+HEARING = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("cli.main", run_name="__main__")
+"""
 
 
 async def run(env: Mapping[str, str], *arguments: str, expect: Exit = Exit.DONE) -> str:
@@ -170,6 +180,31 @@ async def test_a_full_timeline_is_told_to_its_end(
     assert [it.rpartition(" ")[2] for it in lines] == [str(it) for it in range(MOST_LINES + 5)]
 
 
+async def test_who_walks_away_is_heard_whoever_takes_it_for_a_failure(
+    played: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C reaches whatever is waited for just then, and a library may call it a broken connection."""
+    begun = asyncio.Event()
+
+    async def broken(*_: object) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise Unavailable("the connection broke") from None
+
+    settings = Settings.from_env(played)
+    monkeypatch.setattr(drills, "nudge", broken)
+    async with opened(settings) as ports:
+        watching = asyncio.ensure_future(
+            commands._followed(a_drill(DrillState.RESTORING), ports, settings, None)
+        )
+        await begun.wait()
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+
+
 async def told(process: Process, wanted: bytes) -> None:
     """Read what a process prints until a line has that. Fails with all that it said when there is no such line.
 
@@ -192,7 +227,7 @@ async def test_who_watches_may_walk_away(alone: tuple[Cloud, dict[str, str]]) ->
     cloud, env = alone
     command = ("drill", "start", "--region", "weu", "--observe", "60", "--watch")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli.main", *command),
+        *(sys.executable, "-c", HEARING, *command),
         env={**env, "PYTHONUNBUFFERED": "1"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -200,7 +235,7 @@ async def test_who_watches_may_walk_away(alone: tuple[Cloud, dict[str, str]]) ->
     await told(process, b"is out of DNS")
     process.send_signal(signal.SIGINT)
     _, said = await process.communicate()
-    assert process.returncode == Exit.FAILED
+    assert process.returncode == Exit.FAILED, said
     assert b"is not over" in said
     assert b"counterpart drill abort scepman-" in said
     (line,) = (await run(env, "list", expect=Exit.WAITING)).splitlines()
