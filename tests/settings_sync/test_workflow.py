@@ -1432,8 +1432,8 @@ async def test_a_write_that_was_half_made_is_finished(error: AppError) -> None:
     assert world.app.writes == [(site_id("east"), ("K00",)), (site_id("east"), ("db",))]
 
 
-async def test_a_half_made_write_keeps_its_copy_when_the_vault_does_not_answer() -> None:
-    """Who goes on with it and cannot read the copy must not forget it: the region may need its old values yet."""
+async def half_made() -> World:
+    """The app settings of a change have arrived; whether its connection strings have is not known."""
     world = World(connections={"db": (val(1), "Custom")})
     await started(world)
     world.edit("west", K00=val("new"))
@@ -1449,6 +1449,12 @@ async def test_a_half_made_write_keeps_its_copy_when_the_vault_does_not_answer()
     world.app.before_put = second_fails
     with pytest.raises(Unavailable):
         await world.ticks_until_error()
+    return world
+
+
+async def test_a_half_made_write_keeps_its_copy_when_the_vault_does_not_answer() -> None:
+    """Who goes on with it and cannot read the copy must not forget it: the region may need its old values yet."""
+    world = await half_made()
     world.sick("east")
     asked: list[str] = []
 
@@ -1467,21 +1473,7 @@ async def test_a_half_made_write_keeps_its_copy_when_the_vault_does_not_answer()
 
 async def test_a_half_made_write_whose_source_takes_it_back_is_taken_back() -> None:
     """What did not arrive is dropped; what did is verified, and then follows its source."""
-    world = World(connections={"db": (val(1), "Custom")})
-    await started(world)
-    world.edit("west", K00=val("new"))
-    world.connect("west", "db", (val(2), "Custom"))
-    await world.ring()
-    puts = []
-
-    def second_fails(site: str) -> None:
-        puts.append(site)
-        if len(puts) == 2:
-            raise Unavailable("no answer")
-
-    world.app.before_put = second_fails
-    with pytest.raises(Unavailable):
-        await world.ticks_until_error()
+    world = await half_made()
     world.edit("west", K00=val("old"))
     world.connect("west", "db", (val(1), "Custom"))
     await world.ring()
