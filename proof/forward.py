@@ -57,9 +57,9 @@ class _Stretch:
         return first if at <= first else first + math.ceil((at - first) / TURN) * TURN
 
     @property
-    def end(self) -> datetime:
+    def end(self) -> float:
         """The last turn, by that clock."""
-        return moment(self.last + self.skew)
+        return self.last + self.skew
 
 
 def forward(rows: Rows, looked: datetime, first: float, last: float, skew: float, settings: Settings) -> Rows:
@@ -83,16 +83,17 @@ def forward(rows: Rows, looked: datetime, first: float, last: float, skew: float
 
 def _letter_sent(body: bytes, over: _Stretch) -> bytes | None:
     """A letter that was sent is deleted after a while."""
-    gone = is_sent(body) and over.last + over.skew - seconds(read(body)["sent_at"]) > KEPT.total_seconds()
+    gone = is_sent(body) and over.end - seconds(read(body)["sent_at"]) > KEPT.total_seconds()
     return None if gone else body
 
 
 def _held(body: bytes, over: _Stretch) -> bytes:
     """Each turn's probe of a region that is held and sound is one more look at it."""
-    if not (read(body).get("hold") or {}).get("sound_since"):
-        return body
     row = read(body)
-    return msgspec.json.encode(row | {"hold": row["hold"] | {"seen_at": _text(over.last + over.skew)}})
+    hold = row.get("hold")
+    if not hold or not hold.get("sound_since"):
+        return body
+    return msgspec.json.encode(row | {"hold": hold | {"seen_at": _text(over.end)}})
 
 
 def _still_ill(body: bytes, over: _Stretch) -> bytes:
@@ -104,7 +105,7 @@ def _still_ill(body: bytes, over: _Stretch) -> bytes:
     count = int((over.last - over.first) // TURN) + 1
     turns = (moment(over.first + number * TURN + over.skew) for number in range(count))
     facts = [again(look, at) for at in turns for look in those]
-    return msgspec.json.encode(advance(ledger, facts, over.end, over.settings.incidents))
+    return msgspec.json.encode(advance(ledger, facts, moment(over.end), over.settings.incidents))
 
 
 def _location(body: bytes, over: _Stretch) -> bytes:
@@ -128,7 +129,7 @@ def _looked(body: bytes, over: _Stretch) -> bytes:
     for it in row["health"].values():
         if seconds(it["monitored_at"]) < over.first - TURN - 2 * SKEW:
             continue
-        it["monitored_at"] = _text(over.last + over.skew)
+        it["monitored_at"] = _text(over.end)
         probed = _refreshed(seconds(it["probe"]["at"]), looking.probe_every * JITTER, over)
         it["probe"]["at"] = it["at"] = _text(probed)
         if it.get("scep"):

@@ -115,20 +115,16 @@ def _account(body: bytes) -> tuple[Any, ...]:
     Of looks that say the same those between the first and the last count for nothing, and go in time.
     """
     ledger = read_ledger(body)
-    turns: dict[tuple[Topic, str], list[Fact]] = {}
-    last: dict[tuple[Topic, str], Fact] = {}
+    since: list[tuple[Fact, object]] = []  # each look that says otherwise than the one before it
+    last: dict[tuple[Topic, str], tuple[Fact, object]] = {}
     for it in ledger.facts:
         if it.kind is Kind.LOOK:
-            its = turns.setdefault((it.topic, it.region), [])
-            last[it.topic, it.region] = again(it, START)
-            if not its or (its[-1].claim, its[-1].cause, its[-1].severity) != (
-                it.claim,
-                it.cause,
-                it.severity,
-            ):
-                its.append(it)
+            subject, says = (it.topic, it.region), (it.claim, it.cause, it.severity)
+            if subject not in last or last[subject][1] != says:
+                since.append((it, says))
+            last[subject] = again(it, START), says
     others = tuple(it for it in ledger.facts if it.kind is not Kind.LOOK)
-    return msgspec.structs.replace(ledger, facts=others), turns, last
+    return msgspec.structs.replace(ledger, facts=others), since, last
 
 
 def again(look: Fact, at: datetime) -> Fact:

@@ -99,13 +99,19 @@ async def test_a_region_that_was_not_seen_well_keeps_others_waiting() -> None:
     assert (now_held.id, now_held.disturbed_at) == ("2", None)
 
 
-async def test_who_takes_a_region_over_that_has_not_come_back_leaves_others_waiting() -> None:
-    """As a hold takes out a region that was put back: what was done to it before is not over by that."""
+async def not_back() -> tuple[FakeStore, Permit]:
+    """A store in which east was put back and has not come back, and the permit that says so."""
     store = FakeStore()
     await request(store, GROUP, a_disruption("east", work="1"), SEEN, START)
     await release(store, GROUP, "1", disturbed_at=START)
     standing = await held(store)
     assert standing is not None
+    return store, standing
+
+
+async def test_who_takes_a_region_over_that_has_not_come_back_leaves_others_waiting() -> None:
+    """As a hold takes out a region that was put back: what was done to it before is not over by that."""
+    store, standing = await not_back()
     later = START + timedelta(seconds=30)
     starting = {"west": a_health(at=later), "east": a_health(State.DOWN, at=later)}
     for _ in range(2):  # who goes on after a crash asks again
@@ -121,11 +127,7 @@ async def test_who_takes_a_region_over_that_has_not_come_back_leaves_others_wait
 
 async def test_who_takes_a_region_over_and_does_nothing_makes_nobody_wait_longer() -> None:
     """A write that is tried every minute and given up, as while the vault is ill, would put it off for ever."""
-    store = FakeStore()
-    await request(store, GROUP, a_disruption("east", work="1"), SEEN, START)
-    await release(store, GROUP, "1", disturbed_at=START)
-    before = await held(store)
-    assert before is not None
+    store, before = await not_back()
     for minutes in range(1, 10):
         later = START + timedelta(minutes=minutes)
         starting = {"west": a_health(at=later), "east": a_health(State.DOWN, at=later)}
