@@ -6,15 +6,34 @@
       PermanentError  again will not help
         BadEvent  SettingsError  UnsafePlan  StalePlan  IllegalTransition  NotFound  Refused  Denied
       TransientError  later may work; may carry retry_after
-        Conflict  Throttled  Unavailable  Unreadable
+        Conflict  Busy  Throttled  Unavailable  Unreadable
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 
+class Effect(StrEnum):
+    """What a call that ended in an error did to the other side. Set where foreign errors are translated."""
+
+    NOT_APPLIED = "not applied"
+    UNKNOWN = "unknown"
+
+
 class AppError(Exception):
-    """Something this product understands went wrong. The message says what, where and the next step."""
+    """Something this product understands went wrong. The message says what, where and the next step.
+
+    `effect` answers whether a write that raised this may have taken effect all the same. An error is NOT_APPLIED when
+    the other side refused, or was never reached; without an answer, or with a server's error, it is UNKNOWN.
+    """
+
+    effect = Effect.NOT_APPLIED
+
+    def __init__(self, message: str = "", *, effect: Effect | None = None) -> None:
+        if effect is not None:
+            self.effect = effect
+        super().__init__(message)
 
 
 class PermanentError(AppError):
@@ -64,13 +83,19 @@ class Denied(PermanentError):
 class TransientError(AppError):
     """Later may work. `retry_after` is in seconds, when the other side said."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, effect: Effect | None = None
+    ) -> None:
         self.retry_after = retry_after
-        super().__init__(message)
+        super().__init__(message, effect=effect)
 
 
 class Conflict(TransientError):
     """Somebody else wrote this row first."""
+
+
+class Busy(TransientError):
+    """Another operation holds the resource for a moment: contention, not a quota."""
 
 
 class Throttled(TransientError):
@@ -79,6 +104,8 @@ class Throttled(TransientError):
 
 class Unavailable(TransientError):
     """No answer, a late one, or a server's error."""
+
+    effect = Effect.UNKNOWN
 
 
 class Unreadable(TransientError):

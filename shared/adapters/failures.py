@@ -30,6 +30,7 @@ from shared.errors import (
     AppError,
     Conflict,
     Denied,
+    Effect,
     NotFound,
     PermanentError,
     Throttled,
@@ -224,7 +225,8 @@ def _unanswered(error: azure.HttpResponseError, what: str) -> AppError:
         case azure.ClientAuthenticationError():  # azure-identity's own classes are of this kind
             return Unavailable(
                 f"{said}: no token was had; give the app a managed identity, or sign in (az login). "
-                "If that is done, the sign-in service did not answer"
+                "If that is done, the sign-in service did not answer",
+                effect=Effect.NOT_APPLIED,
             )
         case azure.ResourceNotModifiedError():
             return PermanentError(said)
@@ -251,6 +253,11 @@ def _rejected(error: aiohttp.ClientResponseError, what: str, needs: str) -> AppE
     return of_status(error.status, what, retry_after=asked_wait(error.headers), needs=needs)
 
 
+def _unconnected(error: BaseException, what: str, _needs: str) -> AppError:
+    """There was no connection, so nothing was sent."""
+    return Unavailable(f"{what}: {_name(error)}{_reason(error)}", effect=Effect.NOT_APPLIED)
+
+
 def _lost(error: BaseException, what: str, _needs: str) -> AppError:
     """No answer: the class of the error, and the system's name for it, say why."""
     return Unavailable(f"{what}: {_name(error)}{_reason(error)}")
@@ -266,12 +273,18 @@ def _wrapped(error: azure.AzureError, what: str, needs: str) -> AppError:
 
 def _untrusted(error: BaseException, what: str, _needs: str) -> AppError:
     return Unavailable(
-        f"{what}: {_name(error)}: the server's certificate is not trusted; check the CA bundle"
+        f"{what}: {_name(error)}: the server's certificate is not trusted; check the CA bundle",
+        effect=Effect.NOT_APPLIED,
     )
 
 
 def _unknown_name(error: BaseException, what: str, _needs: str) -> AppError:
     return NotFound(f"{what}: {_name(error)}: there is no such name")
+
+
+def _misread(error: BaseException, what: str, _needs: str) -> AppError:
+    """An answer came and was read wrongly: asking again gives the same, and the first may have taken effect."""
+    return PermanentError(f"{what}: {_name(error)}", effect=Effect.UNKNOWN)
 
 
 def _misused(error: BaseException, what: str, _needs: str) -> AppError:
@@ -283,19 +296,16 @@ _RULES: Final[tuple[tuple[tuple[type[BaseException], ...], _Rule], ...]] = (
     # The first rule that fits wins, so that a class stands above the class it inherits from.
     ((azure.HttpResponseError,), _answered),
     (
-        (
-            azure.StreamConsumedError,
-            azure.StreamClosedError,
-            azure.ResponseNotReadError,
-            azure.SerializationError,
-        ),
-        _misused,
+        (azure.StreamConsumedError, azure.StreamClosedError, azure.ResponseNotReadError),
+        _misread,
     ),
+    ((azure.SerializationError,), _misused),
     ((azure.AzureError,), _wrapped),
     ((azure.DeserializationError,), _lost),
     ((aiohttp.ClientResponseError,), _rejected),
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.WSMessageTypeError), _misused),
     ((aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError), _untrusted),
+    ((aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError), _unconnected),
     ((aiohttp.ClientError, aiohttp.WebSocketError, aiohttp.EofStream), _lost),
     ((aiohttp.http.HttpProcessingError,), _lost),
     ((sqlite3.Error,), _refused_row),

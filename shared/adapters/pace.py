@@ -82,7 +82,7 @@ class _Bucket:
     def heard(self, status: int, headers: Mapping[str, str], kind: str) -> None:
         """What Azure says of the bucket: how many are left, or to ask nothing for a while."""
         now = self._filled()
-        if status == _THROTTLED:
+        if _is_throttled(status, headers):
             if now >= self._shut_until:  # not for each of those that were under way
                 self._refill = max(self._refill / 2, self._full / SLOWEST)
             self._left = min(self._left, 0.0)
@@ -117,8 +117,13 @@ class PacePolicy(AsyncHTTPPolicy[Any, Any]):
             response = await self.next.send(request)
             answer = response.http_response
             bucket.heard(answer.status_code, answer.headers, _KINDS.get(method, "writes"))
-            if answer.status_code != _THROTTLED or urgent or _now() >= until:
+            if not _is_throttled(answer.status_code, answer.headers) or urgent or _now() >= until:
                 return response
+
+
+def _is_throttled(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether a quota is used up. A 429 that asks for no wait is about a lock that another operation holds."""
+    return status == _THROTTLED and asked_wait(headers) is not None
 
 
 def _changes_something(method: str, url: str) -> bool:

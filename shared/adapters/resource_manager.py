@@ -13,7 +13,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.adapters.failures import RETRY, Foreign, translated, within
 from shared.adapters.pace import Pace, PacePolicy
-from shared.errors import NotFound, Unavailable
+from shared.errors import Busy, Conflict, NotFound, Throttled, Unavailable
 
 PUBLIC_ARM: Final = "https://management.azure.com"
 READ_DEADLINE = 30.0  # seconds, retries included
@@ -141,13 +141,23 @@ async def _unrepeated(
 
 @asynccontextmanager
 async def asking(what: str, *, seconds: float = READ_DEADLINE, needs: str = "") -> AsyncIterator[None]:
-    """One call of Resource Manager: our deadline around it, its failures turned into ours."""
-    async with within(seconds, what):
-        with translated(what, needs=needs):
-            try:
-                yield
-            except ValueError as error:  # a 200 whose body is not JSON, as a proxy in between may send
-                raise Unavailable(f"{what}: the answer cannot be read") from Foreign(error)
+    """One call of Resource Manager: our deadline around it, its failures turned into ours.
+
+    App Service says that another operation holds a site in two ways: 409 (`Cannot modify this site because another
+    operation is in progress`), and 429 without a `Retry-After` (`Cannot acquire exclusive lock to create, update or
+    delete this site`; public reports, not checked on a live subscription). A quota's 429 always has a `Retry-After`.
+    """
+    try:
+        async with within(seconds, what):
+            with translated(what, needs=needs):
+                try:
+                    yield
+                except ValueError as error:  # a 200 whose body is not JSON, as a proxy in between may send
+                    raise Unavailable(f"{what}: the answer cannot be read") from Foreign(error)
+    except (Conflict, Throttled) as error:
+        if isinstance(error, Throttled) and error.retry_after is not None:
+            raise
+        raise Busy(f"{error}: another operation is in progress", retry_after=error.retry_after) from error
 
 
 def text(value: object) -> str:

@@ -61,7 +61,7 @@ from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import AppControl, SettingsWrites
 from shared.disruption.workflow import release, request
-from shared.errors import AppError, Denied, IllegalTransition, NotFound, StalePlan, Throttled, UnsafePlan
+from shared.errors import AppError, Effect, IllegalTransition, NotFound, StalePlan, UnsafePlan
 from shared.groups.discover import row_name
 from shared.groups.model import AppSettings, Group, Health, RegionSettings, Value
 from shared.store import Key, Store, Version, key, read, readable, revise, write
@@ -577,7 +577,7 @@ class _Round:
 
     async def _doubt(self, claimed: Packages, flight: Flight, error: AppError) -> None:
         """An error that says that nothing took effect ends the claim; after any other the region will show."""
-        if isinstance(error, Denied | NotFound | Throttled | UnsafePlan):
+        if error.effect is Effect.NOT_APPLIED:
             await self._step_back(claimed, flight, f"{flight.region} was left alone: {error}")
         else:
             doubt = f"whether {flight.region} was disturbed will show: {error}"

@@ -27,7 +27,7 @@ from shared.drills.model import (
     State,
 )
 from shared.drills.preflight import SERVED_BY, Preflight, spared
-from shared.errors import IllegalTransition
+from shared.errors import Effect, IllegalTransition
 from shared.groups.classify import TROUBLED, standings
 from shared.groups.model import Endpoint, Group, NameAnswer
 from shared.groups.model import State as HealthState
@@ -406,8 +406,8 @@ def enabled(drill: Drill, now: datetime) -> Drill | None:
     return _moved(back, State.VERIFYING, f"{drill.region} is enabled again", now)
 
 
-def not_enabled(drill: Drill, reason: str, now: datetime, *, gone: bool, heard: bool) -> Drill | None:
-    """Azure refused, or was not `heard` to answer; `gone`: there is no such endpoint."""
+def not_enabled(drill: Drill, reason: str, effect: Effect, now: datetime, *, gone: bool) -> Drill | None:
+    """The call ended in an error that says so much of its effect; `gone`: there is no such endpoint."""
     if drill.state is not State.RESTORING:
         return None
     if gone:
@@ -415,7 +415,7 @@ def not_enabled(drill: Drill, reason: str, now: datetime, *, gone: bool, heard: 
         return _over(ended, State.INTERRUPTED, f"{drill.region} is no endpoint any more", now).drill
     text = f"{drill.region} could not be enabled and is tried again at every wake-up: {reason}"
     owed = drill.owed if "stuck" in (*drill.owed, *drill.told) else (*drill.owed, "stuck")
-    unheard = drill.unheard or not heard
+    unheard = drill.unheard or effect is Effect.UNKNOWN
     return _noted(msgspec.structs.replace(drill, reason=text, owed=owed, unheard=unheard), now, text)
 
 

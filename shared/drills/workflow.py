@@ -74,11 +74,10 @@ from shared.errors import (
     AppError,
     BadEvent,
     Conflict,
+    Effect,
     IllegalTransition,
     NotFound,
-    PermanentError,
     Refused,
-    Throttled,
 )
 from shared.groups.discover import row_name, site_ids
 from shared.groups.model import Group, NameAnswer, Profile
@@ -507,9 +506,9 @@ class _Wake:
         sent = tools.clock.now()
         try:
             await tools.control.disable_endpoint(self._group_id, drill.region, permit=permit)
-        except PermanentError as error:
-            return await self._undrained(drill, f"{drill.region} could not be disabled: {error}")
         except AppError as error:
+            if error.effect is Effect.NOT_APPLIED:
+                return await self._undrained(drill, f"{drill.region} could not be disabled: {error}")
             reason = f"whether {drill.region} was disabled is not known: {error}"
             now = tools.clock.now()
             return await _change(self._group_id, drill.id, lambda it: perhaps_drained(it, reason, now), tools)
@@ -669,10 +668,12 @@ async def _enable(drill: Drill, tools: Tools) -> Drill | None:
         await tools.control.enable_endpoint(drill.group_id, drill.region)
     except AppError as error:
         log.error("%s: %s could not be enabled: %s", drill.group, drill.region, error)  # noqa: TRY400 -- its words say it
-        gone, heard = isinstance(error, NotFound), isinstance(error, PermanentError | Throttled | Conflict)
-        reason, now = str(error), tools.clock.now()
+        gone, effect, reason, now = isinstance(error, NotFound), error.effect, str(error), tools.clock.now()
         after = await _change(
-            drill.group_id, drill.id, lambda it: not_enabled(it, reason, now, gone=gone, heard=heard), tools
+            drill.group_id,
+            drill.id,
+            lambda it: not_enabled(it, reason, effect, now, gone=gone),
+            tools,
         )
         if after is not None:
             await _pay(after, tools)

@@ -21,7 +21,7 @@ from shared.disruption.permit import Denial, Granted, stands
 from shared.disruption.ports import EndpointControl
 from shared.disruption.workflow import Held as HeldPermit
 from shared.disruption.workflow import permit_key, release, request
-from shared.errors import AppError, Conflict, IllegalTransition, NotFound, PermanentError, Refused
+from shared.errors import AppError, Conflict, Effect, IllegalTransition, NotFound, Refused
 from shared.groups.classify import TROUBLED, classify, standings
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, MonitorStatus, Site
@@ -372,7 +372,9 @@ async def _disable(group: Group, held: Hold, health: Mapping[str, Health], tools
         if isinstance(answer, Denial):
             return await _note_hold(group, tools, lambda row, now: refused(row, answer.reason, now))
         await tools.control.disable_endpoint(group.id, held.region, permit=answer.permit)
-    except PermanentError as error:
+    except AppError as error:
+        if error.effect is Effect.UNKNOWN:
+            raise
         await release(tools.store, name, held.id)
         reason = str(error)
         return await _note_hold(group, tools, lambda row, now: refused(row, reason, now))

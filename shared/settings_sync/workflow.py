@@ -17,7 +17,7 @@ from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import SettingsWrites
 from shared.disruption.workflow import release, request
-from shared.errors import AppError, Conflict, Denied, NotFound, Throttled, TransientError, UnsafePlan
+from shared.errors import AppError, Conflict, Effect, TransientError
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Region, RegionSettings, Value
 from shared.settings_sync import ask, patch
@@ -368,9 +368,9 @@ class _Round:
             )
             await writes.put(change, settings)
         except AppError as error:
-            # These say that nothing took effect, unless a first part had. After any other error the claim stays,
-            # and the next look finds out in the region itself.
-            if isinstance(error, Conflict | Denied | NotFound | Throttled | UnsafePlan) and not writes.begun:
+            # Unless a first part took effect. When it is not known the claim stays, and the next look finds out
+            # in the region itself.
+            if error.effect is Effect.NOT_APPLIED and not writes.begun:
                 await self._step_back(flight, f"{flight.target} was not written: {error}")
             else:
                 await self._say(f"whether {flight.target} was written will show: {error}")

@@ -12,9 +12,18 @@ from aiohttp import web
 from shared.adapters.app_service import AppService
 from shared.adapters.resource_manager import parse_resource_id
 from shared.disruption.model import Kind, Permit
-from shared.errors import AppError, Conflict, Denied, NotFound, PermanentError, Throttled, Unavailable
+from shared.errors import (
+    AppError,
+    Busy,
+    Denied,
+    Effect,
+    NotFound,
+    PermanentError,
+    Throttled,
+    Unavailable,
+)
 from shared.groups.model import AppSettings, ConnectionString, Os, Value
-from tests.adapters.stub_azure import Azure, answering, serving
+from tests.adapters.stub_azure import Azure, Handler, answering, serving
 from tests.fakes.clock import START
 from tests.fakes.credentials import FakeCredential
 
@@ -95,7 +104,7 @@ async def test_a_long_wait_is_left_to_the_caller() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, PermanentError), (401, Denied), (403, Denied), (404, NotFound), (409, Conflict)],
+    [(400, PermanentError), (401, Denied), (403, Denied), (404, NotFound), (409, Busy)],
 )
 async def test_failures_are_ours_and_hold_no_value(status: int, kind: type[AppError]) -> None:
     """An error names the site, status and code; neither it nor its traceback repeats the answer's text."""
@@ -109,6 +118,42 @@ async def test_failures_are_ours_and_hold_no_value(status: int, kind: type[AppEr
             assert "app-a" in str(caught.value)
             assert f"HTTP {status} BadThing" in str(caught.value)
             assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+async def _of_a_put(answer: Handler) -> AppError:
+    async with app_service(Azure(answer)) as adapter:
+        with pytest.raises(AppError) as caught:
+            await adapter.put_app_settings(SITE, SETTINGS, permit=PERMIT)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kind", "effect"),
+    [
+        (400, {}, PermanentError, Effect.NOT_APPLIED),
+        (403, {}, Denied, Effect.NOT_APPLIED),
+        (404, {}, NotFound, Effect.NOT_APPLIED),
+        (409, {}, Busy, Effect.NOT_APPLIED),
+        (429, {}, Busy, Effect.NOT_APPLIED),
+        (429, {"Retry-After": "17"}, Throttled, Effect.NOT_APPLIED),
+        (408, {}, Unavailable, Effect.UNKNOWN),
+        (500, {}, Unavailable, Effect.UNKNOWN),
+        (503, {"Retry-After": "1"}, Unavailable, Effect.UNKNOWN),
+        (504, {}, Unavailable, Effect.UNKNOWN),
+    ],
+)
+async def test_an_error_says_whether_the_write_took_effect(
+    status: int, headers: dict[str, str], kind: type[AppError], effect: Effect
+) -> None:
+    """A refusal changed nothing, and neither did a lock or a quota; after a server's error nobody knows."""
+    error = await _of_a_put(answering(status, an_error("Conflict"), **headers))
+    assert type(error) is kind
+    assert error.effect is effect
+
+
+async def test_a_broken_connection_leaves_the_effect_unknown() -> None:
+    """The request was sent, and its answer is lost."""
+    assert (await _of_a_put(hang_up)).effect is Effect.UNKNOWN
 
 
 async def test_denied_names_the_permission() -> None:

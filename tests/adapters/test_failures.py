@@ -43,6 +43,7 @@ from shared.errors import (
     AppError,
     Conflict,
     Denied,
+    Effect,
     NotFound,
     PermanentError,
     Throttled,
@@ -184,6 +185,20 @@ def test_an_error_without_an_answer_is_mapped_by_its_class(
 ) -> None:
     """What kind of failure it was decides whether later may work."""
     assert type(translate(an_instance(kind), "x")) is ours
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError, aiohttp.ConnectionTimeoutError],
+)
+def test_what_was_never_sent_took_no_effect(kind: type[Exception]) -> None:
+    """Without a connection nothing reached the other side; when one broke, nobody knows."""
+    sent = azure.core.exceptions.ServiceRequestError("x")
+    sent.inner_exception = an_instance(kind)
+    assert translate(an_instance(kind), "x").effect is Effect.NOT_APPLIED
+    assert translate(sent, "x").effect is Effect.NOT_APPLIED
+    assert translate(an_instance(aiohttp.ServerDisconnectedError), "x").effect is Effect.UNKNOWN
+    assert translate(TimeoutError(), "x").effect is Effect.UNKNOWN
 
 
 def test_a_message_says_what_where_status_and_code() -> None:

@@ -112,6 +112,19 @@ def test_a_refusal_shuts_the_bucket() -> None:
     run(work())
 
 
+def test_a_lock_of_another_operation_is_no_quota() -> None:
+    """A 429 without Retry-After is about one site: nobody else waits for it, and nothing gets slower."""
+
+    async def work() -> None:
+        pace = Pace()
+        bucket = pace.of("POST", LIST)
+        await times(pace, 150)
+        bucket.heard(429, {}, "writes")
+        assert (await times(pace, 1))[0] < 0.3
+
+    run(work())
+
+
 def test_who_gives_up_takes_nothing() -> None:
     """A request that was cancelled before its turn leaves its place to the others."""
 

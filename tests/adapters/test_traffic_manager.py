@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from shared.adapters.traffic_manager import TrafficManagerProfiles
-from shared.errors import AppError, Denied, NotFound, Throttled, Unavailable
+from shared.errors import AppError, Busy, Denied, NotFound, Throttled, Unavailable
 from shared.groups.model import Endpoint, Monitor, MonitorStatus, Profile
 from tests.adapters.stub_azure import Azure, Handler, answering, serving
 from tests.builders import a_permit
@@ -174,7 +174,7 @@ async def test_enabling_an_endpoint(weight: int | None, properties: dict[str, An
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(403, Denied), (404, NotFound), (429, Throttled), (503, Unavailable)]
+    ("status", "error"), [(403, Denied), (404, NotFound), (409, Busy), (429, Busy), (503, Unavailable)]
 )
 async def test_a_change_is_sent_once(status: int, error: type[AppError]) -> None:
     """A lost answer may hide an effect: the endpoint itself tells at the next look."""

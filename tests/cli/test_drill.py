@@ -23,7 +23,7 @@ from shared.clock import SystemClock
 from shared.drills.model import Drill
 from shared.drills.model import State as DrillState
 from shared.drills.transitions import MOST_LINES, not_enabled
-from shared.errors import Unavailable
+from shared.errors import Effect, Unavailable
 from shared.groups.workflow import discover
 from shared.reconcile import drills
 from shared.reconcile import workflow as reconcile
@@ -164,7 +164,7 @@ async def test_a_full_timeline_is_told_to_its_end(
         running = a_drill(DrillState.RESTORING)
         steps = []
         for number in range(MOST_LINES + 5):
-            running = not_enabled(running, str(number), START, gone=False, heard=True) or running
+            running = not_enabled(running, str(number), Effect.NOT_APPLIED, START, gone=False) or running
             steps.append(running)
         over = msgspec.structs.replace(running, state=DrillState.ABORTED)
         coming = iter([*steps[1:], over])

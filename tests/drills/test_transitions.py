@@ -58,7 +58,7 @@ from shared.drills.transitions import (
     turn,
     who_answered,
 )
-from shared.errors import IllegalTransition
+from shared.errors import Effect, IllegalTransition
 from shared.groups.model import Endpoint, Group, Health, MonitorStatus, NameAnswer, ProbeResult
 from shared.groups.model import State as HealthState
 from tests.builders import a_group, a_health, a_profile, an_endpoint, host
@@ -269,7 +269,7 @@ def test_a_drill_that_is_another_workers_takes_no_word_of_ours() -> None:
     assert not_drained(a_drill(State.OBSERVING, worker="w"), "w", "why", at(3)) is None
     assert perhaps_drained(a_drill(State.OBSERVING), "why", at(3)) is None
     assert enabled(a_drill(State.OBSERVING), at(3)) is None
-    assert not_enabled(a_drill(State.OBSERVING), "why", at(3), gone=False, heard=True) is None
+    assert not_enabled(a_drill(State.OBSERVING), "why", Effect.NOT_APPLIED, at(3), gone=False) is None
 
 
 def test_what_surely_was_not_touched_is_over() -> None:
@@ -477,37 +477,43 @@ def test_what_azure_took_is_verified() -> None:
 def test_what_azure_refuses_is_told_once_and_tried_again() -> None:
     """People get one card; an endpoint that is gone ends it."""
     stuck = not_enabled(
-        a_drill(State.RESTORING, owed=("started",)), "a lock", at(310), gone=False, heard=True
+        a_drill(State.RESTORING, owed=("started",)), "a lock", Effect.NOT_APPLIED, at(310), gone=False
     )
     assert stuck is not None
     assert stuck.owed == ("started", "stuck")
     assert stuck.reason == "west could not be enabled and is tried again at every wake-up: a lock"
     assert stuck.timeline[-1] == Entry(at=at(310), who=US, text=stuck.reason)
-    again = not_enabled(stuck, "a lock", at(400), gone=False, heard=True)
+    again = not_enabled(stuck, "a lock", Effect.NOT_APPLIED, at(400), gone=False)
     assert again is not None
     assert (again.owed, again.timeline) == (stuck.owed, stuck.timeline)
-    told = not_enabled(a_drill(State.RESTORING, told=("stuck",)), "a lock", at(310), gone=False, heard=True)
+    told = not_enabled(
+        a_drill(State.RESTORING, told=("stuck",)), "a lock", Effect.NOT_APPLIED, at(310), gone=False
+    )
     assert told is not None
     assert told.owed == ()
-    gone = not_enabled(a_drill(State.RESTORING), "404", at(310), gone=True, heard=True)
+    gone = not_enabled(a_drill(State.RESTORING), "404", Effect.NOT_APPLIED, at(310), gone=True)
     assert gone is not None
     over(Turn(gone, Finish()), State.INTERRUPTED, "west is no endpoint any more")
 
 
 @pytest.mark.parametrize(
-    ("changes", "heard", "why"),
+    ("changes", "effect", "why"),
     [
-        ({}, True, ""),
-        ({}, False, "an enabling was not answered, and may have taken effect"),
-        ({"unheard": True}, True, "an enabling was not answered, and may have taken effect"),
-        ({"doubtful": True}, True, "how the disabling ended is not known"),
-        ({"doubtful": True, "was_out": True}, True, ""),
-        ({"was_out": True, "was_back": True}, True, "it was enabled when it was last looked at"),
+        ({}, Effect.NOT_APPLIED, ""),
+        ({}, Effect.UNKNOWN, "an enabling was not answered, and may have taken effect"),
+        ({"unheard": True}, Effect.NOT_APPLIED, "an enabling was not answered, and may have taken effect"),
+        ({"doubtful": True}, Effect.NOT_APPLIED, "how the disabling ended is not known"),
+        ({"doubtful": True, "was_out": True}, Effect.NOT_APPLIED, ""),
+        (
+            {"was_out": True, "was_back": True},
+            Effect.NOT_APPLIED,
+            "it was enabled when it was last looked at",
+        ),
     ],
 )
-def test_whether_it_is_out_is_known_or_not(changes: dict[str, object], heard: bool, why: str) -> None:  # noqa: FBT001 -- a parameter
+def test_whether_it_is_out_is_known_or_not(changes: dict[str, object], effect: Effect, why: str) -> None:
     """What takes it out was answered, and what puts it back refused; else nobody knows."""
-    found = not_enabled(a_drill(State.RESTORING, **changes), "why", at(310), gone=False, heard=heard)
+    found = not_enabled(a_drill(State.RESTORING, **changes), "why", effect, at(310), gone=False)
     assert found is not None
     assert found.why_perhaps_out == why
     assert a_drill(State.VERIFYING, **changes).why_perhaps_out == ""
@@ -519,7 +525,7 @@ def test_a_region_that_is_back_is_not_told_to_be_stuck() -> None:
     back = enabled(drill, at(310))
     assert back is not None
     assert back.owed == ("started",)
-    gone = not_enabled(drill, "404", at(310), gone=True, heard=True)
+    gone = not_enabled(drill, "404", Effect.NOT_APPLIED, at(310), gone=True)
     assert gone is not None
     assert gone.owed == ("started", "finished")
 
@@ -837,7 +843,7 @@ def test_a_timeline_keeps_its_beginning_and_its_end() -> None:
     """What is tried again and again is one line."""
     drill = a_drill(State.RESTORING)
     for number in range(2 * MOST_LINES):
-        found = not_enabled(drill, str(number), at(number), gone=False, heard=True)
+        found = not_enabled(drill, str(number), Effect.NOT_APPLIED, at(number), gone=False)
         assert found is not None
         drill = found
     numbers = [int(it.text.rpartition(" ")[2]) for it in drill.timeline]
@@ -845,7 +851,7 @@ def test_a_timeline_keeps_its_beginning_and_its_end() -> None:
     assert numbers == [*range(half), *range(2 * MOST_LINES - half, 2 * MOST_LINES)]
     repeated = a_drill(State.RESTORING)
     for reason in ("a", "b", "c", "a", "d", "a"):
-        found = not_enabled(repeated, reason, at(1), gone=False, heard=True)
+        found = not_enabled(repeated, reason, Effect.NOT_APPLIED, at(1), gone=False)
         assert found is not None
         repeated = found
     assert [it.text[-1] for it in repeated.timeline] == ["a", "b", "c", "d", "a"]
