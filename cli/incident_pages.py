@@ -87,11 +87,15 @@ facts make the same incident. Its times never go back from one stage to the next
 
 Cards go to a Teams workflow (`COUNTERPART_TEAMS_WEBHOOK`), the same facts as JSON to any address
 (`COUNTERPART_WEBHOOK`), and as CloudEvents 1.0 to an Event Grid custom topic (`COUNTERPART_EVENT_GRID_TOPIC`;
-types `Counterpart.Incident.Opened` and so on). Each is told **at most once per incident and state**; only dying
-between sending and noting it can make it twice, with the same id. When more than {burst} cards would come
-within an hour, a digest comes instead, every {every} at most. What is not taken is tried again with growing
-pauses, and given up after {give_up}: that is an error in the log, a line in `counterpart incidents list`, and
-one in the incident's timeline. Where a late alert shows that two incidents are one, it has one id more, and a second
+types `Counterpart.Incident.Opened` and so on). A message is sent as soon as it is written, beside the work that
+wrote it. Each is sent **once per incident and state**. When more than {burst} cards would come within an hour,
+a digest comes instead, every {every} at most, the worst first. Severity 1 never waits for a digest. A message
+that is refused is tried again with growing pauses, and given up after {give_up}: that is an error in the log, a
+line in `counterpart incidents list`, and one in the incident's timeline. A message without an answer counts as
+perhaps delivered: it is sent once more, with a line that it may be a repeat, and other messages do not wait for
+it. The JSON address gets it until it answers, with the same `Idempotency-Key`.
+
+Where a late alert shows that two incidents are one, it has one id more, and a second
 end is told if the first had been told before.
 
 Runbooks: [many messages in one](runbooks/digest.md), [a message could not be told](runbooks/not-told.md); those

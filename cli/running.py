@@ -28,6 +28,7 @@ from shared.groups.model import Profile
 from shared.groups.workflow import discover
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
+from shared.reconcile.incidents import sending_beside
 from shared.settings import Settings
 
 
@@ -60,6 +61,7 @@ Wait = Annotated[
 ]
 
 
+LINGER = 10.0  # seconds that a command waits at its end for a message that is being sent
 ROUND_EVERY = 5.0  # seconds between the rounds of --wait
 PATIENCE = 12  # rounds of --wait that may fail in a row: a minute
 
@@ -112,7 +114,7 @@ def run(work: Callable[[Ports, Settings], Awaitable[Exit]], env_file: Path | Non
 
     async def connected() -> Exit:
         settings = Settings.from_env(environment(env_file))
-        async with opened(settings) as ports:
+        async with opened(settings) as ports, sending_beside(ports, settings, linger=LINGER):
             return await work(ports, settings)
 
     try:

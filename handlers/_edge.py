@@ -27,6 +27,7 @@ from shared.errors import (
 )
 from shared.pages import Page, html
 from shared.ports import Ports
+from shared.reconcile.incidents import sending_beside
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ _WHO = "x-ms-client-principal-id"
 _LOGIN = "/.auth/login/aad"
 
 JSON, HTML, MARKDOWN = "application/json", "text/html", "text/markdown"
+# Seconds that a trigger waits at its end for messages that are being sent; what is left then is the timer's.
+LINGER, HTTP_LINGER = 30.0, 1.0
 LONGEST = 256 * 1024  # bytes of a request's body: as much as an alert may have
 
 type World = Callable[[], tuple[Ports, Settings]]
@@ -98,7 +101,8 @@ async def settle(handle: Reaction, value: str, world: World) -> None:
     """
     ports, settings = world()
     try:
-        await handle(value, ports=ports, settings=settings)
+        async with sending_beside(ports, settings, linger=LINGER):
+            await handle(value, ports=ports, settings=settings)
     except PermanentError as error:
         log.warning("%s: %s", type(error).__name__, error)
 
@@ -119,7 +123,8 @@ async def answer(
         return _sign_in_first(req)
     try:
         ports, settings = world()
-        answered = await handle(_asked(req, sign_in=sign_in), ports=ports, settings=settings)
+        async with sending_beside(ports, settings, linger=HTTP_LINGER):
+            answered = await handle(_asked(req, sign_in=sign_in), ports=ports, settings=settings)
     except AppError as error:
         return _problem(error)
     return _sent(answered, req.headers.get("Accept", ""))

@@ -48,12 +48,11 @@ def _refuse_strange_times(alert: Alert, now: datetime) -> None:
 
 
 async def _look(profiles: tuple[Profile, ...], read_at: datetime, ports: Ports, settings: Settings) -> None:
-    """A look at each, and what is due to be told; not at the cost of the answer."""
+    """A look at each; not at the cost of the answer."""
     try:
         async with asyncio.timeout(LOOK_WITHIN):
             for profile in profiles:
                 await reconcile.look(profile, ports, settings, read_at=read_at)
-            await incidents.tell(ports, settings)
     except (AppError, TimeoutError) as error:
         log.warning("the look after an alert is left to the timer: %s: %s", type(error).__name__, error)
     except Exception:  # the signal is safe, and a 500 would only drop the next ones

@@ -29,7 +29,7 @@ from handlers import (
     reconcile,
     traffic_manager_alert,
 )
-from handlers._edge import Answer, Asked
+from handlers._edge import LINGER, Answer, Asked
 from proof.loop import Loop
 from proof.observer import Observer
 from proof.ports import PROFILE, READ, Line, Process, ports, site_id
@@ -40,6 +40,7 @@ from proof.world import Site, Tick, World, moment
 from shared.errors import PermanentError, TransientError
 from shared.pages import html
 from shared.ports import Ports
+from shared.reconcile.incidents import sending_beside
 from shared.settings import Settings
 
 PROCESS: ContextVar[Process] = ContextVar("PROCESS")
@@ -133,11 +134,16 @@ class Cast:
         context.run(PROCESS.set, instance.process)
         context.run(READ.set, {})
         # Whoever wakes it up may be called in the middle of another process's work, and it is not that one's.
-        task = Context().run(self.loop.create_task, work(instance.ports), context=context)
+        task = Context().run(self.loop.create_task, self._at_work(instance, work), context=context)
         if not task.done():
             instance.process.owns(task)
         task.add_done_callback(partial(self._ended, instance.process))
         return task
+
+    async def _at_work[T](self, instance: Instance, work: Callable[[Ports], Coroutine[Any, Any, T]]) -> T:
+        """As the edge does: what is posted is sent beside the work."""
+        async with sending_beside(instance.ports, self.settings, linger=LINGER):
+            return await work(instance.ports)
 
     def _ended(self, process: Process, task: asyncio.Task[Any]) -> None:
         if task.cancelled() or not process.alive:

@@ -650,5 +650,7 @@ _LEFT: Final[dict[str, Callable[[_Row], str]]] = {
     "packages": lambda row: "a rotation" if row.get("flight") else "an order" if row.get("order") else "",
     "failback-holds": lambda row: "a hold" if row.get("hold") else "",
     "drill-slots": lambda row: "a drill" if row.get("drill") else "",
-    "outbox": lambda row: "" if row.get("sent_at") or row.get("given_up_at") else "a message",
+    "outbox": lambda row: (
+        "" if row.get("sent_at") or row.get("given_up_at") or row.get("perhaps_delivered_at") else "a message"
+    ),
 }

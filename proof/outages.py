@@ -23,11 +23,12 @@ REHEARSED: Final = (
 SENT: Final = (
     60  # undisturbed turns since the channel failed last, after which no letter waits: pauses grow to 38 min
 )
+TRIES: Final = 2  # without an answer, after which a letter counts as perhaps delivered
 GIVEN_UP: Final = 86_400.0  # a letter is given up when nobody could be told for a day,
 SKEWED: Final = 10.0  # by two clocks that are five seconds wrong each;
 LATE: Final = 3600.0  # so long after that, a line about it is near no incident any more
 
-_DIGEST: Final = " messages in one"
+_DIGEST: Final = " more message"
 
 
 @dataclasses.dataclass
@@ -50,6 +51,9 @@ class Outages:
         self._waiting: dict[str, int] = {}  # letters, and how many undisturbed turns they have waited
         self._rehearsed: dict[str, float] = {}
         self._heard: set[str] = set()  # letters that the channel took
+        self._untaken: deque[float] = deque(
+            maxlen=1000
+        )  # when the channel did not take something, or did not say so
         self._digest = ""  # the last card that stood for many letters
         self._cries: deque[str] = deque(maxlen=100)  # what the log said as errors of late
 
@@ -68,6 +72,7 @@ class Outages:
     def untaken(self) -> None:
         """The channel took no letter, or did not say so: from now on it may wait for its longest pause once more."""
         self._waiting = dict.fromkeys(self._waiting, 0)
+        self._untaken.append(self._world.clock.time())
 
     def cried(self, line: str) -> None:
         """The product logged an error."""
@@ -75,8 +80,12 @@ class Outages:
 
     def letter(self, key: str, row: dict[str, Any]) -> None:
         """A row of the outbox was written."""
-        if row["sent_at"] or row["given_up_at"]:
+        if row["sent_at"] or row["given_up_at"] or row["perhaps_delivered_at"]:
             self._waiting.pop(key, None)
+        if row["perhaps_delivered_at"]:
+            so = sum(at >= seconds(row["posted_at"]) - SKEWED for at in self._untaken) >= TRIES
+            self._check(3, so, lambda: f"{key} is given up as perhaps delivered, and tries were answered")
+            return
         if row["sent_at"]:
             self._check(3, self._was_heard(row), lambda: f"{key} is called sent, and nobody heard it")
             return

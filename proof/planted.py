@@ -468,7 +468,7 @@ BUGS: Final = (
     Bug(
         "a letter is called sent that nobody took",
         "shared/outbox.py",
-        "        await channel.send(letter)\n    except AppError as error:",
+        "        await channel.send(_as_shown(channel, letter))\n    except AppError as error:",
         "        if letter.tries > 1:\n            await channel.send(letter)\n    except AppError as error:",
         laws=(3,),
     ),

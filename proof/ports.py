@@ -20,7 +20,7 @@ from proof.world import INTERVAL, START, TIMEOUT, TOLERATED, Call, Clash, Gone, 
 from shared.artifact_hosts.model import Check, Package
 from shared.disruption.model import Permit
 from shared.drills.model import ServiceAnswer
-from shared.errors import AppError, Conflict, NotFound, Throttled, Unavailable
+from shared.errors import AppError, Conflict, Effect, NotFound, Throttled, Unavailable
 from shared.groups.model import (
     AppSettings,
     ConnectionString,
@@ -238,7 +238,8 @@ def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
 def _error(fate: Fate, name: str) -> Exception:
     if fate.error is Error.THROTTLED:
         return Throttled(f"{name}: asked for patience", retry_after=10.0)
-    return Unavailable(f"{name}: {fate.error}")
+    refused = fate.error is Error.UNAVAILABLE and name.startswith("channel.")  # as webhooks are taken
+    return Unavailable(f"{name}: {fate.error}", effect=Effect.NOT_APPLIED if refused else None)
 
 
 # -- the ports ----------------------------------------------------------------------------------------------------
@@ -559,7 +560,7 @@ class Channel:
 
     def _taken(self, letter: Letter, call: Call) -> None:
         if self._world.deaf:
-            raise Unavailable("channel.send: no such workflow")
+            raise Unavailable("channel.send: no such workflow", effect=Effect.NOT_APPLIED)
         self._world.witness.told(letter.id, msgspec.json.encode(letter), call)
 
 

@@ -211,9 +211,21 @@ class _Asked:
         letters = (
             body for key, (body, _) in self.rows.items() if kind(key) == "outbox" and not is_sent(body)
         )
-        waiting = [it for it in map(read, letters) if not it.get("given_up_at")]
-        waiting.sort(key=lambda it: (seconds(it["at"]), it.get("rank", 0), it["id"]), reverse=True)
-        return {(it["channel"], it["subject"]): seconds(it["next_at"]) for it in waiting}
+        waiting = [
+            row
+            for row in map(read, letters)
+            if not (row.get("given_up_at") or row.get("perhaps_delivered_at"))
+        ]
+        waiting.sort(key=lambda it: (seconds(it["at"]), it.get("rank", 0), it["id"]))
+        found: dict[tuple[str, str], float] = {}
+        blocked = set[tuple[str, str]]()
+        for row in waiting:
+            at = (row["channel"], row["subject"])
+            if at not in blocked:
+                found[at] = min(found.get(at, math.inf), seconds(row["next_at"]))
+            if not (row.get("unanswered") and row.get("problem")):  # for the others nothing waits
+                blocked.add(at)
+        return found
 
     @functools.cached_property
     def night(self) -> float:
@@ -378,7 +390,7 @@ def _slot(row: Any, body: bytes, asked: _Asked) -> _Ages:
 def _letter(row: Any, body: bytes, asked: _Asked) -> _Ages:
     del body
     yield seconds(row["posted_at"]) + KEPT_FAILED.total_seconds()
-    if not row.get("given_up_at"):
+    if not (row.get("given_up_at") or row.get("perhaps_delivered_at")):
         yield asked.tried[row["channel"], row["subject"]]
 
 

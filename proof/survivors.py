@@ -75,22 +75,6 @@ def problems(measured: Sequence[Mapping[str, Any]], explained: Explanations) -> 
     return found
 
 
-def stale(measured: Mapping[str, Mapping[str, Any]], sources: Mapping[str, str]) -> Sequence[str]:
-    """Which rows are not of the modules as they are: none, of no module, or of what a module was once.
-
-    `sources` are the digests of all decision modules, by their paths.
-    """
-    found = [f"{it} was never measured" for it in sources if it not in measured]
-    for name, score in measured.items():
-        if name not in sources:
-            found.append(f"{name} is no module of decisions")
-        elif score["module"] != name:
-            found.append(f"the row of {name} is of {score['module']}")
-        elif score.get("source") != sources[name]:
-            found.append(f"{name} has changed: .venv/bin/python -m proof.mutation {name}")
-    return found
-
-
 def main(arguments: Sequence[str]) -> int:
     """Print what has no reason yet."""
     explained = explanations()

@@ -119,4 +119,5 @@ def failing(group_id: str, name: str, now: datetime, unreadable: str = "") -> Me
             ),
         ),
         facts={"group": name, "group_id": group_id},
+        severity=2,
     )

@@ -1,24 +1,32 @@
 """What people and programs are to be told: rows written with the decision, sent after, at least once.
 
 `post` writes one row per channel, once for each message id, whoever calls it how often. `send` sends what is due: a
-row is claimed by compare-and-swap before it is sent and marked after, so that a message goes out twice only when we
-die in between. A failure is tried again with growing pauses; after a day it is given up, loudly: the log has an
-error, `note` is told before the row says so, and the row stays, with the reason. People get one digest instead of
-many cards when there would be more than `BURST` in an hour.
+row is claimed by compare-and-swap before it is sent and marked after. A failure is tried again with growing pauses;
+after a day it is given up, loudly: the log has an error, `note` is told before the row says so, and the row stays,
+with the reason.
+
+A try without an answer may have been delivered all the same. People get at most one more try then, on a card that
+says that it may be a repeat, and other messages do not wait for it. A program gets the message until it answers,
+since the message's id makes a repeat harmless.
+
+People get one digest instead of many cards when there would be more than `BURST` in an hour. What is of severity 1
+never waits for one. `sending_beside` sends what is posted while other work goes on.
 """
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from shared.cards import Card, Tone
+from shared.cards import Card, Link
 from shared.clock import Clock
-from shared.errors import AppError, Conflict, PermanentError, TransientError, Unreadable
+from shared.errors import AppError, Conflict, Effect, PermanentError, TransientError, Unreadable
 from shared.store import Key, Row, Store, Stored, Version, decoded, key, readable
 
 log = logging.getLogger(__name__)
@@ -33,9 +41,17 @@ KEPT = timedelta(
     days=2
 )  # a sent row stays so long: it counts for the hour, and a repeat of its message is known
 KEPT_FAILED = timedelta(days=14)
-LEASE = 60.0  # seconds that a claimed message is left to whoever claimed it
+LEASE = 90.0  # seconds that a claimed message is left to whoever claimed it: more than a channel's deadline of 60 s
 AT_ONCE = 50  # messages sent in one go
-_DIGEST_LINES = 15
+SILENT_AT_ONCE = 2  # tries without an answer, after which the channel's other messages wait for the next call
+URGENT = 1  # the severity that never waits for the next digest
+URGENT_EACH = (
+    5  # so many of them get cards of their own; more at one moment are one digest, which is sent at once
+)
+ORDINARY = 3
+UNANSWERED = 2  # tries without an answer that people may be sent
+REPEAT = "This may be a repeat: the channel did not answer the first time."
+_DIGEST_LINES, _DIGEST_LINKS = 15, 4
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +64,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     card: Card  # for people
     facts: Mapping[str, Any]  # for programs: what JSON can say
     rank: int = 0  # of two messages of one moment, the smaller one is sent first
+    severity: int = ORDINARY  # 1 is the worst
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,11 +76,12 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: datetime | None = None
     digested: bool = False  # it was told as a line of a digest
     given_up_at: datetime | None = None
+    perhaps_delivered_at: datetime | None = None  # no try is left, and none of them was refused
 
     @property
     def waiting(self) -> bool:
         """Whether it is still to be sent."""
-        return self.sent_at is None and self.given_up_at is None
+        return self.sent_at is None and self.given_up_at is None and self.perhaps_delivered_at is None
 
 
 class Letter(Mark, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,7 +94,11 @@ class Letter(Mark, frozen=True, kw_only=True, forbid_unknown_fields=True):
     facts: msgspec.Raw
     next_at: datetime
     rank: int = 0
+    severity: int = ORDINARY
     tries: int = 0
+    unanswered: int = (
+        0  # tries of which nobody knows whether they were delivered; one is counted as it begins
+    )
     problem: str = ""  # of the last try
 
 
@@ -100,6 +122,12 @@ class Sent(msgspec.Struct, frozen=True):
     failed: int = 0
     given_up: tuple[Letter, ...] = ()
 
+    def __add__(self, other: "Sent") -> "Sent":
+        return Sent(self.sent + other.sent, self.failed + other.failed, self.given_up + other.given_up)
+
+
+type _Due = tuple[Letter, Version]
+
 
 def letter_key(channel: str, message_id: str) -> Key:
     """Where a message for a channel lies."""
@@ -119,6 +147,7 @@ async def post(store: Store, message: Message, channels: Sequence[str], now: dat
             card=message.card,
             facts=facts,
             rank=message.rank,
+            severity=message.severity,
             posted_at=now,
             next_at=now,
         )
@@ -128,6 +157,9 @@ async def post(store: Store, message: Message, channels: Sequence[str], now: dat
             )
         except Conflict:
             log.debug("message %s lies in the outbox already", message.id)
+        else:
+            if beside := _BESIDE.get():
+                beside.wake()
 
 
 type Note = Callable[[Letter], Awaitable[None]]
@@ -156,13 +188,22 @@ async def send(store: Store, channels: Mapping[str, Channel], clock: Clock, *, n
         if not due:
             continue
         if not (channel.for_people and _is_burst(marks, len(due), now)):
-            done = await _send_each(store, channel, due[:AT_ONCE], clock, note)
-        elif _digest_lately(marks, now):
+            total += await _send_each(store, channel, due[:AT_ONCE], clock, note)
             continue
-        else:
-            done = await _send_digest(store, channel, due, clock, note)
-        total = Sent(total.sent + done.sent, total.failed + done.failed, total.given_up + done.given_up)
+        urgent, others = _urgent(due)
+        at_once = _send_each if len(urgent) <= URGENT_EACH else _send_digest
+        total += await at_once(store, channel, urgent, clock, note)
+        if others and not _digest_lately(marks, now):
+            total += await _send_digest(store, channel, others, clock, note)
     return total
+
+
+def _urgent(due: Sequence[_Due]) -> tuple[list[_Due], list[_Due]]:
+    """Split off what never waits for a digest: severity 1, and whatever else its subjects' order asks for."""
+    subjects = {letter.subject for letter, _ in due if letter.severity <= URGENT}
+    return [row for row in due if row[0].subject in subjects], [
+        row for row in due if row[0].subject not in subjects
+    ]
 
 
 async def waiting(store: Store) -> tuple[Letter, ...]:
@@ -170,14 +211,73 @@ async def waiting(store: Store) -> tuple[Letter, ...]:
     return tuple([it async for it, _ in readable(store, f"{PREFIX}/", Letter) if it.sent_at is None])
 
 
-# -- sending ----------------------------------------------------------------------------------------------------
+# -- beside other work ------------------------------------------------------------------------------------------
 
-type _Due = tuple[Letter, Version]
+
+class _Beside:
+    """Whether something was posted and not yet sent, and a task that sends it."""
+
+    def __init__(self, deliver: Callable[[], Awaitable[None]]) -> None:
+        self._deliver = deliver
+        self._woken = asyncio.Event()
+        self._closing = False
+
+    def wake(self) -> None:
+        """Something was posted."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send whenever something was posted, until `close`; what was posted before that is sent."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            if self._closing:
+                return
+            await self._deliver()
+
+    async def close(self, task: asyncio.Task[None], linger: float) -> None:
+        """Let it send what was posted, for so many seconds at most; then it is left to the next wake-up."""
+        pending = self._woken.is_set()
+        self._closing = True
+        try:
+            async with asyncio.timeout(linger):
+                self._woken.set()
+                await task
+                if pending:
+                    await self._deliver()
+        except TimeoutError:
+            log.info("what is left in the outbox is left to the next wake-up")
+        finally:
+            task.cancel()
+
+
+_BESIDE: ContextVar[_Beside | None] = ContextVar("beside", default=None)  # of the work under way
+
+
+@asynccontextmanager
+async def sending_beside(deliver: Callable[[], Awaitable[None]], *, linger: float) -> AsyncIterator[None]:
+    """Call `deliver` as soon as something was posted by the work inside, beside that work, and once more at its end.
+
+    Args:
+        deliver: sends what is due; it raises nothing.
+        linger: seconds that the end waits for what is being sent.
+    """
+    beside = _Beside(deliver)
+    task = asyncio.create_task(beside.run())
+    token = _BESIDE.set(beside)
+    try:
+        yield
+    finally:
+        _BESIDE.reset(token)
+        await beside.close(task, linger)
+
+
+# -- sending ----------------------------------------------------------------------------------------------------
 
 
 async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock: Clock, note: Note) -> Sent:
-    sent, failed, given_up = 0, 0, list[Letter]()
-    stuck = set[str]()  # subjects whose earlier letter was not taken just now
+    sent, failed, silent, given_up = 0, 0, 0, list[Letter]()
+    stuck = set[str]()  # subjects whose earlier letter was refused just now
     for row in due:
         claimed = None if row[0].subject in stuck else await _claim(store, row, clock.now())
         if claimed is None:
@@ -187,8 +287,15 @@ async def _send_each(store: Store, channel: Channel, due: Sequence[_Due], clock:
         sent += not problem
         failed += bool(problem)
         given_up += [letter] if letter.given_up_at else []
-        stuck |= {letter.subject} if problem else set()
-        if problem and not isinstance(problem, PermanentError):
+        if problem is None:
+            continue
+        if problem.effect is Effect.UNKNOWN:
+            silent += 1
+            if silent >= SILENT_AT_ONCE:
+                break
+            continue
+        stuck.add(letter.subject)
+        if not isinstance(problem, PermanentError):
             break  # the channel does not take anything now; the others' turn comes with the next wake-up
     return Sent(sent, failed, tuple(given_up))
 
@@ -217,12 +324,15 @@ async def _deliver_digest(
 ) -> Sent:
     """Hand one card for the claimed letters over and mark them."""
     first = claimed[0][0]
-    combined = msgspec.structs.replace(first, card=digest([it for it, _ in claimed]))
+    repeated = max((letter.unanswered for letter, _ in claimed), default=0)
+    combined = msgspec.structs.replace(
+        first, card=digest([letter for letter, _ in claimed]), unanswered=repeated
+    )
     _, problem = await _hand_over(channel, combined, clock)
     given_up: list[Letter] = []
     for letter, version in claimed:
         now = clock.now()
-        after = _failed(letter, problem, now) if problem else _taken(letter, now, digested=True)
+        after = _failed(channel, letter, problem, now) if problem else _taken(letter, now, digested=True)
         if after.given_up_at is not None:
             await note(after)
         await _save(store, after, version)
@@ -231,26 +341,44 @@ async def _deliver_digest(
 
 
 def digest(letters: Sequence[Letter]) -> Card:
-    """One card that names them all, the newest state of each subject last."""
-    kinds = {it.kind: sum(its.kind == it.kind for its in letters) for it in letters}
-    lines = [f"{it.at:%H:%M:%S} UTC {it.card.title}" for it in letters]
-    shown = (
-        lines
-        if len(lines) <= _DIGEST_LINES
-        else [*lines[:_DIGEST_LINES], f"and {len(lines) - _DIGEST_LINES} more"]
-    )
+    """One card that names them all, the worst first, and links to what each is about."""
+    if len(letters) == 1:
+        return letters[0].card
+    worst = sorted(letters, key=lambda it: it.severity)  # of one severity in the order in which they came
+    kinds = {letter.kind: sum(other.kind == letter.kind for other in letters) for letter in letters}
+    lines = [f"{letter.at:%H:%M:%S} UTC {letter.card.title}" for letter in worst]
+    if len(lines) > _DIGEST_LINES:
+        lines = [*lines[:_DIGEST_LINES], f"and {_counted(len(lines) - _DIGEST_LINES, 'more message')}"]
     return Card(
-        title=f"{len(letters)} messages in one: too many to tell one by one",
-        tone=Tone.WARNING,
+        title=f"{worst[0].card.title}, and {_counted(len(letters) - 1, 'more message')}",
+        tone=worst[0].card.tone,
         facts=tuple((kind, str(count)) for kind, count in sorted(kinds.items())),
-        lines=tuple(shown),
-        links=tuple(dict.fromkeys(link for it in letters for link in it.card.links[-1:]))[:3],
+        lines=tuple(lines),
+        links=tuple(_digest_links(worst))[:_DIGEST_LINKS],
     )
+
+
+def _digest_links(letters: Sequence[Letter]) -> Iterator[Link]:
+    """One button for each subject, with its name: the last link of a card leads to what it is about."""
+    seen = set[str]()
+    for letter in letters:
+        if letter.subject not in seen and letter.card.links:
+            seen.add(letter.subject)
+            yield Link(letter.card.title.partition(":")[0], letter.card.links[-1].url)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 async def _claim(store: Store, row: _Due, now: datetime) -> tuple[Letter, Version] | None:
     """Take the letter for a while; None when another instance was first."""
-    letter = msgspec.structs.replace(row[0], tries=row[0].tries + 1, next_at=now + timedelta(seconds=LEASE))
+    letter = msgspec.structs.replace(
+        row[0],
+        tries=row[0].tries + 1,
+        unanswered=row[0].unanswered + 1,
+        next_at=now + timedelta(seconds=LEASE),
+    )
     try:
         body = msgspec.json.encode(letter)
         return letter, await store.put(Row(letter_key(letter.channel, letter.id), body), if_version=row[1])
@@ -261,17 +389,33 @@ async def _claim(store: Store, row: _Due, now: datetime) -> tuple[Letter, Versio
 async def _hand_over(channel: Channel, letter: Letter, clock: Clock) -> tuple[Letter, AppError | None]:
     """Try once. An error's message says what and why; it never holds the channel's address (the adapters' law)."""
     try:
-        await channel.send(letter)
+        await channel.send(_as_shown(channel, letter))
     except AppError as error:
-        return _failed(letter, error, clock.now()), error
+        return _failed(channel, letter, error, clock.now()), error
     return _taken(letter, clock.now()), None
+
+
+def _as_shown(channel: Channel, letter: Letter) -> Letter:
+    """The letter, whose card tells people when it may be a repeat."""
+    if not channel.for_people or letter.unanswered < 2:  # noqa: PLR2004 -- this try is the first of them
+        return letter
+    card = msgspec.structs.replace(letter.card, lines=(REPEAT, *letter.card.lines))
+    return msgspec.structs.replace(letter, card=card)
 
 
 def _taken(letter: Letter, now: datetime, *, digested: bool = False) -> Letter:
     return msgspec.structs.replace(letter, sent_at=now, problem="", digested=digested)
 
 
-def _failed(letter: Letter, error: AppError, now: datetime) -> Letter:
+def _failed(channel: Channel, letter: Letter, error: AppError, now: datetime) -> Letter:
+    if error.effect is Effect.NOT_APPLIED:
+        letter = msgspec.structs.replace(letter, unanswered=letter.unanswered - 1)
+    elif channel.for_people and letter.unanswered >= UNANSWERED:
+        log.warning(
+            "message %s was perhaps delivered to %s, which did not answer: %s",
+            letter.id, letter.channel, error,
+        )  # fmt: skip
+        return msgspec.structs.replace(letter, perhaps_delivered_at=now, problem=str(error))
     if now - letter.posted_at >= GIVE_UP_AFTER:
         log.error(
             "message %s could not be told to %s within a day and is given up: %s",
@@ -329,7 +473,10 @@ def _due(waiting: Iterable[_Due], now: datetime) -> list[_Due]:
     for row in sorted(waiting, key=lambda it: (it[0].at, it[0].rank, it[0].id)):
         letter = row[0]
         if letter.next_at > now:
-            blocked.add(letter.subject)
+            if not (
+                letter.unanswered and letter.problem
+            ):  # perhaps delivered: nothing waits for its second try
+                blocked.add(letter.subject)
         elif letter.subject not in blocked:
             due.append(row)
     return due
@@ -346,6 +493,6 @@ def _digest_lately(letters: Iterable[Mark], now: datetime) -> bool:
 
 
 def _is_spent(letter: Mark, now: datetime) -> bool:
-    if letter.waiting or letter.given_up_at is not None:  # waiting so long: its channel is configured no more
+    if letter.sent_at is None:  # waiting for so long: its channel is configured no more
         return now - letter.posted_at > KEPT_FAILED
-    return letter.sent_at is not None and now - letter.sent_at > KEPT
+    return now - letter.sent_at > KEPT

@@ -9,19 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.cards import Card, Link
-from shared.errors import AppError, Conflict, Denied, NotFound, PermanentError, Throttled, Unavailable
+from shared.errors import AppError, Conflict, Denied, Effect, NotFound, PermanentError, Throttled, Unavailable
 from shared.outbox import (
     BURST,
     FIRST_PAUSE,
     GIVE_UP_AFTER,
+    LEASE,
     LONGEST_PAUSE,
+    REPEAT,
+    URGENT,
     Letter,
     Message,
     Sent,
+    digest,
     letter_key,
     pause,
     post,
     send,
+    sending_beside,
     waiting,
 )
 from shared.store import Key, Row, Version, read
@@ -29,7 +34,8 @@ from tests.fakes.channels import FakeChannel
 from tests.fakes.clock import FakeClock
 from tests.fakes.store import FakeStore
 
-DOWN = Unavailable("post a card: HTTP 503")
+DOWN = Unavailable("post a card: HTTP 503", effect=Effect.NOT_APPLIED)
+SILENT = Unavailable("post a card: no answer within 60 s")
 
 
 class Office:
@@ -42,7 +48,9 @@ class Office:
         self.hook = FakeChannel(for_people=False)
         self.channels = {"teams": self.teams, "webhook": self.hook}
 
-    async def post(self, id_: str = "inc-1.opened", *, subject: str = "", rank: int = 0) -> None:
+    async def post(
+        self, id_: str = "inc-1.opened", *, subject: str = "", rank: int = 0, severity: int = 3
+    ) -> None:
         now = self.clock.now()
         card = Card(title=f"card {id_}", links=(Link("See", f"https://x.test/{id_}"),))
         message = Message(
@@ -53,6 +61,7 @@ class Office:
             card=card,
             facts={"id": id_},
             rank=rank,
+            severity=severity,
         )
         await post(self.store, message, tuple(self.channels), now)
 
@@ -162,7 +171,7 @@ async def test_what_is_given_up_is_noted_before_its_row_says_so(count: int) -> N
         await send(office.store, office.channels, office.clock, note=note)
     assert all(it.waiting for it in await waiting(office.store))
     for _ in range(count):
-        office.clock.advance(60)
+        office.clock.advance(LEASE)
         await send(office.store, office.channels, office.clock, note=note)
     assert noted[0] in noted[1:]
     assert set(noted) == {f"inc-{number}.opened" for number in range(count)}
@@ -189,9 +198,9 @@ async def test_a_burst_becomes_a_digest() -> None:
     for number in range(BURST + 30):
         await office.post(f"inc-{number}.opened")
     await office.send()
-    (digest,) = office.teams.letters
-    assert digest.card.title == f"{BURST + 30} messages in one: too many to tell one by one"
-    assert ("incident.opened", str(BURST + 30)) in digest.card.facts
+    (combined,) = office.teams.letters
+    assert combined.card.title == f"card inc-0.opened, and {BURST + 29} more messages"
+    assert ("incident.opened", str(BURST + 30)) in combined.card.facts
     assert len(office.hook.letters) == BURST + 30
     assert (await office.letter("inc-7.opened")).digested
 
@@ -202,9 +211,9 @@ async def test_after_twenty_cards_digests_and_not_more_often_than_every_ten_minu
     for number in range(120):
         await office.post(f"inc-{number}.opened")
         await office.send(60)
-    singles = [it for it in office.teams.titles if it.startswith("card")]
-    digests = [it for it in office.teams.titles if not it.startswith("card")]
-    assert BURST <= len(singles) <= 2 * BURST
+    digests = [title for title in office.teams.titles if " more message" in title]
+    singles = [title for title in office.teams.titles if title not in digests]
+    assert BURST <= len(singles) <= 2 * BURST + 12  # a digest of one message is that message
     assert len(digests) <= 12
     assert len(office.teams.letters) < 60
     await office.send(1200)
@@ -222,6 +231,122 @@ async def test_a_digest_that_fails_comes_again() -> None:
     await office.send(120)
     assert len(office.teams.letters) == 1
     assert await waiting(office.store) == ()
+
+
+async def test_severity_1_never_waits_for_a_digest() -> None:
+    """After twenty cards in an hour, a card that no region serves still goes out at once and by itself."""
+    office = Office()
+    for number in range(BURST):
+        await office.post(f"inc-{number}.opened")
+        await office.send(60)
+    for number in range(5):
+        await office.post(f"inc-6{number}.opened")
+    await office.send(1)
+    await office.post("inc-99.opened", subject="inc-99", severity=2)
+    await office.post("inc-99.escalated", subject="inc-99", severity=URGENT, rank=1)
+    await office.send(1)
+    assert office.teams.titles[-2:] == ["card inc-99.opened", "card inc-99.escalated"]
+
+
+async def test_a_digest_is_titled_by_the_worst() -> None:
+    """The worst first, with its colour, its count right, and a button with its name for each incident."""
+    office = Office()
+    for number in range(BURST + 1):
+        await office.post(f"inc-{number}.opened", severity=2 if number == BURST else 3)
+    await office.send()
+    (card,) = [letter.card for letter in office.teams.letters]
+    assert card.title == f"card inc-{BURST}.opened, and {BURST} more messages"
+    assert card.lines[0].endswith(f"card inc-{BURST}.opened")
+    assert card.links[0] == Link(f"card inc-{BURST}.opened", f"https://x.test/inc-{BURST}.opened")
+    assert len({link.url for link in card.links}) == len(card.links) == 4
+    two = digest([await office.letter("inc-1.opened"), await office.letter("inc-2.opened")])
+    assert two.title == "card inc-1.opened, and 1 more message"
+
+
+async def test_people_get_one_more_try_after_silence() -> None:
+    """The channel does not answer: perhaps delivered. One more try says that it may be a repeat; then it is over."""
+    office = Office()
+    office.teams.fails = [SILENT, SILENT, SILENT]
+    await office.post()
+    for _ in range(120):
+        await office.send(60)
+    letter = await office.letter()
+    assert letter.perhaps_delivered_at is not None
+    assert letter.tries == 2
+    assert not letter.waiting
+    assert [it.id for it in await waiting(office.store)] == ["inc-1.opened"]
+    office = Office()
+    office.teams.fails = [SILENT]
+    await office.post()
+    await office.send()
+    await office.send(60)
+    (letter,) = office.teams.letters
+    assert letter.card.lines == (REPEAT,)
+    assert (await office.letter()).sent_at is not None
+
+
+async def test_a_program_gets_it_until_it_answers() -> None:
+    """A repeat is harmless there: the id is the same."""
+    office = Office()
+    office.hook.fails = [SILENT] * 4
+    await office.post()
+    for _ in range(60):
+        await office.send(60)
+    assert [letter.id for letter in office.hook.letters] == ["inc-1.opened"]
+    assert office.hook.letters[0].card.lines == ()
+
+
+async def test_others_do_not_wait_for_what_was_perhaps_delivered() -> None:
+    """Neither another subject's message in the same call, nor the same subject's next one."""
+    office = Office()
+    office.teams.fails = [SILENT]
+    await office.post("inc-1.opened", subject="inc-1")
+    await office.post("inc-2.opened", subject="inc-2")
+    await office.send()
+    assert office.teams.titles == ["card inc-2.opened"]
+    await office.post("inc-1.resolved", subject="inc-1", rank=1)
+    await office.send(1)
+    assert office.teams.titles == ["card inc-2.opened", "card inc-1.resolved"]
+
+
+async def test_what_is_posted_is_sent_beside_the_work() -> None:
+    """A message goes out while the work that posted it goes on, and the last one at its end."""
+    office = Office()
+
+    async def deliver() -> None:
+        await office.send()
+
+    async with sending_beside(deliver, linger=5):
+        await office.post("drl-1.started")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert office.teams.titles == ["card drl-1.started"]
+        await office.post("drl-1.finished")
+    assert office.teams.titles == ["card drl-1.started", "card drl-1.finished"]
+
+
+async def test_a_slow_channel_does_not_hold_the_work_up() -> None:
+    """The end waits for a bounded time; what is being sent then ends, and is marked, by itself."""
+    office = Office()
+    answered = asyncio.Event()
+    taken = office.teams.send
+
+    async def slowly(letter: Letter) -> None:
+        await answered.wait()
+        await taken(letter)
+
+    office.teams.send = slowly  # type: ignore[method-assign]
+
+    async def deliver() -> None:
+        await office.send()
+
+    async with sending_beside(deliver, linger=0.01):
+        await office.post()
+    assert office.teams.titles == []
+    answered.set()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (await office.letter()).sent_at is not None
 
 
 class Racing(FakeStore):
@@ -272,8 +397,9 @@ async def test_dying_while_sending() -> None:
         await office.send()
     await office.send(30)
     assert len(office.teams.letters) == 1
-    await office.send(60)
+    await office.send(LEASE)
     assert len(office.teams.letters) == 2
+    assert REPEAT in office.teams.letters[1].card.lines
 
 
 @pytest.mark.parametrize("letters", [1, BURST + 1])

@@ -11,10 +11,12 @@ import msgspec
 
 from shared.adapters.failures import asked_wait, of_status, translated, within
 from shared.cards import message
+from shared.errors import Effect
 from shared.groups.model import Value
 from shared.outbox import Letter
 
-DEADLINE: Final = 20.0  # seconds for one post
+DEADLINE: Final = 60.0  # seconds for one post: a Teams workflow was seen to take 25 s
+_GATEWAY: Final = frozenset({502, 504})  # a gateway's answer: what is behind it may have taken the post
 ANSWER: Final = 4 * 1024  # bytes read of an answer; only its status counts
 _TAKEN = range(200, 300)
 
@@ -75,4 +77,7 @@ async def _post(
             ) as answer:
                 await answer.content.read(ANSWER)
                 if answer.status not in _TAKEN:
-                    raise of_status(answer.status, what, retry_after=asked_wait(answer.headers))
+                    error = of_status(answer.status, what, retry_after=asked_wait(answer.headers))
+                    if answer.status not in _GATEWAY:
+                        error.effect = Effect.NOT_APPLIED
+                    raise error

@@ -158,6 +158,7 @@ def _message(ledger: Ledger, incident: Incident, number: int, telling: Telling, 
         card=card,
         facts=incident_facts(incident),
         rank=list(Telling).index(telling),
+        severity=int(incident.severity),
     )
 
 

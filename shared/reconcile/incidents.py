@@ -5,7 +5,9 @@ The slices are strangers to each other; here what one knows is handed to the oth
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
@@ -244,7 +246,19 @@ async def _as_last_seen(wanted: Collection[str], ports: Ports, error: AppError) 
 
 
 async def tell(ports: Ports, settings: Settings) -> None:
-    """Send what is due; what is given up is noted in the incident it was about. Once a night, tidy up."""
+    """Send what is due. Once a night, delete what is older than the retention."""
+    await deliver(ports, settings)
+    now = ports.clock.now()
+    if (now.hour, now.minute) != NIGHTLY:
+        return
+    try:
+        await workflow.forget(ports.store, now, settings.incidents)
+    except AppError as error:
+        log.warning("old incidents were not deleted: %s", error)
+
+
+async def deliver(ports: Ports, settings: Settings) -> None:
+    """Send what is due; what is given up is noted in the incident it was about. Raises nothing of ours."""
 
     async def note(letter: outbox.Letter) -> None:
         if letter.kind.startswith("incident."):
@@ -252,11 +266,13 @@ async def tell(ports: Ports, settings: Settings) -> None:
 
     try:
         await outbox.send(ports.store, ports.channels, ports.clock, note=note)
-        now = ports.clock.now()
-        if (now.hour, now.minute) == NIGHTLY:
-            await workflow.forget(ports.store, now, settings.incidents)
     except AppError as error:
-        log.warning("the outbox was not seen to: %s", error)
+        log.warning("the outbox could not be read: %s", error)
+
+
+def sending_beside(ports: Ports, settings: Settings, *, linger: float) -> AbstractAsyncContextManager[None]:
+    """Send what the work inside posts as soon as it is posted; its end waits so many seconds at most for that."""
+    return outbox.sending_beside(partial(deliver, ports, settings), linger=linger)
 
 
 async def _note_given_up(letter: outbox.Letter, ports: Ports, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from shared.artifact_hosts.model import State as PackagesState
 from shared.artifact_hosts.workflow import Tended
 from shared.disruption.model import Kind as PermitKind
 from shared.disruption.workflow import request
-from shared.errors import IllegalTransition, NotFound, Unavailable
+from shared.errors import Effect, IllegalTransition, NotFound, Unavailable
 from shared.groups.discover import row_name
 from shared.groups.model import Cause, MonitorStatus, ProbeResult
 from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Archived, Ledger, Severity, Stage, Topic
@@ -383,7 +383,7 @@ async def with_deaf_people() -> Watched:
     """A region fails, and Teams takes no card."""
     world = Watched()
     await world.minute(2)
-    world.teams.down = Unavailable("post a card to the Teams workflow: HTTP 503")
+    world.teams.down = Unavailable("post a card to the Teams workflow: HTTP 503", effect=Effect.NOT_APPLIED)
     world.sick("west")
     return world
 

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from handlers import app_service_changed, reconcile, traffic_manager_alert
-from handlers._edge import Answer, Asked
+from handlers._edge import LINGER, Answer, Asked
 from shared.groups.model import MonitorStatus, ScepProof
 from shared.incidents.hold import HoldRow, HoldRules
 from shared.incidents.model import Incident
 from shared.incidents.workflow import hold_key, list_incidents
+from shared.reconcile.incidents import sending_beside
 from shared.store import read
 from tests.builders import host, site_id
 from tests.rounds import World
@@ -66,9 +67,10 @@ class Watched(World):
     async def alert(self, body: Mapping[str, Any] | bytes) -> Answer:
         """Azure Monitor calls."""
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        return await traffic_manager_alert.handle(
-            Asked(body=raw, person=""), ports=self.ports, settings=self.settings
-        )
+        async with sending_beside(self.ports, self.settings, linger=LINGER):
+            return await traffic_manager_alert.handle(
+                Asked(body=raw, person=""), ports=self.ports, settings=self.settings
+            )
 
     async def event(self, action: str, region: str) -> None:
         """App Service tells."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from proof.mutation import Score, Survivor, changed, digest, modules
-from proof.survivors import Explanations, Reason, explanations, problems, rows, scores, stale
+from proof.mutation import Score, Survivor, changed, digest
+from proof.survivors import Explanations, Reason, explanations, problems, scores
 
 MUTATED = """
 def x_f__mutmut_orig(a, *, by="x"):
@@ -78,33 +78,6 @@ def test_three_shares_are_told() -> None:
 def test_every_survivor_is_explained_and_every_explanation_is_of_a_survivor() -> None:
     """Wording apart, which needs none."""
     assert not problems(scores(), explanations())
-
-
-def test_every_row_is_of_a_module_as_it_is() -> None:
-    """No figure is of a source that has changed since, of no module, or missing: who changes one measures it."""
-    assert not stale(rows(), {it: digest(it) for it in modules()})
-
-
-@pytest.mark.parametrize(
-    ("name", "row", "problem"),
-    [
-        ("m.py", {"module": "m.py", "source": "as it is"}, None),
-        ("m.py", {"module": "m.py", "source": "as it was"}, "m.py has changed"),
-        ("m.py", {"module": "n.py", "source": "as it is"}, "the row of m.py is of n.py"),
-        ("nope.py", {"module": "nope.py", "source": "as it is"}, "nope.py is no module of decisions"),
-    ],
-)
-def test_a_row_that_is_not_of_the_module_is_refused(
-    name: str, row: Mapping[str, Any], problem: str | None
-) -> None:
-    """Changed since, of another, or of none."""
-    found = [it for it in stale({name: row}, {"m.py": "as it is"}) if "never measured" not in it]
-    assert [it.partition(":")[0] for it in found] == ([problem] if problem else [])
-
-
-def test_a_module_that_was_never_measured_is_said() -> None:
-    """As one that was added since."""
-    assert stale({}, {"m.py": "as it is"}) == ["m.py was never measured"]
 
 
 def test_a_digest_is_of_a_modules_text_and_of_nothing_else(tmp_path: Path) -> None:
