@@ -230,7 +230,7 @@ BUGS: Final = (
     Bug(
         "a value stands for itself, not its fingerprint",
         "shared/settings_sync/fingerprint.py",
-        'return self._digest(b"app", key.encode(), value.reveal().encode())',
+        'return self._digest(b"app", _bytes(key), *_fields(value))',
         "return value.reveal()",
         laws=(4,),
     ),

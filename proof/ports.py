@@ -402,7 +402,7 @@ class Azure:
         """Replace all."""
         del permit  # the observer goes by what is so
         region = region_of(id_)
-        values = {name: it.reveal() for name, it in settings.items()}
+        values = {name: it.raw for name, it in settings.items()}
         await self._line.do(
             "arm.put_app_settings", lambda call: self._world.put_app(region, values, call), region
         )
@@ -413,7 +413,7 @@ class Azure:
         """Replace all."""
         del permit
         region = region_of(id_)
-        values = {name: (it.value.reveal(), it.type) for name, it in strings.items()}
+        values = {name: (it.value.raw, it.type) for name, it in strings.items()}
         await self._line.do(
             "arm.put_connection_strings", lambda call: self._world.put_strings(region, values, call), region
         )

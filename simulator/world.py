@@ -6,10 +6,10 @@ faces in `simulator.services` read and change it; nothing here speaks HTTP, and 
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from simulator.alerts import AlertRule
 from simulator.artifact_hosts import HTTPS, Address, ArtifactHost, Start, start_from
@@ -19,6 +19,7 @@ TENANT = "11111111-2222-3333-4444-555555555555"
 SUBSCRIPTION = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 
 type Os = Literal["windows", "linux"]
+type Plain = str | bool | int | float | None  # a setting as Resource Manager stores it: text nearly always
 type Tls = Literal["", "broken", "expired", "other-name"]
 type Tier = Literal["Free", "Shared", "Basic", "Standard", "PremiumV2", "PremiumV3", "IsolatedV2"]
 
@@ -79,8 +80,8 @@ class Site:
     location: str  # as Azure displays it: "West Europe"
     os: Os
     address: str  # the loopback address that its host names resolve to
-    app_settings: dict[str, str] = field(default_factory=dict)
-    connection_strings: dict[str, tuple[str, str]] = field(default_factory=dict)  # name -> (value, type)
+    app_settings: dict[str, Any] = field(default_factory=dict)  # each value is a `Plain`
+    connection_strings: dict[str, tuple[Any, str]] = field(default_factory=dict)  # name -> (`Plain`, type)
     slot_settings: tuple[str, ...] = ()
     slot_connection_strings: tuple[str, ...] = ()
     host_names: tuple[str, ...] = ()  # custom domains
@@ -318,7 +319,7 @@ class World:
     def _load(self, site: Site) -> None:
         self.refresh_references(site)
         found = {name: one.found.value for name, one in site.references.items() if one.found}
-        site.loaded = {**site.app_settings, **found}
+        site.loaded = {**{name: in_environment(it) for name, it in site.app_settings.items()}, **found}
         self._past_values.update(site.loaded.values())
         site.package = self._package(site)
 
@@ -330,7 +331,9 @@ class World:
 
     def refresh_references(self, site: Site) -> None:
         """Ask the vaults again for every Key Vault reference of a site. The process keeps what it loaded."""
-        looked_up = {name: self.look_up(value, site) for name, value in site.app_settings.items()}
+        looked_up = {
+            name: self.look_up(in_environment(value), site) for name, value in site.app_settings.items()
+        }
         site.references = {name: one for name, one in looked_up.items() if one}
 
     def restart_site(self, site: Site, who: str) -> None:
@@ -360,17 +363,18 @@ class World:
         for tell in self.on_change:
             tell(site, action)
 
-    def put_app_settings(self, site: Site, values: dict[str, str], who: str) -> None:
+    def put_app_settings(self, site: Site, values: Mapping[str, Plain], who: str) -> None:
         """Replace all app settings; the platform restarts the app and raises ChangedAppSettings."""
-        self._past_values.update(site.app_settings.values(), values.values())
+        for kept in (site.app_settings, values):
+            self._past_values.update(in_environment(it) for it in kept.values())
         site.app_settings = dict(values)
         self._settings_changed(site, "settings-put", who)
         self._tell(site, "ChangedAppSettings")
 
-    def put_connection_strings(self, site: Site, values: dict[str, tuple[str, str]], who: str) -> None:
+    def put_connection_strings(self, site: Site, values: Mapping[str, tuple[Plain, str]], who: str) -> None:
         """Replace all connection strings; the app restarts, and no event is documented for it."""
         for kept in (site.connection_strings, values):
-            self._past_values.update(value for value, _ in kept.values())
+            self._past_values.update(in_environment(value) for value, _ in kept.values())
         site.connection_strings = dict(values)
         self._settings_changed(site, "connections-put", who)
 
@@ -455,8 +459,8 @@ class World:
         """
         values = self._past_values | {it.secret for it in self.receivers.values()}
         for site in self.sites.values():
-            values.update(site.app_settings.values(), site.loaded.values())
-            values.update(value for value, _ in site.connection_strings.values())
+            values.update(in_environment(it) for it in (*site.app_settings.values(), *site.loaded.values()))
+            values.update(in_environment(value) for value, _ in site.connection_strings.values())
         for vault in self.vaults.values():
             for versions in (*vault.secrets.values(), *vault.deleted.values()):
                 values.update(one.value for one in versions)
@@ -500,6 +504,11 @@ class World:
 def new_version() -> str:
     """A secret version as Key Vault makes them: 32 hexadecimal digits."""
     return uuid.uuid4().hex
+
+
+def in_environment(value: Plain) -> str:
+    """What an app finds in its environment: text. Null is no text, and .NET writes truth values with a capital."""
+    return "" if value is None else str(value)
 
 
 def _worth_hiding(value: str) -> bool:

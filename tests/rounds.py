@@ -189,7 +189,7 @@ class Guard:
     async def put_app_settings(self, site_id: str, settings: AppSettings, *, permit: Permit) -> None:
         """Check, then write."""
         old = self._world.app.sites[site_id.lower()]
-        new = {name: it.reveal() for name, it in settings.items()}
+        new = {name: it.raw for name, it in settings.items()}
         self._check(site_id, old, new, permit, "")
         async with self._world.effects.one("PUT app settings"):
             await self._world.app.put_app_settings(site_id, settings, permit=permit)
@@ -199,7 +199,7 @@ class Guard:
     ) -> None:
         """Check, then write."""
         old = self._world.app.connections[site_id.lower()]
-        new = {name: (it.value.reveal(), it.type) for name, it in strings.items()}
+        new = {name: (it.value.raw, it.type) for name, it in strings.items()}
         self._check(site_id, old, new, permit, CONNECTION)
         async with self._world.effects.one("PUT connection strings"):
             await self._world.app.put_connection_strings(site_id, strings, permit=permit)

@@ -1,5 +1,7 @@
 """Nouns of a group: profile, region, health, and settings whose values stay masked. No decisions, no effects."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -216,6 +218,32 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...] = ()
 
 
+class Json(str):
+    """The JSON of a setting that is no text, as Resource Manager gave it: `null`, `true`, `1.10`.
+
+    It equals no text: the number 1 is another value than the text "1", and null another one than "".
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Json) and str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+_BROKEN = re.compile("[\ud800-\udfff]")
+
+
+def is_broken(text: str) -> bool:
+    """Whether half of a character (a lone surrogate) is in the text: JSON can say it, UTF-8 cannot."""
+    return _BROKEN.search(text) is not None
+
+
 class Value:
     """A setting's value: usable, comparable, and never shown, logged or encoded (law 4)."""
 
@@ -225,8 +253,18 @@ class Value:
         self._text: Final = text
 
     def reveal(self) -> str:
-        """The text itself, for the adapters that write it and the fingerprint that hides it."""
+        """Return the text, for what reads it and the fingerprint that hides it. Null reads as no text."""
+        return "" if self._text == Json("null") else str(self._text)
+
+    @property
+    def raw(self) -> str:
+        """Return the value as it was read: a text, or the `Json` of what is none."""
         return self._text
+
+    @property
+    def json(self) -> str:
+        """Return the JSON that says this value, the same as was read; in ASCII, so that any text can be sent."""
+        return str(self._text) if isinstance(self._text, Json) else json.dumps(self._text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Value) and other._text == self._text
@@ -247,7 +285,10 @@ class Value:
 
 
 class ConnectionString(msgspec.Struct, frozen=True):
-    """A connection string: its masked value and its type as Azure spells it (SQLAzure, Custom, ...)."""
+    """A connection string: its masked value and its type as Azure spells it (SQLAzure, Custom, ...).
+
+    Without a type it is no pair of the two, and the value is the whole entry as it was read.
+    """
 
     value: Value
     type: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shared.groups.model import Region, RegionSettings, Value
+from shared.groups.model import Json, Region, RegionSettings, Value
 from shared.settings_sync.fingerprint import FingerprintKey, digest
 from shared.settings_sync.model import Entry, Side
 from shared.settings_sync.policy import KeyClass, Policy, Rule, abstract
@@ -64,7 +64,7 @@ def _connections(names: Iterable[str], known: Iterable[str]) -> tuple[dict[str, 
 def _entry(key: str, name: str, value: Value, rule: Rule, region: Region, secret: FingerprintKey) -> Entry:
     if rule.key_class is not KeyClass.TRANSLATED:
         return Entry(name, secret.value(key, value))
-    free = abstract(value.reveal(), rule.template, region)
+    free = None if isinstance(value.raw, Json) else abstract(value.reveal(), rule.template, region)
     if free is None:
         return Entry(name, secret.value(key, value), fits=False)
     return Entry(name, secret.parts(key, rule.template, free))

@@ -3,12 +3,13 @@
 A settings PUT replaces everything, so what is written is always built on what was read a moment before.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from shared.errors import StalePlan, UnsafePlan
-from shared.groups.model import AppSettings, ConnectionString, RegionSettings, Value
+from shared.groups.model import AppSettings, ConnectionString, Json, RegionSettings, Value, is_broken
 from shared.settings_sync.diff import CONNECTION
 from shared.settings_sync.model import Planned, Side
 from shared.settings_sync.plan import spelling
@@ -65,7 +66,7 @@ def _target_value(key: str, source: Side, target: Side, settings: RegionSettings
     rule = policy.rule_for(key)
     if rule.key_class is not KeyClass.TRANSLATED:
         return value
-    free = abstract(value.reveal(), rule.template, source.region)
+    free = None if isinstance(value.raw, Json) else abstract(value.reveal(), rule.template, source.region)
     if free is None:
         raise UnsafePlan(f"{key}: the value in {source.region.name} does not fit the policy's template")
     return Value(concrete(free, rule.template, target.region))
@@ -88,11 +89,14 @@ def applied(
 # -- the way back -----------------------------------------------------------------------------------------------
 
 
+type _Kept = str | tuple[str] | None  # a text, the JSON of anything else, or nothing there
+
+
 class _Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What lies in Key Vault: old values by canonical key and by the site's own name."""
 
-    app: tuple[tuple[str, str, str | None], ...]  # key, name, old value
-    connections: tuple[tuple[str, str, str | None, str], ...]  # key, name, old value, type
+    app: tuple[tuple[str, str, _Kept], ...]  # key, name, old value
+    connections: tuple[tuple[str, str, _Kept, str], ...]  # key, name, old value, type
 
 
 def copied(keys: Sequence[Planned], source: Side, target: Side, settings: RegionSettings) -> Value:
@@ -101,19 +105,34 @@ def copied(keys: Sequence[Planned], source: Side, target: Side, settings: Region
     Raises:
         UnsafePlan: a key cannot be said in the target.
     """
-    app: list[tuple[str, str, str | None]] = []
-    strings: list[tuple[str, str, str | None, str]] = []
+    app: list[tuple[str, str, _Kept]] = []
+    strings: list[tuple[str, str, _Kept, str]] = []
     for it in keys:
         name = _target_name(it, source, target)
         if it.key.startswith(CONNECTION):
             string = settings.connections.get(name)
             strings.append(
-                (it.key, name, string.value.reveal(), string.type) if string else (it.key, name, None, "")
+                (it.key, name, _kept(string.value), string.type) if string else (it.key, name, None, "")
             )
         else:
             value = settings.app.get(name)
-            app.append((it.key, name, value.reveal() if value is not None else None))
+            app.append((it.key, name, _kept(value) if value is not None else None))
     return Value(msgspec.json.encode(_Copy(tuple(app), tuple(strings))).decode())
+
+
+def _kept(value: Value) -> _Kept:
+    """As a copy holds it: plainly, so that a person can read it, where it is a text that UTF-8 can say."""
+    is_json = isinstance(value.raw, Json) or is_broken(value.raw)
+    return (value.json,) if is_json else value.reveal()
+
+
+def _from_copy(kept: _Kept) -> Value | None:
+    match kept:
+        case None | str():
+            return None if kept is None else Value(kept)
+        case (said,):
+            read = json.loads(said)
+            return Value(read if isinstance(read, str) else Json(said))
 
 
 def backward(copy: Value, keys: Sequence[Planned], target: Side) -> Patch:
@@ -124,19 +143,17 @@ def backward(copy: Value, keys: Sequence[Planned], target: Side) -> Patch:
     """
     try:
         old = msgspec.json.decode(copy.reveal(), type=_Copy)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        app = [(key, name, _from_copy(it)) for key, name, it in old.app]
+        strings = [(key, name, _from_copy(it), kind) for key, name, it, kind in old.connections]
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         # Not `from error`: its text may quote the copy.
         raise StalePlan(f"the vault copy cannot be read ({type(error).__name__})") from None
     ours = {it.key for it in keys if target.print_of(it.key) == it.new}
     return Patch(
-        app={
-            _name_now(key, name, target): None if text is None else Value(text)
-            for key, name, text in old.app
-            if key in ours
-        },
+        app={_name_now(key, name, target): value for key, name, value in app if key in ours},
         connections={
-            _name_now(key, name, target): None if text is None else ConnectionString(Value(text), kind)
-            for key, name, text, kind in old.connections
+            _name_now(key, name, target): None if value is None else ConnectionString(value, kind)
+            for key, name, value, kind in strings
             if key in ours
         },
     )

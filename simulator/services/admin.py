@@ -18,7 +18,7 @@ from simulator import card_page
 from simulator.artifact_hosts import ArtifactHost, FileFaults, release
 from simulator.packages import Package
 from simulator.premises import Premises, listening
-from simulator.world import Site, Tier
+from simulator.world import Plain, Site, Tier
 
 FAULTY = ("sites", "shared", "receivers", "vaults", "arm", "events", "hosts")
 ARM_FAULTS = frozenset({"retry_after", "delay", "after_effect", "throttle"})
@@ -62,14 +62,13 @@ def routes(cloud: Premises) -> web.Application:
 
     async def edit(request: web.Request) -> web.Response:
         sent = await _sent(request, {"site", "set", "unset", "who"})
-        site = _site(cloud, sent.get("site"))
-        changes: dict[str, str | None] = dict.fromkeys(sent.get("unset", []))
-        for name, value in sent.get("set", {}).items():
-            if not isinstance(value, str):
-                raise BadRequest(f"the value of {name} must be text")
-            changes[name] = value
-        cloud.world.edit(site, changes, sent.get("who", "a person"))
-        return web.json_response({"site": site.name, "changed": sorted(changes)})
+        site, new, gone = _site(cloud, sent.get("site")), sent.get("set", {}), sent.get("unset", [])
+        for name, value in new.items():
+            if not isinstance(value, Plain.__value__):
+                raise BadRequest(f"the value of {name} must be text, a number, true, false or null")
+        values = {name: it for name, it in site.app_settings.items() if name not in gone} | new
+        cloud.world.put_app_settings(site, values, sent.get("who", "a person"))
+        return web.json_response({"site": site.name, "changed": sorted({*new, *gone})})
 
     async def faults(request: web.Request) -> web.Response:
         set_faults(cloud, await _sent(request, set(FAULTY)))

@@ -1,7 +1,8 @@
 """Microsoft.Web/sites: web apps, their settings, connection strings and Key Vault reference status, restarts.
 
 What is not imitated: slots (there is production only), creating and deleting, and config sections other than
-those below. Settings that are not a map of strings are refused, as the specification has them.
+those below. The specification has settings as a map of strings; Resource Manager is known to answer null, and what a
+template wrote as a boolean or a number, so plain JSON values are stored and served as they were sent.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 from simulator.arm import Answer, ArmError, Call, Json, Operation, group_name, not_found, page
 from simulator.services.microsoft_resources import GROUP, SUBSCRIPTION
-from simulator.world import Reference, Site
+from simulator.world import Plain, Reference, Site
 
 VERSIONS = (
     "2014-11-01", "2015-08-01", "2016-03-01", "2016-08-01", "2018-02-01", "2018-11-01", "2019-08-01",
@@ -233,9 +234,9 @@ def _list_settings(call: Call) -> Answer:
 
 def _put_settings(call: Call) -> Answer:
     site = site_of(call)
-    values: dict[str, str] = {}
+    values: dict[str, Plain] = {}
     for name, value in _sent(call).items():
-        if not isinstance(value, str):
+        if not isinstance(value, Plain.__value__):
             raise _refused(name)
         if not name or (site.os == "linux" and not LINUX_NAME.fullmatch(name)):
             raise _bad("04072", "AppSetting with name '{0}' is not allowed.", name)
@@ -256,10 +257,11 @@ def _list_connections(call: Call) -> Answer:
 def _put_connections(call: Call) -> Answer:
     site = site_of(call)
     kinds = {kind.lower(): kind for kind in CONNECTION_TYPES}
-    values: dict[str, tuple[str, str]] = {}
+    values: dict[str, tuple[Plain, str]] = {}
     for name, pair in _sent(call).items():
         value, kind = (pair.get("value"), pair.get("type")) if isinstance(pair, dict) else (None, None)
-        if not isinstance(value, str) or not isinstance(kind, str) or kind.lower() not in kinds:
+        is_plain = isinstance(pair, dict) and "value" in pair and isinstance(value, Plain.__value__)
+        if not is_plain or not isinstance(kind, str) or kind.lower() not in kinds:
             raise _refused(name)
         values[name] = (value, kinds[kind.lower()])
     call.world.put_connection_strings(site, values, call.who.name)

@@ -254,6 +254,47 @@ async def test_logs_hold_no_value(caplog: pytest.LogCaptureFixture) -> None:
     assert SECRET not in repr(settings)
 
 
+AS_READ = (
+    '{"Null":null,"Empty":"","Truth":true,"Number":1.10,"Big":123456789012345678901234567890,"Huge":1e999,'
+    '"Nested":{"a":[1,"1",null]},"Half":"\\ud800","\\ud800":"x","items":"x"}'
+)
+PAIRS_AS_READ = (
+    '{"Plain":{"value":"x","type":"SQLAzure"},"Null":{"value":null,"type":"Custom"},"Half":{"value":"x"},'
+    '"Typed":{"value":"x","type":2},"More":{"value":"x","type":"Custom","slot":true},"None":null,"Text":"x"}'
+)
+
+
+async def test_what_is_no_text_is_written_back_as_it_was_read() -> None:
+    """Null, truth values, numbers and what nobody would think of go back character by character."""
+    sent: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.method == "PUT":
+            sent.append(await request.text())
+        pairs = "connectionstrings" in request.path
+        body = f'{{"properties":{PAIRS_AS_READ if pairs else AS_READ}}}'
+        return web.Response(text=body, content_type="application/json")
+
+    async with app_service(Azure(handle)) as adapter:
+        settings = await adapter.get_settings(SITE)
+        await adapter.put_app_settings(SITE, settings.app, permit=PERMIT)
+        await adapter.put_connection_strings(SITE, settings.connections, permit=PERMIT)
+    assert sent == [f'{{"properties":{it}}}' for it in (AS_READ.replace(", ", ","), PAIRS_AS_READ)]
+    assert len({settings.app[name] for name in ("Null", "Empty", "Truth", "Number")}) == 4
+
+
+@pytest.mark.parametrize("body", ["[]", "1", "{}", '{"properties":[]}', '{"properties":"x"}'])
+async def test_an_answer_without_settings_is_none(body: str) -> None:
+    """What is no map of settings is not taken for a site that has none."""
+
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(text=body, content_type="application/json")
+
+    async with app_service(Azure(handle)) as adapter:
+        with pytest.raises(Unavailable, match="cannot be read"):
+            await adapter.get_settings(SITE)
+
+
 async def test_one_failing_read_stops_the_other() -> None:
     """When one of the two reads fails, its error comes by itself, not in a group."""
 

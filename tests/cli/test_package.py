@@ -45,7 +45,7 @@ class Shell:
 
     def url(self, short: str) -> str:
         """A site's package URL."""
-        return self.world.sites[f"app-scepman-{short}"].app_settings[PACKAGE]
+        return str(self.world.sites[f"app-scepman-{short}"].app_settings[PACKAGE])
 
     async def watch(self, environment: pytest.MonkeyPatch) -> None:
         """What the timer does, often enough for the hosts to be up. The identity is found in the environment."""

@@ -10,7 +10,7 @@ from shared.adapters.app_service import AppService
 from shared.disruption.model import Kind, Permit
 from shared.disruption.ports import SettingsWrites
 from shared.errors import NotFound
-from shared.groups.model import AppSettings, ConnectionString, Os, Site, Value
+from shared.groups.model import AppSettings, ConnectionString, Json, Os, Site, Value
 from shared.groups.ports import Sites
 from shared.settings_sync.ports import SettingsReads
 from simulator.pair import a_pair
@@ -119,6 +119,24 @@ async def test_what_is_put_is_read(bench: Bench) -> None:
     assert dict(found.app) == dict(wanted)
     assert "Reporting" in found.connections
     assert bench.writes() == 1
+
+
+async def test_what_is_no_text_comes_back_as_it_was_put(bench: Bench) -> None:
+    """Null, "" and absent are three things, and so are the number 1, the text "1" and true."""
+    wanted = {
+        "Null": Value(Json("null")),
+        "Empty": Value(""),
+        "Truth": Value(Json("true")),
+        "Number": Value(Json("1")),
+        "Text": Value("1"),
+    }
+    await bench.port.put_app_settings(bench.windows, AppSettings(wanted), permit=PERMIT)
+    strings = {"Db": ConnectionString(Value(Json("null")), "Custom")}
+    await bench.port.put_connection_strings(bench.windows, strings, permit=PERMIT)
+    found = await bench.port.get_settings(bench.windows)
+    assert dict(found.app) == wanted
+    assert len(set(found.app.values())) == 5
+    assert found.connections == strings
 
 
 async def test_connection_strings_are_put(bench: Bench) -> None:

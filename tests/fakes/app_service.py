@@ -99,7 +99,7 @@ class FakeAppService:
         """Replace all app settings."""
         at = self._known(site_id)
         self.before_put(self._ids[at])
-        old, new = self.sites[at], {name: value.reveal() for name, value in settings.items()}
+        old, new = self.sites[at], {name: value.raw for name, value in settings.items()}
         self.sites[at] = new
         self._wrote(at, _changed(old, new), permit)
 
@@ -109,7 +109,7 @@ class FakeAppService:
         """Replace all connection strings."""
         at = self._known(site_id)
         self.before_put(self._ids[at])
-        old, new = self.connections[at], {it: (c.value.reveal(), c.type) for it, c in strings.items()}
+        old, new = self.connections[at], {it: (c.value.raw, c.type) for it, c in strings.items()}
         self.connections[at] = new
         self._wrote(at, _changed(old, new), permit)
 

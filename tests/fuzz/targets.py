@@ -10,7 +10,7 @@ import functools
 import json
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -41,6 +41,7 @@ from handlers import (
     traffic_manager_alert,
 )
 from handlers._edge import HTML, JSON, MARKDOWN, STATUSES, answer, preferred, settle
+from shared.adapters import app_service as app_service_adapter
 from shared.adapters import failures, key_vault, resource_manager, storage_queue
 from shared.adapters.dns import DnsNames
 from shared.adapters.home_page import parse_version
@@ -439,6 +440,17 @@ def _copy(data: bytes) -> None:
     patch.backward(Value(text(data)), (), a_side({"A": None}, region=a_region()))
 
 
+def _section(data: bytes) -> None:
+    """What Resource Manager answers as a site's settings is written back as it was."""
+    read = {name: app_service_adapter.parse_value(it).json for name, it in _read_section(data).items()}
+    again = app_service_adapter.parse_section(app_service_adapter.section_json(read))
+    assert {name: app_service_adapter.parse_value(it).json for name, it in again.items()} == read
+
+
+def _read_section(data: bytes) -> Mapping[str, Any]:
+    return app_service_adapter.parse_section(text(data))
+
+
 # -- headers ----------------------------------------------------------------------------------------------------
 
 
@@ -547,8 +559,20 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "vault-copy",
         _copy,
-        (b'{"app":[["A","A","1"],["B","B",null]],"connections":[["connectionstrings/C","C","x","Custom"]]}',),
+        (
+            b'{"app":[["A","A","1"],["B","B",null]],"connections":[["connectionstrings/C","C","x","Custom"]]}',
+            b'{"app":[["A","A",["null"]],["B","B",["\\"\\\\ud800\\""]]],"connections":[]}',
+        ),
         (StalePlan, UnsafePlan),
+    ),
+    Target(
+        "config-section",
+        _section,
+        (
+            b'{"properties":{"A":"x","B":null,"C":1.10,"D":{"e":[true]},"F":"\\ud800"}}',
+            b'{"properties":null}',
+        ),
+        (ValueError,),
     ),
     Target("content-range", lambda data: part_of(data.decode("latin-1")), (b"bytes 0-3/812", b"bytes 4-4/5")),
     Target("token-bucket", _bucket, (b"11999", b"30")),

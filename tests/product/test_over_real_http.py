@@ -101,6 +101,23 @@ async def test_windows_to_linux_and_back() -> None:
         assert (on.writes("neu"), on.writes("weu")) == (1, 2)
 
 
+async def test_null_is_left_null() -> None:
+    """What is not ours to change is written back as it was read; a null travels as the null that it is."""
+    odd = {"Null": None, "Truth": True, "Number": 12, "Empty": ""}
+    async with running(a_pair()) as on:
+        first, second = on.site("weu"), on.site("neu")
+        for site in (first, second):
+            on.world.put_app_settings(site, {**site.app_settings, **odd}, "a template")
+        await on.until(State.CONVERGED)
+        on.world.edit(first, {KEY: "300"})
+        await on.until(State.CONVERGED)
+        assert second.app_settings == {**second.app_settings, **odd, KEY: "300"}
+        on.world.put_app_settings(first, {**first.app_settings, "Empty": None}, "a template")
+        await on.until(State.CONVERGED)
+        assert second.app_settings["Empty"] is None
+        assert on.writes("neu") == 2
+
+
 async def test_three_regions_one_after_another() -> None:
     """Each peer gets one write; the second one only after the first has proved itself."""
     async with running(three_regions()) as on:

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.groups.model import ConnectionString, Os, Region, Value
+from shared.groups.model import ConnectionString, Json, Os, Region, Value
 from shared.settings_sync.diff import footprint, side
 from shared.settings_sync.fingerprint import FingerprintKey, digest
 from shared.settings_sync.model import Side
@@ -124,6 +124,7 @@ def test_local_keys_leave_no_footprint() -> None:
 def test_fields_of_a_fingerprint_do_not_run_together() -> None:
     """`ab` and `c` are not `a` and `bc`, for values and for digests."""
     assert SECRET.value("ab", Value("c")) != SECRET.value("a", Value("bc"))
+    assert SECRET.value("a", Value(Json("null"))) not in {SECRET.value("a", Value(it)) for it in ("", "null")}
     assert SECRET.parts("k", "t", ("ab",)) != SECRET.parts("k", "ta", ("b",))
     assert digest("ab", "c") != digest("a", "bc")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import StalePlan, UnsafePlan
-from shared.groups.model import Os, RegionSettings, Value
+from shared.groups.model import AppSettings, ConnectionString, Json, Os, RegionSettings, Value
 from shared.settings_sync.diff import side
 from shared.settings_sync.fingerprint import FingerprintKey
 from shared.settings_sync.model import Planned, Side
@@ -179,6 +179,25 @@ def test_a_copy_that_is_not_ours_is_not_used(text: str) -> None:
         backward(Value(text), (), Place("east", {}).side)
     assert "secret" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("old", [Json("null"), "", Json("true"), Json("1.10"), '"', "null", "\ud800"])
+def test_the_way_back_is_exact(old: str) -> None:
+    """Null, no text, a number and half a character are put back as what they were."""
+
+    def settings(text: str) -> RegionSettings:
+        strings = {"db": ConnectionString(Value(text), "Custom"), "odd": ConnectionString(Value(text), "")}
+        return RegionSettings(app=AppSettings({"A": Value(text)}), connections=strings)
+
+    def seen(region: str, of: RegionSettings) -> Side:
+        return side(a_region(region), of, a_policy(), SECRET)
+
+    new, before = settings("new"), settings(old)
+    source, target = seen("west", new), seen("east", before)
+    keys = planned(source, target)
+    copy = copied(keys, source, target, before)
+    written = after(forward(keys, source, target, new, a_policy()), before)
+    assert after(backward(copy, keys, seen("east", written)), written) == before
 
 
 def test_nothing_here_shows_a_value() -> None:

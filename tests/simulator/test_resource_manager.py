@@ -116,6 +116,19 @@ async def test_settings_are_replaced_as_a_whole(azure: Azure) -> None:
     assert "S3CRET-new" not in repr(azure.world.journal)
 
 
+async def test_settings_that_are_no_text(azure: Azure) -> None:
+    """Null, booleans and numbers are stored and served as they were sent; the app reads text."""
+    sent = {"Null": None, "Empty": "", "Truth": True, "Number": 12}
+    await azure.ask("PUT", f"{SITES}/{WEST}/config/appsettings", body={"properties": sent})
+    _, _, body = await azure.ask("POST", f"{SITES}/{WEST}/config/appsettings/list")
+    assert body["properties"] == sent == azure.world.sites[WEST].app_settings
+    assert azure.world.sites[WEST].loaded == {"Null": "", "Empty": "", "Truth": "True", "Number": "12"}
+    pair = {"value": None, "type": "Custom"}
+    await azure.ask("PUT", f"{SITES}/{WEST}/config/connectionstrings", body={"properties": {"Db": pair}})
+    _, _, body = await azure.ask("POST", f"{SITES}/{WEST}/config/connectionstrings/list")
+    assert body["properties"] == {"Db": pair}
+
+
 async def test_a_settings_write_is_told(azure: Azure) -> None:
     """The write raises ChangedAppSettings for its site; connection strings raise nothing."""
     told: list[tuple[str, str]] = []
@@ -150,13 +163,13 @@ async def test_slot_names_and_configuration(azure: Azure) -> None:
         (WEST, {}, "properties"),
         (WEST, {"properties": ["A"]}, "properties"),
         (WEST, {"properties": {"A": {"nested": "1"}}}, "A"),
-        (WEST, {"properties": {"A": 1}}, "A"),
+        (WEST, {"properties": {"A": [1]}}, "A"),
         (NORTH, {"properties": {"AppConfig:BaseUrl": "x"}}, "AppConfig:BaseUrl"),
         (NORTH, {"properties": {"with-dash": "x"}}, "with-dash"),
     ],
 )
 async def test_settings_that_are_refused(azure: Azure, site: str, sent: dict[str, Any], message: str) -> None:
-    """What is no map of strings, or has a name that Linux cannot have, changes nothing."""
+    """What is no map of plain values, or has a name that Linux cannot have, changes nothing."""
     before = dict(azure.world.sites[site].app_settings)
     status, _, body = await azure.ask("PUT", f"{SITES}/{site}/config/appsettings", body=sent)
     assert status == 400

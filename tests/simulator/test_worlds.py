@@ -164,7 +164,7 @@ async def test_hosts_and_starts_from_outside(cloud: Premises) -> None:
         ("/release", {"lag": 1}),
         ("/faults", {"hosts": {"nosuch": {"down": True}}}),
         ("/faults", {"hosts": {GITHUB_HOST: {"files": {"/x.zip": {"down": True}}}}}),
-        ("/edit", {"site": "app-scepman-weu", "set": {"A": 1}}),
+        ("/edit", {"site": "app-scepman-weu", "set": {"A": [1]}}),
         ("/edit", ["A"]),
         ("/faults", {"nothing": {}}),
         ("/faults", {"sites": {"app-scepman-weu": {"broken": True}}}),
