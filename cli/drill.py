@@ -1,7 +1,6 @@
 """`counterpart drill`: practise losing a region, by the workflows that the function app runs."""
 
 import asyncio
-import getpass
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -16,16 +15,20 @@ from rich.text import Text
 from cli import show as showing
 from cli.running import (
     AsJson,
+    Because,
     By,
     EnvFile,
     Exit,
     GroupName,
     Output,
     Reason,
+    Yes,
+    confirm,
     find_profile,
     find_profiles,
     pause,
     run,
+    signed_in,
     write,
 )
 from shared.drills.measure import measure
@@ -83,6 +86,7 @@ class Format(StrEnum):
 )
 def start(
     region: Annotated[str, typer.Option("--region", help="The region to take out, by its endpoint's name.")],
+    reason: Because,
     group: GroupName = "",
     observe: Annotated[
         int | None,
@@ -101,8 +105,8 @@ def start(
     key: Annotated[
         str, typer.Option("--key", help="An Idempotency-Key: the same request under it is the same drill.")
     ] = "",
-    reason: Reason = "",
     by: By = "",
+    yes: Yes = False,
     env_file: EnvFile = None,
     json: AsJson = False,
 ) -> None:
@@ -116,7 +120,7 @@ def start(
             observe_seconds=observe or settings.drill_observe,
             target_rto_seconds=target or settings.drill_target,
             reason=reason,
-            by=by or getpass.getuser(),
+            by=await signed_in(by, ports),
         )
         if dry_run:
             found = await reconcile.check(profile, asked, ports, settings)
@@ -126,6 +130,8 @@ def start(
             else:
                 _print_checked(showing.console(), found.preflight.answers, facts["predicted"])
             return Exit.DONE if found.preflight.allowed else Exit.REFUSED
+        away = f"takes {region} of {profile.name} out of DNS for {spoken(asked.observe_seconds)}, then gives it back"
+        confirm(f"{away}; no app is restarted", yes=yes, dry_run=False)
         try:
             started = await reconcile.start(profile, asked, ports, settings, idempotency=key)
         except Refused as error:
@@ -170,7 +176,7 @@ def abort(
 
     async def work(ports: Ports, settings: Settings) -> Exit:
         name = await _named(id, group, ports, settings)
-        drill = await reconcile.abort(name, by or getpass.getuser(), reason, ports, settings)
+        drill = await reconcile.abort(name, await signed_in(by, ports, needed=False), reason, ports, settings)
         if json:
             showing.as_json(drill_facts(drill))
         else:
@@ -212,10 +218,11 @@ def list_(
     """Every drill, the newest first, and the practice runs that were skipped."""
 
     async def work(ports: Ports, settings: Settings) -> Exit:
-        del settings
         wanted = group.lower()
         found = [it for it in await list_drills(ports.store) if wanted in {"", it.group.lower()}]
         slots = [it for it in await list_slots(ports.store) if wanted in {"", it.group.lower()}]
+        if wanted and not found and not slots:
+            await find_profile(group, ports, settings)  # raises when there is no such group
         skipped = skipped_facts(slots)
         if json:
             showing.as_json({"drills": [drill_facts(it) for it in found], "skipped": skipped})

@@ -1,6 +1,5 @@
 """`counterpart incidents`: what failed, since when, who was told, what it took."""
 
-import getpass
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,20 +8,36 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from cli import show as showing
-from cli.running import AsJson, By, EnvFile, Exit, GroupName, Output, Reason, find_profile, run, write
+from cli.running import (
+    AsJson,
+    Because,
+    By,
+    DryRun,
+    EnvFile,
+    Exit,
+    GroupName,
+    Output,
+    Reason,
+    Yes,
+    confirm,
+    find_profile,
+    run,
+    signed_in,
+    write,
+)
 from shared.incidents.card import subject
 from shared.incidents.explain import cause_name
 from shared.incidents.measures import means, measure
 from shared.incidents.model import Incident, Severity, Stage
 from shared.incidents.render import incident_facts, markdown, means_facts, measures_csv
 from shared.incidents.workflow import find, list_incidents
-from shared.outbox import Letter, waiting
+from shared.outbox import Letter
 from shared.ports import Ports
 from shared.reconcile import incidents as reconcile
 from shared.reconcile import workflow
+from shared.reconcile.summary import letter_facts, undelivered
 from shared.settings import Settings
 from shared.words import moment, spoken
 
@@ -57,18 +72,18 @@ def list_(
     """Every incident, the newest first, with the means of their measures. Exit code 3 while one is open."""
 
     async def work(ports: Ports, settings: Settings) -> Exit:
-        found = _chosen(await list_incidents(ports.store, settings.incidents), group, only_open=open_)
-        untold = [it for it in await waiting(ports.store) if it.problem]
+        found = await _chosen(group, ports, settings, only_open=open_)
+        lost = await undelivered(ports)
         if json:
             showing.as_json(
                 {
                     "incidents": [incident_facts(it) for it in found],
                     "means": means_facts(found),
-                    "untold": [_untold_facts(it) for it in untold],
+                    "undelivered": [letter_facts(it) for it in lost],
                 }
             )
         else:
-            _print_list(showing.console(), found, untold)
+            _print_list(showing.console(), found, lost)
         return Exit.HELD if any(it.open for it in found) else Exit.DONE
 
     run(work, env_file, json)
@@ -100,7 +115,7 @@ def ack(
     """Take an incident on. It stops the clock of the time to acknowledge, and nothing else."""
 
     async def work(ports: Ports, settings: Settings) -> Exit:
-        asked = reconcile.Ask(incident=id, by=by or getpass.getuser(), reason=reason)
+        asked = reconcile.Ask(incident=id, by=await signed_in(by, ports, needed=False), reason=reason)
         incident = await reconcile.acknowledge(asked, ports, settings)
         if json:
             showing.as_json(incident_facts(incident))
@@ -114,9 +129,11 @@ def ack(
 
 @app.command(epilog="Example: counterpart incidents release --group scepman --reason 'checked by hand'")
 def release(
+    reason: Because,
     group: GroupName = "",
-    reason: Reason = "",
     by: By = "",
+    yes: Yes = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json: AsJson = False,
 ) -> None:
@@ -124,7 +141,11 @@ def release(
 
     async def work(ports: Ports, settings: Settings) -> Exit:
         profile = await find_profile(group, ports, settings)
-        region = await reconcile.release(profile, by or getpass.getuser(), reason, ports, settings)
+        who = await signed_in(by, ports)
+        effect = f"gives the region that {profile.name} holds out of DNS back, with all its weight"
+        if not confirm(effect, yes=yes, dry_run=dry_run):
+            return Exit.DONE
+        region = await reconcile.release(profile, who, reason, ports, settings)
         await workflow.run(profile, ports, settings, doorbell=False)
         if json:
             showing.as_json({"group": profile.name, "released": region})
@@ -153,8 +174,7 @@ def export(
         if id:
             found: Sequence[Incident] = (await find(id, ports.store, settings.incidents),)
         else:
-            known = await list_incidents(ports.store, settings.incidents)
-            found = _chosen(known, group, only_open=False)
+            found = await _chosen(group, ports, settings, only_open=False)
         write(_exported(found, format_), output)
         return Exit.DONE
 
@@ -171,24 +191,16 @@ def _exported(found: Sequence[Incident], format_: Format) -> str:
             return showing.json_text([incident_facts(it) for it in found])
 
 
-def _chosen(found: Sequence[Incident], group: str, *, only_open: bool) -> list[Incident]:
-    return [
-        it for it in found if (not group or it.group.lower() == group.lower()) and (it.open or not only_open)
-    ]
+async def _chosen(group: str, ports: Ports, settings: Settings, *, only_open: bool) -> list[Incident]:
+    """The incidents of that group, or of all. Raises NotFound: there is no such group, and never was."""
+    known = await list_incidents(ports.store, settings.incidents)
+    found = [it for it in known if not group or it.group.lower() == group.lower()]
+    if group and not found:
+        await find_profile(group, ports, settings)
+    return [it for it in found if it.open or not only_open]
 
 
-def _untold_facts(it: Letter) -> dict[str, object]:
-    return {
-        "id": it.id,
-        "channel": it.channel,
-        "title": it.card.title,
-        "tries": it.tries,
-        "problem": it.problem,
-        "given_up": it.given_up_at,
-    }
-
-
-def _print_list(out: Console, found: Sequence[Incident], untold: Sequence[Letter]) -> None:
+def _print_list(out: Console, found: Sequence[Incident], lost: Sequence[Letter]) -> None:
     if not found:
         out.print("no incident")
     elif sys.stdout.isatty():
@@ -206,12 +218,8 @@ def _print_list(out: Console, found: Sequence[Incident], untold: Sequence[Letter
             f"acknowledged after {spoken(total.mtta)}, out of DNS after {spoken(total.mttm)}, "
             f"resolved after {spoken(total.mttr)}"
         )
-    for letter in untold:
-        tried = "tried once" if letter.tries == 1 else f"tried {letter.tries} times"
-        state = "given up" if letter.given_up_at else tried
-        out.print(
-            Text(f"not told to {letter.channel} ({state}): {letter.card.title}: {letter.problem}", "red")
-        )
+    for letter in lost:
+        showing.undelivered(out, letter)
 
 
 def _row(it: Incident) -> tuple[str, ...]:

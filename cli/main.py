@@ -1,8 +1,9 @@
 """`counterpart`: look at groups, see plans, decide, and wait for the outcome, by the workflows that the app runs."""
 
-import getpass
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,27 +11,41 @@ from cli import drill, incidents, package, show
 from cli.running import (
     EXITS,
     AsJson,
+    Because,
     By,
+    DryRun,
     EnvFile,
     Exit,
     GroupName,
-    Reason,
     Wait,
+    Yes,
+    confirm,
     find_profile,
     find_profiles,
+    going_on,
     next_round,
     run,
+    signed_in,
 )
-from shared.groups.model import Profile
-from shared.groups.workflow import Watched, watched_key
+from shared.errors import Denied, TransientError
+from shared.outbox import Letter
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
+from shared.reconcile.summary import (
+    Answer,
+    Summary,
+    advice_for,
+    letter_facts,
+    seen_groups,
+    summarize,
+    summary_facts,
+    undelivered,
+)
 from shared.settings import Settings
-from shared.settings_sync.ask import Ask, Request
+from shared.settings_sync.advice import effect_of
+from shared.settings_sync.ask import Ask, Request, verdicts
 from shared.settings_sync.model import Rollout, State
-from shared.settings_sync.render import plan_facts, rollout_facts
-from shared.settings_sync.workflow import read_rollout
-from shared.store import read
+from shared.settings_sync.render import advice_facts, plan_facts, rollout_facts
 
 __all__ = ["Exit", "app", "main"]
 
@@ -55,25 +70,32 @@ _UNDER_WAY = {State.SOAKING, State.WRITING, State.VERIFYING}
 
 @app.command(epilog="Example: counterpart status --json")
 def status(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False) -> None:
-    """Where every group's settings are, and how its regions were when last seen. Changes nothing."""
+    """Is every group in step, and is it healthy? Open incidents, drills, and what needs a person. Changes nothing.
+
+    Exit code 3 when a person is needed: an open incident, a region that is down, a decision that waits, a message
+    that was not delivered, or a group that was not looked at for five minutes.
+    """
 
     async def work(ports: Ports, settings: Settings) -> Exit:
-        profiles = await find_profiles(group, ports, settings)
-        facts, worst = [], Exit.DONE
-        for profile in profiles:
-            rollout = await read_rollout(ports.store, profile.id)
-            watched, _ = await read(ports.store, watched_key(profile.id), Watched)
-            health = watched.health if watched else {}
-            worst = max(worst, _exit(rollout), key=lambda code: (code is Exit.HELD, code))
-            if json:
-                facts.append(_status_facts(profile, rollout) | {"regions": show.health_facts(health)})
-            else:
-                show.status(show.console(), profile.name, health, rollout)
+        ids, unread = await _groups(group, ports, settings)
+        found = [await summarize(group_id, ports, settings) for group_id in ids]
+        lost = await undelivered(ports)
         if json:
-            show.as_json(facts)
-        elif not profiles:
-            show.console().print("no group: no profile is named, and none is tagged counterpart=managed")
-        return worst
+            groups = [summary_facts(it) for it in found]
+            show.as_json(
+                {"groups": groups, "undelivered": [letter_facts(it) for it in lost], "unread": unread}
+            )
+        else:
+            out = show.console()
+            for it in found:
+                show.summary(out, it)
+            for letter in lost:
+                show.undelivered(out, letter)
+            if unread:
+                out.print(f"which groups there are cannot be read now, so these are as last seen: {unread}")
+            elif not found:
+                out.print("no group: no profile is named, and none is tagged counterpart=managed")
+        return _exit_of(found, lost)
 
     run(work, env_file, json)
 
@@ -87,13 +109,15 @@ def plan(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False) 
         found, rollout, _ = await reconcile.show_plan(profile, ports, settings)
         shown = rollout.plan
         assert shown is not None  # noqa: S101 -- look_only always makes one
+        advice = await advice_for(found, rollout, ports)
         if json:
-            show.as_json({"group": found.name, "held": bool(shown.refusals), **plan_facts(shown)})
+            held = bool(shown.refusals)
+            show.as_json({"group": found.name, "held": held, **plan_facts(shown), **advice_facts(advice)})
         else:
-            show.plan(show.console(), found, shown)
-        if shown.refusals:
+            show.plan(show.console(), found, shown, advice)
+        if shown.refusals or rollout.state is State.CONTAINED:
             return Exit.HELD
-        return Exit.WAITING if shown.changes else Exit.DONE
+        return Exit.WAITING if shown.changes or rollout.flight is not None else Exit.DONE
 
     run(work, env_file, json)
 
@@ -103,36 +127,43 @@ def plan(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False) 
 )
 def apply(
     fingerprint: Annotated[str, typer.Option("--fingerprint", help="The plan that you saw.")],
+    reason: Because,
     group: GroupName = "",
     key: Keys = None,
-    reason: Reason = "",
     by: By = "",
     force: Annotated[
         bool,
-        typer.Option("--force", help="Do not wait for the soak either. Needs --reason; law 1 still holds."),
+        typer.Option("--force", help="Do not wait for the soak either. Law 1 still holds."),
     ] = False,
     wait: Wait = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json: AsJson = False,
 ) -> None:
     """Approve a plan that holds itself, and carry it on."""
     ask = Ask.FORCE if force else Ask.APPROVE
-    _decide(ask, group, fingerprint, key, reason, by, wait=wait, env_file=env_file, json=json)
+    asked = _Asked(ask, fingerprint, key, reason, by, wait=wait, yes=yes, dry_run=dry_run)
+    _decide(asked, group, env_file, json=json)
 
 
-@app.command(epilog="Example: counterpart resolve --take westeurope --key AppConfig:LicenseKey")
+@app.command(
+    epilog="Example: counterpart resolve --take westeurope --key AppConfig:LicenseKey --reason 'the new licence'"
+)
 def resolve(
+    reason: Because,
     take: Annotated[str, typer.Option("--take", help="The region whose values are right.")] = "",
     leave: Annotated[
-        bool, typer.Option("--leave", help="Leave the regions different in these keys. Needs --reason.")
+        bool, typer.Option("--leave", help="Leave the regions different in these keys.")
     ] = False,
     key: Keys = None,
     all_: Annotated[bool, typer.Option("--all", help="All keys of the plan.")] = False,
     fingerprint: Shown = "",
     group: GroupName = "",
-    reason: Reason = "",
     by: By = "",
     wait: Wait = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json: AsJson = False,
 ) -> None:
@@ -142,84 +173,107 @@ def resolve(
     if bool(key) == all_:
         raise typer.BadParameter("say either --key KEY (repeatable) or --all")
     ask = Ask.REJECT if leave else Ask.TAKE
-    _decide(ask, group, fingerprint, key, reason, by, region=take, wait=wait, env_file=env_file, json=json)
+    asked = _Asked(ask, fingerprint, key, reason, by, region=take, wait=wait, yes=yes, dry_run=dry_run)
+    _decide(asked, group, env_file, json=json)
 
 
 @app.command(epilog="Example: counterpart revert --reason 'the new key was mistyped' --wait")
 def revert(
+    reason: Because,
     key: Keys = None,
     fingerprint: Shown = "",
     group: GroupName = "",
-    reason: Reason = "",
     by: By = "",
     wait: Wait = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json: AsJson = False,
 ) -> None:
     """Put a change back at its source, from the values that its peers still have."""
-    _decide(Ask.REVERT, group, fingerprint, key, reason, by, wait=wait, env_file=env_file, json=json)
+    asked = _Asked(Ask.REVERT, fingerprint, key, reason, by, wait=wait, yes=yes, dry_run=dry_run)
+    _decide(asked, group, env_file, json=json)
 
 
 # -- what the commands share ------------------------------------------------------------------------------------
 
 
-def _decide(
-    ask: Ask,
-    group: str,
-    fingerprint: str,
-    keys: list[str] | None,
-    reason: str,
-    by: str,
-    *,
-    region: str = "",
-    wait: bool,
-    env_file: Path | None,
-    json: bool,
-) -> None:
+@dataclass(frozen=True)
+class _Asked:
+    """What a command that decides was called with."""
+
+    ask: Ask
+    fingerprint: str  # empty: the present plan
+    keys: list[str] | None
+    reason: str
+    by: str
+    _: KW_ONLY
+    region: str = ""
+    wait: bool
+    yes: bool
+    dry_run: bool
+
+
+def _decide(asked: _Asked, group: str, env_file: Path | None, *, json: bool) -> None:
     async def work(ports: Ports, settings: Settings) -> Exit:
         profile = await find_profile(group, ports, settings)
-        seen = fingerprint or await _present_fingerprint(profile, ports, settings)
+        found, rollout, _ = await reconcile.show_plan(profile, ports, settings)
         request = Request(
-            ask=ask,
-            fingerprint=seen,
-            by=by or getpass.getuser(),
-            reason=reason,
-            region=region,
-            keys=tuple(keys or ()),
+            ask=asked.ask,
+            fingerprint=asked.fingerprint or (rollout.plan.fingerprint if rollout.plan else ""),
+            by=await signed_in(asked.by, ports),
+            reason=asked.reason,
+            region=asked.region,
+            keys=tuple(asked.keys or ()),
         )
+        names = [region.name for region in found.regions]
+        verdicts(request, rollout, names, ports.clock.now())  # refuses, before anybody is asked
+        effect = effect_of(asked.ask, rollout, keys=request.keys, region=asked.region, regions=names)
+        if not confirm(effect, yes=asked.yes, dry_run=asked.dry_run):
+            return Exit.DONE
         done = await reconcile.settle(profile, request, ports, settings)
-        while wait and done.rollout is not None and done.rollout.state in _UNDER_WAY:
-            done = await next_round(profile.id, ports, settings)
+        with going_on(
+            f"{found.name}: the decision is recorded, and the function app carries it out", found.name
+        ):
+            while asked.wait and done.rollout is not None and done.rollout.state in _UNDER_WAY:
+                done = await next_round(profile.id, ports, settings)
         if json:
-            show.as_json(rollout_facts(done.group, done.rollout))
+            advice = await advice_for(done.group, done.rollout, ports)
+            show.as_json({**rollout_facts(done.group, done.rollout), **advice_facts(advice)})
         else:
-            show.status(show.console(), done.group.name, done.health, done.rollout)
+            show.summary(show.console(), await summarize(profile.id, ports, settings))
         return _exit(done.rollout)
 
     run(work, env_file, json)
 
 
-async def _present_fingerprint(profile: Profile, ports: Ports, settings: Settings) -> str:
-    _, rollout, _ = await reconcile.show_plan(profile, ports, settings)
-    return rollout.plan.fingerprint if rollout.plan else ""
-
-
-def _status_facts(profile: Profile, rollout: Rollout | None) -> dict[str, Any]:
-    return {
-        "group": profile.name,
-        "group_id": profile.id,
-        "state": rollout.state if rollout else None,
-        "since": rollout.since if rollout else None,
-        "reason": rollout.reason if rollout else "not looked at yet",
-        "looked_at": rollout.looked_at if rollout else None,
-        "fingerprint": rollout.plan.fingerprint if rollout and rollout.plan else None,
-    }
+async def _groups(group: str, ports: Ports, settings: Settings) -> tuple[Sequence[str], str]:
+    """The groups' ids; as last seen, with the reason, where Azure does not say which there are."""
+    try:
+        return [it.id for it in await find_profiles(group, ports, settings)], ""
+    except (TransientError, Denied) as error:
+        seen = await seen_groups(ports)
+        wanted = group.lower()
+        fitting = [it for it in seen if wanted in {"", it.lower(), it.rsplit("/", 1)[-1].lower()}]
+        if not fitting:
+            raise
+        return fitting, str(error)
 
 
 def _exit(rollout: Rollout | None) -> Exit:
     if rollout is None or rollout.state is State.CONVERGED:
         return Exit.DONE
     return Exit.WAITING if rollout.state in _UNDER_WAY else Exit.HELD
+
+
+def _exit_of(found: Sequence[Summary], lost: Sequence[Letter]) -> Exit:
+    if any(it.attention or it.healthy.answer is Answer.NO for it in found):
+        return Exit.HELD
+    if any(not it.waiting for it in lost):
+        return Exit.HELD
+    if any(it.drill or it.hold or _exit(it.rollout) is Exit.WAITING for it in found):
+        return Exit.WAITING
+    return Exit.DONE
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """`counterpart package`: where the regions get their packages, by the workflows that the app runs."""
 
-import getpass
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -12,21 +11,26 @@ from rich.text import Text
 from cli import show
 from cli.running import (
     AsJson,
+    Because,
     By,
+    DryRun,
     EnvFile,
     Exit,
     GroupName,
-    Reason,
     Wait,
+    Yes,
+    confirm,
     find_profile,
     find_profiles,
+    going_on,
     pause,
     run,
+    signed_in,
 )
 from shared.artifact_hosts import ignore_patch as terraform
 from shared.artifact_hosts.compare import compare
 from shared.artifact_hosts.history import state_of
-from shared.artifact_hosts.model import Check, HostState, Order, Packages, State, Watch, Work
+from shared.artifact_hosts.model import SETTING, Check, HostState, Order, Packages, State, Watch, Work
 from shared.artifact_hosts.render import check_facts, finding_facts, packages_facts, watch_facts
 from shared.artifact_hosts.workflow import Tended, watches
 from shared.groups.model import Group, Value
@@ -102,21 +106,25 @@ def check(
     run(work, env_file, json)
 
 
-@app.command(epilog="Example: counterpart package rotate --region westeurope --wait")
+@app.command(
+    epilog="Example: counterpart package rotate --region westeurope --reason 'the host is down' --wait"
+)
 def rotate(
     region: Annotated[str, typer.Option("--region", help="The region to move.")],
+    reason: Because,
     to: Annotated[str, typer.Option("--to", help="The host, github or vendor; the best by default.")] = "",
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="Also to an older or a different package, or to another region's host. Needs --reason; law 1 holds.",
+            help="Also to an older or a different package, or to another region's host. Law 1 still holds.",
         ),
     ] = False,
     group: GroupName = "",
-    reason: Reason = "",
     by: By = "",
     wait: Wait = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json: AsJson = False,
 ) -> None:
@@ -129,9 +137,12 @@ def rotate(
             to=to,
             forced=force,
             reason=reason,
-            by=by or getpass.getuser(),
+            by=await signed_in(by, ports),
             at=ports.clock.now(),
         )
+        effect = f"writes {SETTING} to {region}, which restarts and fetches its package from {to or 'the best host'}"
+        if not confirm(effect, yes=yes, dry_run=dry_run):
+            return Exit.DONE
         return await _order(group, asked, ports, settings, wait=wait, json=json)
 
     run(work, env_file, json)
@@ -139,6 +150,7 @@ def rotate(
 
 @app.command(epilog="Example: counterpart package restart --ordered --reason 'one version again' --wait")
 def restart(
+    reason: Because,
     ordered: Annotated[
         bool,
         typer.Option("--ordered", help="One region at a time, each only when the last one is well again."),
@@ -147,9 +159,10 @@ def restart(
         list[str] | None, typer.Option("--region", help="Only this region; may be repeated, in order.")
     ] = None,
     group: GroupName = "",
-    reason: Reason = "",
     by: By = "",
     wait: Wait = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json: AsJson = False,
 ) -> None:
@@ -162,9 +175,12 @@ def restart(
             work=Work.RESTART,
             regions=tuple(region or ()),
             reason=reason,
-            by=by or getpass.getuser(),
+            by=await signed_in(by, ports),
             at=ports.clock.now(),
         )
+        named = ", then ".join(asked.regions) or "every region, one after the other"
+        if not confirm(f"restarts {named}", yes=yes, dry_run=dry_run):
+            return Exit.DONE
         return await _order(group, asked, ports, settings, wait=wait, json=json)
 
     run(work, env_file, json)
@@ -190,12 +206,13 @@ async def _order(
         await reconcile.watch_packages(ports, settings)  # the order is judged by the youngest checks
     await reconcile.order(profile, asked, ports, settings)
     found, tended, _ = await reconcile.show_packages(profile, ports, settings)
-    while wait and (tended.row.flight is not None or tended.row.order is not None):
-        await pause(ports, settings)
-        profile = await find_profile(profile.id, ports, settings)
-        await reconcile.watch_packages(ports, settings)
-        await reconcile.run(profile, ports, settings, doorbell=False)
-        found, tended, _ = await reconcile.show_packages(profile, ports, settings)
+    with going_on(f"{found.name}: the order is recorded, and the function app carries it out", found.name):
+        while wait and (tended.row.flight is not None or tended.row.order is not None):
+            await pause(ports, settings)
+            profile = await find_profile(profile.id, ports, settings)
+            await reconcile.watch_packages(ports, settings)
+            await reconcile.run(profile, ports, settings, doorbell=False)
+            found, tended, _ = await reconcile.show_packages(profile, ports, settings)
     if json:
         show.as_json(packages_facts(found, tended.row, tended.choices, tended.findings))
     else:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +54,14 @@ GroupName = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
-By = Annotated[str, typer.Option("--by", help="Who decides; the signed-in user by default.")]
+By = Annotated[
+    str, typer.Option("--by", help="Who decides; who is signed in to Azure (az login) by default.")
+]
+Because = Annotated[str, typer.Option("--reason", help="Why; it is recorded.", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask. Needed where there is no terminal.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be written and restarted. Changes nothing.")
+]
 Output = Annotated[Path | None, typer.Option("--output", help="A file; standard output by default.")]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Go on with rounds until it is done or a person must decide.")
@@ -80,6 +87,58 @@ async def next_round(group_id: str, ports: Ports, settings: Settings) -> reconci
             return await reconcile.run(profile, ports, settings, doorbell=True)
     profile = await find_profile(group_id, ports, settings)
     return await reconcile.run(profile, ports, settings, doorbell=True)
+
+
+async def signed_in(by: str, ports: Ports, *, needed: bool = True) -> str:
+    """Who decides: who was named, else who is signed in to Azure.
+
+    `needed`: False for what must work while Entra does not: it is recorded then that nobody could be named.
+
+    Raises:
+        SettingsError, Unavailable, Denied: nobody was named, and nobody is signed in.
+    """
+    if by:
+        return by
+    try:
+        if ports.identity is None:
+            raise SettingsError(("say who decides: --by NAME",))
+        return await ports.identity.name()
+    except AppError:
+        if needed:
+            raise
+        return "the command line (who is signed in could not be asked)"
+
+
+class NotConfirmed(Exception):
+    """The person at the terminal said no, or there is no terminal and no --yes."""
+
+
+def confirm(effect: str, *, yes: bool, dry_run: bool) -> bool:
+    """Say what would be done, and ask on a terminal. Returns whether to go on; False: a dry run ends here.
+
+    Raises:
+        NotConfirmed: the answer is no, or nobody can be asked and --yes was not said.
+    """
+    sys.stderr.write(f"{'this would be done' if dry_run else 'this will be done'}: {effect}\n")
+    if dry_run:
+        return False
+    if yes:
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise NotConfirmed("nothing was done: there is no terminal to ask on. Say --yes to do it")
+    if not typer.confirm("go on?", err=True):
+        raise NotConfirmed("nothing was done")
+    return True
+
+
+@contextlib.contextmanager
+def going_on(what: str, group: str) -> Iterator[None]:
+    """Ctrl-C while something is waited for ends the waiting only: say what goes on, and how to look."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        sys.stderr.write(f"{what}\nto look: counterpart status --group {group}\n")
+        raise
 
 
 async def find_profiles(group: str, ports: Ports, settings: Settings) -> tuple[Profile, ...]:
@@ -119,6 +178,9 @@ def run(work: Callable[[Ports, Settings], Awaitable[Exit]], env_file: Path | Non
 
     try:
         code = asyncio.run(connected())
+    except NotConfirmed as error:
+        sys.stderr.write(f"{error}\n")
+        code = Exit.USAGE
     except AppError as error:
         _tell(error, json)
         code = _exit_of(error)

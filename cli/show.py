@@ -1,7 +1,7 @@
 """How the command line shows things: one table or list for people, one JSON document for programs."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,19 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared.groups.model import Group, Health
+from shared.groups.model import Group
 from shared.groups.model import State as HealthState
-from shared.settings_sync.model import Action, Plan, Rollout, State
-from shared.settings_sync.transitions import SENTENCES
+from shared.outbox import Letter
+from shared.reconcile.summary import Answer, Summary
+from shared.settings_sync.advice import Advice
+from shared.settings_sync.model import Action, Plan, State
 
-_STATE_STYLE = {
-    State.CONVERGED: "green",
-    State.SOAKING: "cyan",
-    State.WRITING: "cyan",
-    State.VERIFYING: "cyan",
-    State.CONTAINED: "red",
-    State.HELD: "yellow",
-}
+_ANSWER_STYLE = {Answer.YES: "green", Answer.NO: "red", Answer.UNKNOWN: "yellow"}
 _HEALTH_STYLE = {HealthState.HEALTHY: "green", HealthState.DOWN: "red", HealthState.UNKNOWN: "yellow"}
 _ACTION_STYLE = {Action.CONFLICT: "red", Action.DELETE: "magenta", Action.TAKE: "cyan"}
 
@@ -42,51 +37,55 @@ def json_text(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value)).decode() + "\n"
 
 
-def health_facts(health: Mapping[str, Health]) -> list[dict[str, Any]]:
-    """Each region's health as plain facts."""
-    return [
-        {
-            "region": name,
-            "state": it.state,
-            "since": it.since,
-            "seen": it.at,
-            "reason": it.reason,
-            "ca_sha256": it.scep.ca_sha256 if it.scep else None,
-        }
-        for name, it in sorted(health.items())
-    ]
-
-
-def status(out: Console, name: str, health: Mapping[str, Health], rollout: Rollout | None) -> None:
-    """One group: where its settings are, and how its regions are."""
-    if rollout is None:
-        out.print(Text.assemble((name, "bold"), "  not looked at yet"))
-    else:
-        style = _STATE_STYLE[rollout.state]
+def summary(out: Console, found: Summary) -> None:
+    """One group: in step? healthy? then the regions, what goes on, what needs a person, and what can be done."""
+    out.print(Text(found.group, style="bold"))
+    for name, axis in (("in step", found.in_step), ("healthy", found.healthy)):
         out.print(
-            Text.assemble((name, "bold"), "  ", (rollout.state, style), f"  {SENTENCES[rollout.state]}")
+            Text.assemble(f"  {name:<8} ", (f"{axis.answer:<8}", _ANSWER_STYLE[axis.answer]), axis.text)
         )
-        out.print(f"  {rollout.reason} (since {rollout.since:%Y-%m-%d %H:%M:%S} UTC)")
-    for region, it in sorted(health.items()):
+    for region, it in sorted(found.health.items()):
         seen = f"seen {it.at:%H:%M:%S} UTC"
-        line = Text.assemble("  ", f"{region:<16} ", (f"{it.state:<8}", _HEALTH_STYLE[it.state]))
+        line = Text.assemble("    ", f"{region:<16} ", (f"{it.state:<8}", _HEALTH_STYLE[it.state]))
         out.print(line.append(f" {it.reason}; {seen}"))
+    for what in (found.drill, found.hold):
+        if what:
+            out.print(f"  {what}")
+    for reason in found.attention:
+        out.print(Text.assemble(("  needs you: ", "yellow"), reason))
+    if found.rollout is not None and found.rollout.state is not State.CONVERGED:
+        _advice(out, found.advice)
 
 
-def plan(out: Console, group: Group, shown: Plan) -> None:
+def undelivered(out: Console, letter: Letter) -> None:
+    """A message that a channel did not take."""
+    tried = "tried once" if letter.tries == 1 else f"tried {letter.tries} times"
+    state = (
+        "given up" if letter.given_up_at else "perhaps delivered" if letter.perhaps_delivered_at else tried
+    )
+    out.print(
+        Text(f"not delivered to {letter.channel} ({state}): {letter.card.title}: {letter.problem}", "red")
+    )
+
+
+def plan(out: Console, group: Group, shown: Plan, advice: Advice) -> None:
     """A plan: each key with what becomes of it and why, then what holds it, then how to go on."""
     regions = ", ".join(f"{it.name} ({it.location}, {it.os})" for it in group.regions)
     out.print(Text.assemble((group.name, "bold"), f"  {regions}"))
-    if not shown.decisions:
-        out.print(f"nothing to do: {shown.agreed} keys agree, {shown.local} are local by policy")
-        return
-    out.print(_table(shown) if sys.stdout.isatty() else _lines(shown))
+    if shown.decisions:
+        out.print(_table(shown) if sys.stdout.isatty() else _lines(shown))
     for it in shown.refusals:
         out.print(Text.assemble((f"held ({it.rule}): ", "yellow"), it.text))
-        out.print(f"  way out: {it.way_out}")
-    if not shown.refusals:
-        out.print("nothing holds it; it travels when its source has stayed healthy for the soak")
+    _advice(out, advice)
     out.print(f"plan {shown.fingerprint}: {shown.agreed} keys agree, {shown.local} are local by policy")
+
+
+def _advice(out: Console, advice: Advice) -> None:
+    out.print(f"  {advice.outlook}")
+    for it in advice.options:
+        out.print(f"  to {it.what}: {it.effect}")
+        if it.command:
+            out.print(f"    {it.command}")
 
 
 def _rows(shown: Plan) -> Sequence[tuple[str, str, str, str]]:

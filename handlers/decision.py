@@ -18,9 +18,10 @@ from shared.incidents.render import incident_facts
 from shared.ports import Ports
 from shared.reconcile import incidents
 from shared.reconcile import workflow as reconcile
+from shared.reconcile.summary import advice_for
 from shared.settings import Settings
 from shared.settings_sync.ask import Ask, Request
-from shared.settings_sync.render import rollout_facts
+from shared.settings_sync.render import advice_facts, rollout_facts
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,7 +96,8 @@ async def _settle(body: Body, by: str, ports: Ports, settings: Settings) -> Answ
         keys=body.keys,
     )
     done = await reconcile.settle(profile, request, ports, settings)
-    return Answer(200, rollout_facts(done.group, done.rollout))
+    advice = await advice_for(done.group, done.rollout, ports)
+    return Answer(200, {**rollout_facts(done.group, done.rollout), **advice_facts(advice)})
 
 
 def _decode(body: bytes) -> Body | Restart | Acknowledge | Release:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
     from shared.adapters.app_service import AppService
+    from shared.adapters.credentials import SignedIn
     from shared.adapters.event_grid_topic import EventGridTopic
     from shared.adapters.key_vault import KeyVaultCopies
     from shared.adapters.pace import Pace
@@ -76,6 +77,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         "probes": _Late(lambda: _probes(session, clock)),
         "service": _Late(lambda: _service(settings, session, clock)),
         "topic": _Late(lambda: _topic(settings, session, credential.made())),
+        "identity": _Late(lambda: _identity(settings, credential.made())),
         "errands": _Late(lambda: _errands(settings, session, credential)),
     }
     if closing is not None:
@@ -106,6 +108,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         },
         service=cast("HttpService", late["service"]),
         channels=_channels(settings, session, cast("EventGridTopic", late["topic"])),
+        identity=cast("SignedIn", late["identity"]),
         errands=cast("StorageQueueErrands", late["errands"]) if settings.queue is not None else None,
     )
 
@@ -121,6 +124,12 @@ def _credential(settings: Settings, session: "aiohttp.ClientSession") -> "AsyncT
     from shared.adapters.credentials import open_credential
 
     return open_credential(session, arm_url=settings.arm_url)
+
+
+def _identity(settings: Settings, credential: "AsyncTokenCredential") -> "SignedIn":
+    from shared.adapters.credentials import SignedIn
+
+    return SignedIn(credential, audience=settings.arm_url)
 
 
 def _service(settings: Settings, session: "aiohttp.ClientSession", clock: SystemClock) -> "HttpService":

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from shared.artifact_hosts.model import HOSTS
 from shared.artifact_hosts.ports import HomePages, PackageReads
@@ -16,6 +17,14 @@ from shared.joining import Joining
 from shared.outbox import Channel
 from shared.settings_sync.ports import RollbackCopies, SettingsReads
 from shared.store import Recalling, Store
+
+
+class Identity(Protocol):
+    """Who is signed in to Azure here."""
+
+    async def name(self) -> str:
+        """A person's user principal name, or an application's id. Raises Unavailable: nobody is signed in."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +48,7 @@ class Ports:
     resolvers: Mapping[str, Names]  # those at which drills measure, by name
     service: ServiceLooks
     channels: Mapping[str, Channel]  # where people and programs are told, by name
+    identity: Identity | None = None  # None: nobody acts here in a name of their own
     errands: Errands | None = None  # None: there is no queue, so the timer looks at every group itself
 
     @cached_property

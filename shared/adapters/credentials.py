@@ -3,6 +3,9 @@
 Imports azure-identity; import it lazily.
 """
 
+import base64
+import binascii
+import json
 import os
 from typing import Any
 
@@ -11,8 +14,11 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import DefaultAzureCredential
 
-from shared.adapters.failures import RETRY
+from shared.adapters.failures import RETRY, translated, within
 from shared.adapters.resource_manager import PUBLIC_ARM
+from shared.errors import Unavailable
+
+TOKEN_DEADLINE = 30.0  # seconds
 
 
 def open_credential(
@@ -46,6 +52,40 @@ def open_credential(
     if os.environ.get("IDENTITY_ENDPOINT"):
         options |= {f"exclude_{tool}_credential": True for tool in _DEVELOPER_TOOLS}
     return DefaultAzureCredential(**options)
+
+
+class SignedIn:
+    """Who the credential's tokens are for, as Entra says it in the token that Resource Manager is asked with."""
+
+    def __init__(self, credential: AsyncTokenCredential, *, audience: str) -> None:
+        self._credential = credential
+        self._scope = f"{audience.rstrip('/')}/.default"
+
+    async def name(self) -> str:
+        """The token's `upn` (or its newer names) for a person, `appid` for an application.
+
+        The claims are read, not verified: they name who acts in a record, and give no right.
+        """
+        what = "ask who is signed in"
+        async with within(TOKEN_DEADLINE, what):
+            with translated(what):
+                token = await self._credential.get_token(self._scope)
+        claims = _claims(token.token)
+        for claim in ("upn", "unique_name", "preferred_username", "appid", "azp", "oid"):
+            found = claims.get(claim)
+            if isinstance(found, str) and found:
+                return f"app {found}" if claim in {"appid", "azp"} else found
+        raise Unavailable("the token names nobody: say who decides with --by")
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """The claims of a JSON Web Token; none where it is no such token."""
+    try:
+        payload = token.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, binascii.Error):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 _DEVELOPER_TOOLS = ("shared_token_cache", "visual_studio_code", "cli", "developer_cli", "powershell")

@@ -120,7 +120,7 @@ def _must(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Choice:
     system = scene.systems[region]
     if location.os not in {None, system}:
         why = f"{location} is the file for another operating system than the region's, {system}"
-        return Held(region, why, f"counterpart package rotate --region {region}")
+        return Held(region, why, f"counterpart package rotate --region {region} --reason TEXT")
     if scene.state(location, rules) is not HostState.DOWN:
         return Keep(region, _fine(location, scene, rules))
     down = f"{location} is down: {scene.problem(location) or SHAKY}"

@@ -69,7 +69,7 @@ def _of_skew(row: Packages, now: datetime, rules: Rules) -> Iterator[Finding]:
         kind="version-skew",
         severity=3,
         text=f"regions differ since {row.skew_since:%Y-%m-%d %H:%M} UTC: {_said(row)}",
-        way_out="counterpart package restart --ordered",
+        way_out="counterpart package restart --ordered --reason TEXT",
     )
 
 

@@ -201,7 +201,7 @@ def summed_up(choices: Sequence[Choice]) -> tuple[State, str]:
     if held or waiting:
         said = [f"{it.region}: {it.reason}; way out: {it.way_out}" for it in held]
         said += [
-            f"{it.region}: {it.reason}; way out: counterpart package rotate --region {it.region}"
+            f"{it.region}: {it.reason}; way out: counterpart package rotate --region {it.region} --reason TEXT"
             for it in waiting
         ]
         return State.HELD, "; ".join(said)

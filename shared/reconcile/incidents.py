@@ -24,6 +24,7 @@ from shared.incidents import detect, workflow
 from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Fact, Incident, Topic
 from shared.ports import Ports
 from shared.settings import Settings
+from shared.settings_sync.advice import advise
 from shared.settings_sync.model import Action, Decision, Rollout, State
 from shared.settings_sync.workflow import Eyes
 from shared.store import read
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _WAITING = frozenset({State.HELD, State.CONTAINED})
 _NO_HOST = {"no-package-host": EXHAUSTED, "no-trusted-host": UNTRUSTED}  # by the finding of artifact_hosts
+_WAYS = 2  # that a card names
 _KEYS = 20  # that one line of a timeline names
 NIGHTLY = (3, 0)  # hour and minute, UTC, when what is older than the retention is deleted
 
@@ -86,6 +88,7 @@ async def _rotating(group: Group, ports: Ports) -> dict[str, str]:
 
 async def heed(
     group: Group,
+    health: Mapping[str, Health],
     recent: Collection[Incident],
     rollout: Rollout | None,
     tended: Tended | None,
@@ -96,7 +99,7 @@ async def heed(
     now = ports.clock.now()
     live = detect.open_subjects(recent)
     facts: list[Fact] = []
-    facts += _held(rollout, live, now) if rollout else ()
+    facts += _held(group, rollout, health, live, now) if rollout else ()
     facts += _exhausted(tended, recent, now) if tended else ()
     begin = min((it.started for it in recent if it.open), default=None)
     if begin is not None:
@@ -110,7 +113,13 @@ async def heed(
         log.warning("%s: incidents did not take in what waits: %s", group.name, error)
 
 
-def _held(rollout: Rollout, live: Collection[tuple[Topic, str]], now: datetime) -> Iterable[Fact]:
+def _held(
+    group: Group,
+    rollout: Rollout,
+    health: Mapping[str, Health],
+    live: Collection[tuple[Topic, str]],
+    now: datetime,
+) -> Iterable[Fact]:
     if rollout.state in _WAITING:
         plan = rollout.plan
         yield detect.matter(
@@ -120,12 +129,23 @@ def _held(rollout: Rollout, live: Collection[tuple[Topic, str]], now: datetime) 
             cause=HELD,
             id=plan.fingerprint if plan else "",
             text=f"settings are {rollout.state}: {rollout.reason}",
-            evidence=[f"{it.rule}: {it.text} ({_listed(it.keys)})" for it in plan.refusals] if plan else (),
+            evidence=[
+                *(f"{it.rule}: {it.text} ({_listed(it.keys)})" for it in (plan.refusals if plan else ())),
+                *_ways(group, rollout, health),
+            ],
         )
     elif (Topic.SETTINGS, "") in live:
         yield detect.matter(
             Topic.SETTINGS, since=now, now=now, text=f"settings are {rollout.state}: {rollout.reason}"
         )
+
+
+def _ways(group: Group, rollout: Rollout, health: Mapping[str, Health]) -> Iterable[str]:
+    """What can be done, the best first, without the plan's fingerprint: the evidence of a state stays the same."""
+    names = [region.name for region in group.regions]
+    for option in advise(group.name, names, rollout, health).options[:_WAYS]:
+        verb = " ".join(option.command.split()[:2])
+        yield f"to {option.what}: {option.effect}" + (f" ({verb})" if verb else "")
 
 
 def _exhausted(tended: Tended, recent: Iterable[Incident], now: datetime) -> Iterable[Fact]:

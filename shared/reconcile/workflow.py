@@ -144,7 +144,7 @@ async def run(
         rollout = synced.rollout
     else:
         rollout = await workflow.read_rollout(ports.store, group.id)
-    await incidents.heed(group, recent, rollout, packages, ports, settings)
+    await incidents.heed(group, health, recent, rollout, packages, ports, settings)
     if isinstance(synced, AppError):
         raise synced
     if isinstance(tended, AppError):

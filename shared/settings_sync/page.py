@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from shared.groups.model import Group
 from shared.pages import Page, Table
-from shared.settings_sync.ask import Ask, askable
+from shared.settings_sync.advice import Advice
 from shared.settings_sync.model import Plan, Rollout, State
 from shared.settings_sync.transitions import SENTENCES
 
 _WAITING = frozenset({State.HELD, State.CONTAINED})
 
 
-def decision_page(group: Group, rollout: Rollout, asked_for: str) -> Page:
+def decision_page(group: Group, rollout: Rollout, asked_for: str, advice: Advice) -> Page:
     """The group's plan. `asked_for` is the fingerprint that the link named; the plan may be another one by now."""
     plan = rollout.plan
     waits = rollout.state in _WAITING
@@ -21,6 +21,7 @@ def decision_page(group: Group, rollout: Rollout, asked_for: str) -> Page:
         ("Since", f"{rollout.since:%Y-%m-%d %H:%M:%S} UTC"),
         ("Why", rollout.reason),
         ("Plan", now),
+        ("Next", advice.outlook),
     )
     lines = [] if asked_for == now else [f"You asked for plan {asked_for}; the plan is {now} by now."]
     if not waits:
@@ -30,11 +31,11 @@ def decision_page(group: Group, rollout: Rollout, asked_for: str) -> Page:
         tone="warning" if waits else "good",
         facts=facts,
         lines=tuple(lines),
-        tables=tuple(_tables(group, rollout, plan)) if plan else (),
+        tables=tuple(_tables(plan, advice)) if plan else (),
     )
 
 
-def _tables(group: Group, rollout: Rollout, plan: Plan) -> Iterable[Table]:
+def _tables(plan: Plan, advice: Advice) -> Iterable[Table]:
     if plan.decisions:
         yield Table(
             title="What would become of each key",
@@ -47,27 +48,12 @@ def _tables(group: Group, rollout: Rollout, plan: Plan) -> Iterable[Table]:
     if plan.refusals:
         yield Table(
             title="What holds it",
-            columns=("rule", "why", "way out"),
-            rows=tuple((it.rule, it.text, it.way_out) for it in plan.refusals),
+            columns=("rule", "why"),
+            rows=tuple((it.rule, it.text) for it in plan.refusals),
         )
-    if rollout.state in _WAITING:
-        commands = tuple(_commands(group, rollout, plan.fingerprint))
-        yield Table(title="How to decide", columns=("to", "command"), rows=commands)
-
-
-def _commands(group: Group, rollout: Rollout, fingerprint: str) -> Iterable[tuple[str, str]]:
-    """What can be asked now; a conflict, say, cannot be let travel: a side must be taken."""
-    at, this = f"--group {group.name}", f"--fingerprint {fingerprint}"
-    yield "look again", f"counterpart plan {at}"
-    if askable(Ask.APPROVE, rollout):
-        yield "let it travel", f"counterpart apply {at} {this} --reason TEXT"
-    if rollout.state is State.CONTAINED and askable(Ask.FORCE, rollout):
-        yield "let it travel all the same", f"counterpart apply {at} {this} --force --reason TEXT"
-    if askable(Ask.TAKE, rollout):
-        for region in group.regions:
-            yield (
-                f"take {region.name}'s values",
-                f"counterpart resolve {at} --take {region.name} --all {this}",
-            )
-    if askable(Ask.REVERT, rollout):
-        yield "put the change back", f"counterpart revert {at} {this} --reason TEXT"
+    if advice.options:
+        yield Table(
+            title="What can be done, the best first",
+            columns=("to", "effect", "command"),
+            rows=tuple((it.what, it.effect, it.command or "-") for it in advice.options),
+        )

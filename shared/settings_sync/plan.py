@@ -15,8 +15,8 @@ LIFTED = frozenset(
 )  # the rules that an approval lifts; no word lifts the others
 BRAKE_SHARE = 0.30  # octoDNS stops at the same share of a zone's records
 
-_APPROVE = "look at the difference, then: counterpart apply --fingerprint {fingerprint}"
-_TAKE = "say which region is right: counterpart resolve --take REGION (--key KEY, or --all)"
+_APPROVE = "look at the difference, then: counterpart apply --fingerprint {fingerprint} --reason TEXT"
+_TAKE = "say which region is right: counterpart resolve --take REGION (--key KEY, or --all) --reason TEXT"
 
 
 def plan(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from shared.groups.model import Group
+from shared.settings_sync.advice import Advice
 from shared.settings_sync.model import Decision, Plan, Refusal, Rollout
 from shared.settings_sync.transitions import SENTENCES
 
@@ -23,6 +24,12 @@ def rollout_facts(group: Group, rollout: Rollout | None) -> dict[str, Any]:
         "plan": plan_facts(rollout.plan) if rollout.plan else None,
         "history": [{"at": it.at, "state": it.state, "text": it.text} for it in rollout.history],
     }
+
+
+def advice_facts(advice: Advice) -> dict[str, Any]:
+    """What happens by itself, and what an operator can do, as plain facts."""
+    options = [{"what": it.what, "effect": it.effect, "command": it.command or None} for it in advice.options]
+    return {"outlook": advice.outlook, "options": options}
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:

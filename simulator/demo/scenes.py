@@ -82,7 +82,7 @@ async def a_bad_change_is_contained(on: Theatre) -> None:
             all(it.ok and it.site == second.name for it in looks),
             f"devices are sent to {second.name} and served",
         )
-        ran = await on.shell("revert", "--reason", "not a number", "--wait")
+        ran = await on.shell("revert", "--reason", "not a number", "--yes", "--wait")
         on.check(ran.code == 0, "one command put the change back")
         on.check(
             first.app_settings[VALIDITY] == second.app_settings[VALIDITY],
@@ -107,7 +107,9 @@ async def both_changed_the_same_key(on: Theatre) -> None:
     )
     await asyncio.sleep(2 * SOAK)
     on.check(on.writes(first, mark) + on.writes(second, mark) == 0, "until then nothing is written")
-    ran = await on.shell("resolve", "--take", "neu", "--key", OCSP, "--reason", "the longer one", "--wait")
+    ran = await on.shell(
+        "resolve", "--take", "neu", "--key", OCSP, "--reason", "the longer one", "--yes", "--wait"
+    )
     on.check(ran.code == 0, "the decision is carried out")
     on.check(
         first.app_settings[OCSP] == second.app_settings[OCSP] == "240", "both regions have the chosen value"
@@ -295,14 +297,16 @@ async def a_drill(on: Theatre) -> None:
     ttl, profile.ttl = profile.ttl, DRILL_TTL
     try:
         mark = len(on.world.journal)
-        ran = await on.shell("drill", "start", "--region", endpoint.name, "--dry-run")
+        ran = await on.shell(
+            "drill", "start", "--region", endpoint.name, "--reason", "the audit", "--dry-run"
+        )
         on.check(ran.code == 0 and "predicted recovery" in ran.out, "the preflight allows it, and predicts")
         on.check(endpoint.enabled, "asking has touched nothing")
         device = on.device()
         async with device.watch():
             await on.shell(
                 *("drill", "start", "--region", endpoint.name, "--observe", "6", "--target", "4"),
-                *("--reason", "before the audit", "--by", "an administrator"),
+                *("--reason", "before the audit", "--by", "an administrator", "--yes"),
             )
             await on.until(lambda: not endpoint.enabled, f"{endpoint.name} is drained")
             on.teller.say(f"{endpoint.name} is out of DNS; {first.name} itself goes on running")

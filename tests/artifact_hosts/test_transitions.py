@@ -261,9 +261,10 @@ def test_what_choices_amount_to() -> None:
     rotate, gone = Rotate("east", VENDOR, A, "is down"), Exhausted("north", "no twin")
     assert summed_up([keep, Keep("east", "too")]) == (State.WATCHING, "west: is up; east: too")
     assert summed_up([keep, held]) == (State.HELD, "west: older; way out: force it")
+    rotation = "counterpart package rotate"
     assert summed_up([rotate, held]) == (
         State.HELD,
-        "west: older; way out: force it; east: is down; way out: counterpart package rotate --region east",
+        f"west: older; way out: force it; east: is down; way out: {rotation} --region east --reason TEXT",
     )
     assert summed_up([keep, held, gone, Exhausted("south", "too")]) == (
         State.EXHAUSTED,
@@ -311,7 +312,7 @@ def test_where_a_person_is_asked_each_time_nothing_is_rotated() -> None:
     found = next_step(a_row(), view(DOWN, a_watch(VENDOR)), Rules(rotate=False))
     assert found.step == Rest()
     assert found.row.state is State.HELD
-    assert "way out: counterpart package rotate --region west" in found.row.reason
+    assert "way out: counterpart package rotate --region west --reason TEXT" in found.row.reason
     assert found.row.since == START
 
 

@@ -257,7 +257,7 @@ async def test_a_person_is_asked_if_so_configured() -> None:
     tended = await world.minutes(25)
     assert world.written == []
     assert tended.row.state is State.HELD
-    assert "counterpart package rotate --region west" in tended.row.reason
+    assert "counterpart package rotate --region west --reason TEXT" in tended.row.reason
     await world.order(Work.ROTATE, "west")
     await world.minutes(10)
     assert world.written == ["west"]
@@ -667,7 +667,7 @@ async def test_version_skew_by_home_page() -> None:
     (finding,) = tended_or_none.findings
     assert (finding.kind, finding.severity) == ("version-skew", 3)
     assert "west: version 3.1.1, east: version 3.1.2" in finding.text
-    assert finding.way_out == "counterpart package restart --ordered"
+    assert finding.way_out == "counterpart package restart --ordered --reason TEXT"
     assert world.app.restarts == [], "never unasked"
     world.pages.versions[host("west")] = "3.1.2"
     tended_or_none = await world.minute(seconds=3600)

@@ -7,16 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from benchmarks.arm_calls import environment
 from cli.environment import parse
 from cli.main import Exit, app
+from shared.bootstrap import opened
 from shared.errors import SettingsError
+from shared.groups.workflow import discover
+from shared.reconcile import workflow as reconcile
+from shared.settings import Settings
 from simulator.pair import a_pair
 from simulator.server import Cloud
 from simulator.world import World
 
 OCSP = "AppConfig:OCSP:CacheTimeOutSecondsIfDeviceExists"
+SAID = ("--reason", "a trial", "--yes")
 QUICK = {
     "COUNTERPART_SOAK": "0s",
     "COUNTERPART_PROBE_EVERY": "0s",
@@ -37,12 +43,16 @@ class Shell:
 
     async def run(self, *arguments: str, expect: Exit = Exit.DONE) -> str:
         """Run a command; assert its exit code; return all that it printed."""
-        result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=self.env)
-        assert result.exit_code == expect, (result.output, result.exception)
-        return result.output
+        return (await self._result(arguments, expect)).output
 
     async def json(self, *arguments: str, expect: Exit = Exit.DONE) -> Any:
-        return json.loads(await self.run(*arguments, "--json", expect=expect))
+        """Run a command; the one document on its standard output."""
+        return json.loads((await self._result((*arguments, "--json"), expect)).stdout)
+
+    async def _result(self, arguments: tuple[str, ...], expect: Exit) -> Result:
+        result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=self.env)
+        assert result.exit_code == expect, (result.output, result.exception)
+        return result
 
 
 @pytest.fixture
@@ -74,23 +84,76 @@ async def test_a_person_takes_a_side(shell: Shell) -> None:
     assert shown["refusals"][0]["rule"] == "first-contact"
     text = await shell.run("plan", expect=Exit.HELD)
     assert OCSP in text
-    assert "way out" in text
-    done = await shell.json("resolve", "--take", "neu", "--key", OCSP, "--wait")
+    assert "counterpart resolve --group scepman --take neu --all" in text
+    dry = await shell.run("resolve", "--take", "neu", "--key", OCSP, "--reason", "x", "--dry-run")
+    assert f"this would be done: writes neu's values of {OCSP} to weu" in dry
+    unasked = await shell.run("resolve", "--take", "neu", "--key", OCSP, "--reason", "x", expect=Exit.USAGE)
+    assert "there is no terminal to ask on" in unasked
+    assert value(shell.world, "weu") == "120"
+    done = await shell.json("resolve", "--take", "neu", "--key", OCSP, *SAID, "--wait")
     assert done["state"] == "converged"
     assert value(shell.world, "weu") == value(shell.world, "neu") == "240"
-    (status,) = await shell.json("status")
-    assert status["state"] == "converged"
-    assert {it["state"] for it in status["regions"]} == {"healthy"}
+    status = await shell.json("status")
+    (group,) = status["groups"]
+    assert group["state"] == "converged"
+    assert (group["in_step"]["answer"], group["healthy"]["answer"], group["attention"]) == ("yes", "yes", [])
+    assert {it["state"] for it in group["regions"]} == {"healthy"}
+    assert status["undelivered"] == []
     assert "converged" in await shell.run("status")
     assert "nothing to do" in await shell.run("plan")
 
 
+async def test_who_decides_is_who_is_signed_in(shell: Shell) -> None:
+    """The history names the identity of the token, never the machine's user."""
+    edit(shell.world, "weu", ocsp="120")
+    done = await shell.json("resolve", "--leave", "--all", *SAID)
+    assert f"by app {shell.cloud.managed_identity.app_id}: a trial" in json.dumps(done["history"])
+
+
+async def test_a_total_outage_is_not_in_order(shell: Shell) -> None:
+    """In step and not healthy are two answers; a person is needed, and neither is hidden behind the other."""
+    settings = Settings.from_env(shell.env)
+    for site in shell.world.sites.values():
+        site.faults.status = 503
+    with environment(shell.env):
+        async with opened(settings) as ports:
+            (profile,) = await discover(settings.scope, ports.profiles)
+            for _ in range(2):
+                await reconcile.run(profile, ports, settings, doorbell=True)
+    status = await shell.json("status", expect=Exit.HELD)
+    (group,) = status["groups"]
+    assert group["healthy"]["answer"] != "yes"
+    assert "0 of 2 regions are healthy" in group["healthy"]["text"]
+    assert group["incidents"]
+    assert any("severity" in it for it in group["attention"])
+    text = await shell.run("status", expect=Exit.HELD)
+    assert "needs you: incident" in text
+
+
+async def test_a_group_that_nobody_looks_at_is_not_converged(shell: Shell) -> None:
+    """Neither before the first look, nor when the function app has been silent for more than five minutes."""
+    status = await shell.json("status", expect=Exit.HELD)
+    (group,) = status["groups"]
+    assert (group["in_step"]["answer"], group["healthy"]["answer"]) == ("unknown", "unknown")
+    assert "never looked at" in group["attention"][0]
+
+
+async def test_status_while_azure_does_not_answer(shell: Shell) -> None:
+    """The groups are shown as last seen, and it says so: an outage is when people look."""
+    edit(shell.world, "weu", ocsp="120")
+    await shell.run("resolve", "--leave", "--all", *SAID)
+    shell.world.arm.rules.append(lambda _, path: 503 if "trafficmanagerprofiles" in path.lower() else None)
+    status = await shell.json("status")
+    assert [it["group"] for it in status["groups"]] == ["scepman"]
+    assert "HTTP 503" in status["unread"]
+
+
 async def test_apply_needs_the_plan_that_was_seen(shell: Shell) -> None:
     """An identity key is held; a stale fingerprint is refused; the right one is carried out."""
-    await shell.json("resolve", "--take", "weu", "--all", expect=Exit.REFUSED)  # nothing differs yet
+    await shell.json("resolve", "--take", "weu", "--all", *SAID, expect=Exit.REFUSED)  # nothing differs yet
     first = await shell.json("plan")
     edit(shell.world, "weu", **{"AppConfig:AuthConfig:ApplicationId": "99999999-2222-3333-4444-555555555555"})
-    await shell.json("apply", "--fingerprint", first["fingerprint"], expect=Exit.REFUSED)
+    await shell.json("apply", "--fingerprint", first["fingerprint"], *SAID, expect=Exit.REFUSED)
     held = await shell.json("plan", expect=Exit.HELD)
     assert held["refusals"][0]["rule"] in {"identity", "first-contact"}
 
@@ -99,7 +162,7 @@ async def test_leaving_a_key_different(shell: Shell) -> None:
     """A rejected key stays as it is in each region, with the reason kept, and holds nobody up."""
     edit(shell.world, "weu", ocsp="120")
     await shell.run("resolve", "--leave", "--all", expect=Exit.USAGE)  # a reason is needed
-    done = await shell.json("resolve", "--leave", "--all", "--reason", "a trial", "--by", "ada")
+    done = await shell.json("resolve", "--leave", "--all", "--by", "ada", *SAID)
     assert done["state"] == "converged"
     assert "left different by ada: a trial" in json.dumps(done)
     assert value(shell.world, "neu") is None
@@ -113,10 +176,11 @@ async def test_leaving_a_key_different(shell: Shell) -> None:
             Exit.USAGE,
             "there is no group 'nobody'; those that are watched: scepman",
         ),
-        (("resolve", "--take", "weu"), Exit.USAGE, "--key"),
-        (("resolve", "--all"), Exit.USAGE, "--take REGION or --leave"),
-        (("resolve", "--take", "mars", "--all"), Exit.USAGE, "mars is not a region"),
-        (("apply",), Exit.USAGE, "--fingerprint"),
+        (("resolve", "--take", "weu", "--reason", "x"), Exit.USAGE, "--key"),
+        (("resolve", "--all", "--reason", "x"), Exit.USAGE, "--take REGION or --leave"),
+        (("resolve", "--take", "mars", "--all", "--reason", "x"), Exit.USAGE, "mars is not a region"),
+        (("apply", "--reason", "x"), Exit.USAGE, "--fingerprint"),
+        (("revert",), Exit.USAGE, "--reason"),
         (("status", "--env-file", "/no/such/file"), Exit.USAGE, "/no/such/file"),
         (("status", "--frobnicate"), Exit.USAGE, "--frobnicate"),
     ],

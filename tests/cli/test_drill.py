@@ -38,6 +38,7 @@ from tests.fakes.clock import START
 from tests.fakes.store import FakeStore
 
 DAY = "MON" if SystemClock().now().weekday() in {2, 3, 4, 5} else "THU"  # a day on which no test runs
+SAID = ("--reason", "a trial", "--yes")
 TIMES = {
     "COUNTERPART_SOAK": "0s",
     "COUNTERPART_PROBE_EVERY": "0s",
@@ -93,7 +94,6 @@ async def test_list_and_report(played: dict[str, str], tmp_path: Path) -> None:
     aborted, succeeded = (line.split()[1] for line in lines)
     facts = json.loads(await run(played, "list", "--json", "--group", "scepman"))
     assert [it["id"] for it in facts["drills"]] == [aborted, succeeded]
-    assert await run(played, "list", "--group", "another") == "no drill yet\n"
     assert (await run(played, "report", succeeded)).startswith(f"# Drill {succeeded}")
     assert json.loads(await run(played, "report", succeeded, "--format", "json"))["samples"]
     page = tmp_path / "report.html"
@@ -128,16 +128,18 @@ async def test_from_the_command_line_alone(alone: tuple[Cloud, dict[str, str]]) 
     """Checked, refused, begun and watched to its end, begun and aborted; what the schedule means."""
     cloud, env = alone
     endpoint = cloud.world.profiles["scepman"].endpoints[0]
-    text = await run(env, "start", "--region", "weu", "--dry-run")
+    text = await run(env, "start", "--region", "weu", *SAID, "--dry-run")
     assert "predicted recovery, sudden loss: 46 s" in text
     assert endpoint.enabled
-    begun = ("start", "--region", "weu", "--observe", "2", "--target", "3", "--by", "ada")
+    begun = ("start", "--region", "weu", "--observe", "2", "--target", "3", "--by", "ada", *SAID)
     text = await run(env, *begun, "--watch")
     assert "weu is out of DNS" in text
     assert "succeeded: recovered after" in text
     assert endpoint.enabled
-    text = await run(env, "start", "--region", "weu", "--observe", "600", expect=Exit.WAITING)
-    refused = await run(env, "start", "--region", "neu", expect=Exit.REFUSED)
+    text = await run(env, "start", "--region", "weu", "--observe", "600", *SAID, expect=Exit.WAITING)
+    refused = await run(env, "start", "--region", "neu", *SAID, expect=Exit.REFUSED)
+    unasked = await run(env, "start", "--region", "neu", "--reason", "x", expect=Exit.USAGE)
+    assert "this will be done: takes neu of scepman out of DNS" in unasked
     assert "is not over" in refused
     assert "refused  one-at-a-time" in refused
     aborted = json.loads(await run(env, "abort", "--reason", "enough", "--json", expect=Exit.FAILED))
@@ -145,8 +147,9 @@ async def test_from_the_command_line_alone(alone: tuple[Cloud, dict[str, str]]) 
     assert aborted["reason"].endswith("aborted it: enough")
     assert endpoint.enabled
     await run(env, "abort", "--group", "scepman", expect=Exit.REFUSED)
-    await run(env, "start", "--region", "mars", "--dry-run", expect=Exit.USAGE)
-    await run(env, "start", "--region", "weu", "--observe", "0", expect=Exit.USAGE)
+    await run(env, "start", "--region", "mars", *SAID, "--dry-run", expect=Exit.USAGE)
+    await run(env, "start", "--region", "weu", "--observe", "0", *SAID, expect=Exit.USAGE)
+    assert "there is no group 'another'" in await run(env, "list", "--group", "another", expect=Exit.USAGE)
     text = await run(env, "schedule")
     assert f"30 20 * * {DAY} (UTC), at most one in 7 days" in text
     assert text.count(f"{DAY}-20:00-21:00 UTC is blocked") == 5
@@ -225,7 +228,7 @@ async def told(process: Process, wanted: bytes) -> None:
 async def test_who_watches_may_walk_away(alone: tuple[Cloud, dict[str, str]]) -> None:
     """Ctrl-C ends the watching and not the drill, says so, and leaves the next step to whoever comes."""
     cloud, env = alone
-    command = ("drill", "start", "--region", "weu", "--observe", "60", "--watch")
+    command = ("drill", "start", "--region", "weu", "--observe", "60", *SAID, "--watch")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", HEARING, *command),
         env={**env, "PYTHONUNBUFFERED": "1"},

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cli.main import Exit, app
 from shared.bootstrap import opened
@@ -25,6 +25,8 @@ QUICK = {
     "COUNTERPART_PACKAGE_CHECK_EVERY": "0s",
 }
 
+SAID = ("--reason", "a trial", "--yes")
+
 
 class Shell:
     """A person's shell in a simulated cloud."""
@@ -35,13 +37,16 @@ class Shell:
 
     async def run(self, *arguments: str, expect: Exit = Exit.DONE) -> str:
         """Run a command; assert its exit code; return all that it printed."""
-        result = await asyncio.to_thread(CliRunner().invoke, app, ["package", *arguments], env=self.env)
-        assert result.exit_code == expect, result.output
-        return result.output
+        return (await self._result(arguments, expect)).output
 
     async def json(self, *arguments: str, expect: Exit = Exit.DONE) -> Any:
         """Run a command with --json."""
-        return json.loads(await self.run(*arguments, "--json", expect=expect))
+        return json.loads((await self._result((*arguments, "--json"), expect)).stdout)
+
+    async def _result(self, arguments: tuple[str, ...], expect: Exit) -> Result:
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["package", *arguments], env=self.env)
+        assert result.exit_code == expect, result.output
+        return result
 
     def url(self, short: str) -> str:
         """A site's package URL."""
@@ -69,13 +74,11 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
 async def test_rotate_there_and_see_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused while both regions would share a host; forced with a reason it is carried out and verified."""
     await shell.watch(monkeypatch)
-    refused = await shell.json("rotate", "--region", "weu", "--wait", expect=Exit.REFUSED)
+    refused = await shell.json("rotate", "--region", "weu", *SAID, "--wait", expect=Exit.REFUSED)
     assert "another region takes its package from there" in refused["last_order"]["reason"]
     await shell.run("rotate", "--region", "weu", "--force", expect=Exit.USAGE)  # a reason is needed
     before = dict(shell.world.sites["app-scepman-weu"].app_settings)
-    done = await shell.json(
-        "rotate", "--region", "weu", "--force", "--reason", "a trial", "--by", "ada", "--wait"
-    )
+    done = await shell.json("rotate", "--region", "weu", "--force", *SAID, "--by", "ada", "--wait")
     assert done["last_order"]["done"]
     vendor = shell.world.artifact_hosts[VENDOR_HOST]
     after = shell.world.sites["app-scepman-weu"].app_settings
@@ -94,8 +97,10 @@ async def test_rotate_there_and_see_it(shell: Shell, monkeypatch: pytest.MonkeyP
 
 async def test_an_ordered_restart(shell: Shell) -> None:
     """One region after the other, and the order is done."""
-    await shell.run("restart", expect=Exit.USAGE)  # --ordered has to be said
-    done = await shell.json("restart", "--ordered", "--reason", "one version", "--wait")
+    await shell.run("restart", *SAID, expect=Exit.USAGE)  # --ordered has to be said
+    dry = await shell.run("restart", "--ordered", *SAID, "--dry-run")
+    assert "this would be done: restarts every region, one after the other" in dry
+    done = await shell.json("restart", "--ordered", *SAID, "--wait")
     assert done["last_order"]["done"]
     assert [it.where for it in shell.world.journal if it.what == "restart"] == [
         "app-scepman-weu",
@@ -127,7 +132,7 @@ async def test_status_before_anything(shell: Shell) -> None:
 
 async def test_a_region_that_there_is_not(shell: Shell) -> None:
     """A wrong region has the exit code of wrong arguments."""
-    assert "mars is no region" in await shell.run("rotate", "--region", "mars", expect=Exit.USAGE)
+    assert "mars is no region" in await shell.run("rotate", "--region", "mars", *SAID, expect=Exit.USAGE)
 
 
 def test_the_patch_for_terraform() -> None:

@@ -145,7 +145,7 @@ async def offered(world: Watched) -> str:
     assert rollout.plan is not None
     id_ = f"{row_name(world.profile_id)}.{rollout.plan.fingerprint}"
     page = read((await get(decision_page.handle, world, id_, {"Accept": BROWSER})).get_body())
-    return page.text.partition("How to decide")[2]
+    return page.text.partition("What can be done")[2]
 
 
 async def test_a_decision_that_is_another_one_by_now() -> None:

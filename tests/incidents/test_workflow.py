@@ -335,7 +335,7 @@ async def test_no_package_host_is_left() -> None:
         world.clock.advance(60)
         group = a_group()
         recent = [it for it in await world.incidents() if it.open]
-        await incidents.heed(group, recent, None, tended, world.ports, world.settings)
+        await incidents.heed(group, {}, recent, None, tended, world.ports, world.settings)
         assert group.id == profile.id
     incident = await world.incident()
     assert (incident.topic, incident.region, incident.cause) == (Topic.HOSTS, "west", EXHAUSTED)
@@ -355,7 +355,7 @@ async def test_an_untrusted_host_that_fails_too_leaves_none() -> None:
         tended = Tended(row=row, choices=(), findings=(found,))
         world.clock.advance(60)
         recent = [it for it in await world.incidents() if it.open]
-        await incidents.heed(a_group(), recent, None, tended, world.ports, world.settings)
+        await incidents.heed(a_group(), {}, recent, None, tended, world.ports, world.settings)
         causes.append((await world.incident()).cause)
     assert causes == [UNTRUSTED, UNTRUSTED, EXHAUSTED, EXHAUSTED]
     assert [it for it in (await world.incident()).evidence if it.startswith("as told")] == [

@@ -282,7 +282,7 @@ async def test_a_channel_that_takes_nothing() -> None:
             await here.until(lambda _: "incident.mitigated" in here.kinds)
         assert here.titles == []
         listed = await shell(here, "incidents", "list")
-        assert "not told to teams (tried once)" in listed
+        assert "not delivered to teams (tried once)" in listed
         assert "HTTP 503" in listed
         texts = (rows(here), log.text(), listed, await shell(here, "incidents", "list", "--json"))
         for text in texts:
