@@ -67,7 +67,8 @@ Every app setting and connection string of the production slot has a class:
 
 A key is a setting's name with `:` between its parts, so `AppConfig:BaseUrl` stands for `AppConfig__BaseUrl`
 on a Linux site too. In a rule `*` stands for anything, and capitals do not count. Connection strings have
-keys of their own, `connectionstrings/` and the name.
+keys of their own, `connectionstrings/` and the name; an app setting that is itself called so has a key with
+`appsettings/` before it.
 
 The first rule that fits a key decides. They are asked in this order:
 

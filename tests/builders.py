@@ -161,12 +161,12 @@ def a_side(
     return Side(
         region=a_region(region) if isinstance(region, str) else region,
         entries={
-            key: Entry(key, print_, fits=key not in unfit)
+            key: Entry(key, print_, "its value does not fit a test" if key in unfit else "")
             for key, print_ in prints.items()
             if print_ is not None
-        },
+        }
+        | {key: Entry(key, "twice", spellings=(key, key.swapcase())) for key in ambiguous},
         local=tuple(sorted(local)),
-        ambiguous=tuple(sorted(ambiguous)),
     )
 
 

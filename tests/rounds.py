@@ -4,7 +4,7 @@ Every value in these worlds holds `SECRET`, so that `leaks` can look for it wher
 """
 
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -31,11 +31,10 @@ from shared.outbox import Channel
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
 from shared.settings_sync.ask import Ask, Request
-from shared.settings_sync.diff import CONNECTION
 from shared.settings_sync.fingerprint import FingerprintKey
 from shared.settings_sync.model import Flight, Phase, Rollout, State, VerdictKind
 from shared.settings_sync.policy import Policy
-from shared.settings_sync.spelling import canonical
+from shared.settings_sync.spelling import app_key, connection_key
 from shared.settings_sync.transitions import Rules
 from shared.settings_sync.workflow import read_rollout, rollout_key
 from shared.store import Key, Row, Stored, Version
@@ -175,10 +174,10 @@ class Guard:
         self._well_since: dict[str, datetime | None] = {}  # None: it is sick
         self._ours: dict[tuple[str, str], tuple[object, object]] = {}  # (region, key): old, new
 
-    def changed(self, region: str, names: Iterable[str]) -> None:
+    def changed(self, region: str, keys: Iterable[str]) -> None:
         """Somebody changed these."""
-        for name in names:
-            self._since[region, _fold(name)] = self._world.clock.now()
+        for key in keys:
+            self._since[region, key] = self._world.clock.now()
 
     def health(self, region: str, *, well: bool) -> None:
         """The region fell ill, or is well again."""
@@ -190,7 +189,7 @@ class Guard:
         """Check, then write."""
         old = self._world.app.sites[site_id.lower()]
         new = {name: it.raw for name, it in settings.items()}
-        self._check(site_id, old, new, permit, "")
+        self._check(site_id, old, new, permit, _app)
         async with self._world.effects.one("PUT app settings"):
             await self._world.app.put_app_settings(site_id, settings, permit=permit)
 
@@ -200,12 +199,17 @@ class Guard:
         """Check, then write."""
         old = self._world.app.connections[site_id.lower()]
         new = {name: (it.value.raw, it.type) for name, it in strings.items()}
-        self._check(site_id, old, new, permit, CONNECTION)
+        self._check(site_id, old, new, permit, _string)
         async with self._world.effects.one("PUT connection strings"):
             await self._world.app.put_connection_strings(site_id, strings, permit=permit)
 
     def _check(
-        self, site_id: str, old: Mapping[str, object], new: Mapping[str, object], permit: Permit, kind: str
+        self,
+        site_id: str,
+        old: Mapping[str, object],
+        new: Mapping[str, object],
+        permit: Permit,
+        key_of: Callable[[str], str],
     ) -> None:
         world, now = self._world, self._world.clock.now()
         region = site_id.rsplit("app-", 1)[-1]
@@ -216,12 +220,12 @@ class Guard:
         # A write belongs to the claimed flight, and touches its keys only (law 3).
         assert flight is not None
         assert flight.target == region
-        planned = {_fold(it.key) for it in flight.keys}
-        assert {_fold(kind + it) for it in names} <= planned, "an unplanned key"
+        planned = {it.key.lower() for it in flight.keys}
+        assert {key_of(it) for it in names} <= planned, "an unplanned key"
         assert world.copies.copies.get(flight.copy_name), "no way back"
         self._check_permit(region, flight, permit)
         for name in names:
-            key = _fold(kind + name)
+            key = key_of(name)
             if flight.phase is Phase.UNDOING:
                 was, ours = self._ours[region, key]
                 assert old.get(name) == ours, "somebody else's value, overwritten"
@@ -229,7 +233,7 @@ class Guard:
             else:
                 self._check_soak(row, flight.source, key, now)
                 self._ours[region, key] = (old.get(name), new.get(name))
-        self.changed(region, (kind + it for it in names))
+        self.changed(region, (key_of(it) for it in names))
 
     def _check_permit(self, region: str, flight: Flight, permit: Permit) -> None:
         """Law 1, by what is stored: the one permit is this one, and another region is known to be healthy."""
@@ -245,7 +249,7 @@ class Guard:
 
     def _check_soak(self, row: Rollout, source: str, key: str, now: datetime) -> None:
         """Law 2, by what really was: the source has had the value, and has been well, for the whole soak."""
-        if any(_fold(it.key) == key and it.kind is VerdictKind.FORCE for it in row.verdicts):
+        if any(it.key.lower() == key and it.kind is VerdictKind.FORCE for it in row.verdicts):
             return
         soak = timedelta(seconds=self._world.settings.rules.soak)
         assert now - self._since.get((source, key), START) >= soak, "before the soak"
@@ -282,8 +286,12 @@ class Endpoints:
             await self._world.profiles.enable_endpoint(profile_id, endpoint, weight=weight)
 
 
-def _fold(name: str) -> str:
-    return canonical(name).lower()
+def _app(name: str) -> str:
+    return app_key(name).lower()
+
+
+def _string(name: str) -> str:
+    return connection_key(name).lower()
 
 
 class World:
@@ -332,13 +340,13 @@ class World:
     def edit(self, region: str, changes: Texts | None = None, **more: str | None) -> None:
         """A person's edit at the portal; None deletes."""
         edits = {**(changes or {}), **more}
-        self.guard.changed(region, (name for name, it in edits.items() if self.has(region, name) != it))
+        self.guard.changed(region, (_app(name) for name, it in edits.items() if self.has(region, name) != it))
         self.app.edit(site_id(region), **edits)
 
     def connect(self, region: str, name: str, string: tuple[str, str] | None) -> None:
         """A person's edit of a connection string: value and type; None deletes."""
         if self.string(region, name) != string:
-            self.guard.changed(region, [CONNECTION + name])
+            self.guard.changed(region, [_string(name)])
         strings = self.app.connections[site_id(region).lower()]
         if string is None:
             strings.pop(name, None)

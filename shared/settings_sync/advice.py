@@ -89,10 +89,10 @@ class _Asked(msgspec.Struct, frozen=True):
                 f"it does not travel while {_listed(self.sources)} is not healthy: {self.rollout.reason}"
             )
             return Advice(outlook=outlook, options=self.contained())
-        if plan.refusals:
+        if plan.is_held or (plan.refusals and not plan.changes):
             return Advice(outlook="it waits for a decision", options=self.held())
         if plan.changes:
-            return Advice(outlook=self.soaking(), options=(*self.revert(), *self.force()))
+            return Advice(outlook=self.soaking(), options=(*self.revert(), *self.force(), *self.outside()))
         if plan.decisions:
             left = _keys([decision.key for decision in plan.decisions])
             outlook = f"nothing travels: the regions are left different in {left} by a decision"
@@ -110,11 +110,7 @@ class _Asked(msgspec.Struct, frozen=True):
     def held(self) -> tuple[Option, ...]:
         """By the rules that hold the plan. What no word lifts says its own way out."""
         rules = {refusal.rule for refusal in self.plan.refusals}
-        found = [
-            Option(what=refusal.way_out, effect="nothing is written by Counterpart")
-            for refusal in self.plan.refusals
-            if refusal.rule not in LIFTED | _SIDES
-        ]
+        found = list(self.outside())
         if rules & _SIDES:
             found += self.sides()
         if self.ill:
@@ -123,12 +119,23 @@ class _Asked(msgspec.Struct, frozen=True):
             found += [*self.approve(), *self.revert()]
         return tuple(found)
 
+    def outside(self) -> Iterable[Option]:
+        """What no word lifts is settled in the regions themselves: one option for all keys with the same way out."""
+        keys: dict[str, list[str]] = {}
+        for refusal in self.plan.refusals:
+            if refusal.rule not in LIFTED | _SIDES:
+                keys.setdefault(refusal.way_out, []).extend(refusal.keys)
+        for way_out, held in keys.items():
+            yield Option(what=f"{_keys(held)}: {way_out}", effect="nothing is written by Counterpart")
+
     def soaking(self) -> str:
-        """What happens by itself to a plan that nothing holds."""
+        """What happens by itself to a plan that nothing holds, or only single keys."""
         keys = _keys([decision.key for decision in self.plan.changes])
+        held = [key for refusal in self.plan.refusals for key in refusal.keys]
+        rest = f". Held by name, and left alone: {_keys(held)}" if held else ""
         if not self.ill:
-            return f"{keys}: travels when {_listed(self.sources)} has stayed healthy for the soak"
-        return f"{keys}: waits, since {_listed(self.ill)} is not healthy; it is contained if that lasts"
+            return f"{keys}: travels when {_listed(self.sources)} has stayed healthy for the soak{rest}"
+        return f"{keys}: waits, since {_listed(self.ill)} is not healthy; it is contained if that lasts{rest}"
 
     def approve(self) -> Iterable[Option]:
         """Let a held plan travel."""
@@ -157,8 +164,9 @@ class _Asked(msgspec.Struct, frozen=True):
         """Put the change back at its source."""
         found = askable(Ask.REVERT, self.rollout)
         if found:
+            sources = tuple(dict.fromkeys(source for it in found for source in it.sources))
             yield Option(
-                what=f"put the change back in {_listed(self.sources)}, from the values that the other regions have",
+                what=f"put the change back in {_listed(sources)}, from the values that the other regions have",
                 effect=_writes(found, "sources"),
                 command=self._command("revert", self._this, _REASON),
             )

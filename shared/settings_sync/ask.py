@@ -7,9 +7,9 @@ from enum import StrEnum
 import msgspec
 
 from shared.errors import IllegalTransition, NotFound, StalePlan, UnsafePlan
-from shared.settings_sync.model import Decision, Plan, Rollout, State, Verdict, VerdictKind
+from shared.settings_sync.model import Action, Decision, Plan, Rollout, State, Verdict, VerdictKind
 from shared.settings_sync.plan import LIFTED
-from shared.settings_sync.spelling import canonical
+from shared.settings_sync.spelling import fold
 from shared.settings_sync.transitions import due
 
 
@@ -52,7 +52,7 @@ def verdicts(
         StalePlan: the plan is not the one that the person saw.
         IllegalTransition: there is nothing of that kind to settle.
         NotFound: the plan has no such key, or the group no such region.
-        UnsafePlan: a reason is needed and missing.
+        UnsafePlan: a reason is needed and missing, or what is asked of a key cannot be done.
     """
     plan = rollout.plan
     if plan is None or plan.fingerprint != request.fingerprint:
@@ -95,17 +95,23 @@ def _stands_beside(earlier: Verdict, new: Verdict) -> bool:
 
 
 def _chosen(request: Request, rollout: Rollout, plan: Plan) -> tuple[Decision, ...]:
-    candidates = {_fold(it.key): it for it in askable(request.ask, rollout)}
+    candidates = {fold(it.key): it for it in askable(request.ask, rollout)}
+    held = {fold(key): it for it in plan.refusals if it.alone for key in it.keys}
+    for it in (held.get(fold(key)) for key in request.keys if fold(key) not in candidates):
+        if it is not None:
+            raise UnsafePlan(f"{it.text}. There is nothing to {request.ask} in it: {it.way_out}")
     if not candidates:
-        hint = "".join(f"; {it.rule}: {it.way_out}" for it in plan.refusals)
+        hint = "".join(
+            f"; {it.rule}: {f'{it.text}: ' if it.alone else ''}{it.way_out}" for it in plan.refusals
+        )
         raise IllegalTransition(
             f"there is nothing to {request.ask} while the rollout is {rollout.state}{hint}"
         )
-    unknown = [key for key in request.keys if _fold(key) not in candidates]
+    unknown = [key for key in request.keys if fold(key) not in candidates]
     if unknown:
         raise NotFound(f"the plan has nothing to {request.ask} in {', '.join(unknown)}")
-    asked = {_fold(key) for key in request.keys or _meant(request, rollout, plan)}
-    return tuple(it for fold, it in candidates.items() if fold in asked)
+    asked = {fold(key) for key in request.keys or _meant(request, rollout, plan)}
+    return tuple(it for folded, it in candidates.items() if folded in asked)
 
 
 def _meant(request: Request, rollout: Rollout, plan: Plan) -> Iterable[str]:
@@ -115,13 +121,8 @@ def _meant(request: Request, rollout: Rollout, plan: Plan) -> Iterable[str]:
     what is under way is contained just now or soaks again makes no difference: its region may come and go between a
     person's look and word. A held plan is one question.
     """
-    one = rollout.state is not State.HELD and request.ask in {Ask.REVERT, Ask.FORCE}
+    one = rollout.state is not State.HELD and plan.changes and request.ask in {Ask.REVERT, Ask.FORCE}
     return [it.key for it in (due(rollout, plan) if one else askable(request.ask, rollout))]
-
-
-def _fold(key: str) -> str:
-    """A key as people may write it: in the spelling of either platform, in any case."""
-    return canonical(key).lower()
 
 
 def askable(ask: Ask, rollout: Rollout) -> tuple[Decision, ...]:
@@ -132,10 +133,12 @@ def askable(ask: Ask, rollout: Rollout) -> tuple[Decision, ...]:
     match ask:
         case Ask.APPROVE:
             return plan.changes if any(it.rule in LIFTED for it in plan.refusals) else ()
-        case Ask.REVERT | Ask.FORCE:
+        case Ask.REVERT:
+            return (*plan.changes, *(it for it in plan.decisions if it.action is Action.CANNOT_TRAVEL))
+        case Ask.FORCE:
             return plan.changes
         case Ask.TAKE | Ask.REJECT:
-            return plan.decisions
+            return tuple(it for it in plan.decisions if it.action is not Action.AMBIGUOUS)
 
 
 def _side(request: Request, decision: Decision, regions: Iterable[str]) -> str:
@@ -148,4 +151,7 @@ def _side(request: Request, decision: Decision, regions: Iterable[str]) -> str:
         raise NotFound(
             f"{request.region or '(no region)'} is not a region of this group: {', '.join(by_lower.values())}"
         )
-    return by_lower[request.region.lower()]
+    region = by_lower[request.region.lower()]
+    if decision.action is Action.CANNOT_TRAVEL and region in decision.sources:
+        raise UnsafePlan(f"{decision.key} cannot be taken from {region}: {decision.reason}")
+    return region

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from shared.settings_sync.fingerprint import digest
 from shared.settings_sync.model import Action, Decision, Print, Side, Verdict, VerdictKind, Written
+from shared.settings_sync.spelling import storable
 
 
 def merge(
@@ -37,7 +38,9 @@ def merge(
         # Our own write must not make a person's word on this key void before the last region has it.
         before = {name: ours.get((name, key, print_), print_) for name, print_ in prints.items()}
         state = digest(key, base, sorted(before.items(), key=lambda it: it[0]), key in open_keys)
-        if len(set(prints.values())) <= 1:
+        if twice := {it.region.name: it.entries[key].spellings for it in ordered if key in it.ambiguous}:
+            decisions.append(_decision(key, Action.AMBIGUOUS, _spelled_twice(twice), state))
+        elif len(set(prints.values())) <= 1:
             decisions.append(_decision(key, Action.AGREE, "the same in every region", state))
         elif verdict := said.get((key, state)):
             otherwise = _merge_key(key, base, prints, ours, state, open_keys)
@@ -49,6 +52,13 @@ def merge(
 
 def _decision(key: str, action: Action, reason: str, state: str) -> Decision:
     return Decision(key=key, action=action, reason=reason, state=state)
+
+
+def _spelled_twice(names: Mapping[str, Sequence[str]]) -> str:
+    where = "; ".join(
+        f"in {region} as {' and '.join(map(storable, spellings))}" for region, spellings in names.items()
+    )
+    return f"it stands there more than once, and which of them the app reads is a guess: {where}"
 
 
 def _keep_local(key: str, ordered: Sequence[Side]) -> Decision:

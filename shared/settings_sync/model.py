@@ -25,7 +25,9 @@ class Entry(msgspec.Struct, frozen=True):
 
     name: str  # as the site spells it
     print: str
-    fits: bool = True  # False: a translated value that does not fit its template, so it cannot travel
+    obstacle: str = ""  # why it cannot travel from here
+    size: int = 0  # bytes of the app's environment
+    spellings: tuple[str, ...] = ()  # more than one: the key is ambiguous here
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +36,12 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     region: Region
     entries: Mapping[str, Entry]  # by canonical key
     local: tuple[str, ...] = ()  # canonical keys that the policy keeps here
-    ambiguous: tuple[str, ...] = ()  # keys that this region spells in two ways at once
+    size: int = 0  # bytes of the app's environment, local keys' too
+
+    @property
+    def ambiguous(self) -> tuple[str, ...]:
+        """The keys that this region spells in more than one way at once."""
+        return tuple(key for key, entry in self.entries.items() if entry.spellings)
 
     def print_of(self, key: str) -> Print:
         """The fingerprint of the key's value here."""
@@ -51,6 +58,8 @@ class Action(StrEnum):
     KEEP_LOCAL = "keep-local"
     KEEP_APART = "keep-apart"
     CONFLICT = "conflict"
+    AMBIGUOUS = "ambiguous"
+    CANNOT_TRAVEL = "cannot-travel"
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,12 +75,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a plan will not be carried out without a person: the rule, the keys, the numbers and the way out."""
+    """Why something will not be done without a person: the rule, the keys, the numbers and the way out."""
 
     rule: str  # conflict, first-contact, identity, brake, cannot-travel, ambiguous, undone
     keys: tuple[str, ...]
     text: str
     way_out: str
+    alone: bool = False  # these keys only are held, and the others travel
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +97,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def changes(self) -> tuple[Decision, ...]:
         """The decisions that would write."""
         return tuple(it for it in self.decisions if it.action in {Action.TAKE, Action.DELETE})
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a rule holds the plan as a whole, not single keys."""
+        return any(not it.alone for it in self.refusals)
 
 
 class VerdictKind(StrEnum):

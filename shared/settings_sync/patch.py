@@ -10,11 +10,11 @@ import msgspec
 
 from shared.errors import StalePlan, UnsafePlan
 from shared.groups.model import AppSettings, ConnectionString, Json, RegionSettings, Value, is_broken
-from shared.settings_sync.diff import CONNECTION
+from shared.settings_sync import limits
 from shared.settings_sync.model import Planned, Side
 from shared.settings_sync.plan import spelling
 from shared.settings_sync.policy import KeyClass, Policy, abstract, concrete
-from shared.settings_sync.spelling import Untranslatable
+from shared.settings_sync.spelling import Untranslatable, is_connection
 
 
 class Patch(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ def forward(
         if target.print_of(it.key) == it.new:
             continue
         name = _target_name(it, source, target)
-        if it.key.startswith(CONNECTION):
+        if is_connection(it.key):
             strings = source_settings.connections
             connections[name] = None if it.new is None else strings[source.entries[it.key].name]
         else:
@@ -53,7 +53,7 @@ def _target_name(planned: Planned, source: Side, target: Side) -> str:
     own = target.entries.get(planned.key)
     if own is not None:
         return own.name
-    if planned.key.startswith(CONNECTION):
+    if is_connection(planned.key):
         return source.entries[planned.key].name
     name = spelling(planned.key, source, target)
     if isinstance(name, Untranslatable):
@@ -86,6 +86,17 @@ def applied(
     )
 
 
+def too_long(patch: Patch, settings: RegionSettings, region: str) -> str:
+    """Why the region cannot take the settings that the patch leads to, or nothing. What does not grow is taken."""
+    app, strings = applied(patch, settings)
+    new = RegionSettings(
+        app=settings.app if app is None else app,
+        connections=settings.connections if strings is None else strings,
+    )
+    after = limits.total(new)
+    return limits.too_long(region, after) if after > limits.total(settings) else ""
+
+
 # -- the way back -----------------------------------------------------------------------------------------------
 
 
@@ -109,7 +120,7 @@ def copied(keys: Sequence[Planned], source: Side, target: Side, settings: Region
     strings: list[tuple[str, str, _Kept, str]] = []
     for it in keys:
         name = _target_name(it, source, target)
-        if it.key.startswith(CONNECTION):
+        if is_connection(it.key):
             string = settings.connections.get(name)
             strings.append(
                 (it.key, name, _kept(string.value), string.type) if string else (it.key, name, None, "")

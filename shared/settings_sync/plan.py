@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import msgspec
+
 from shared.errors import UnsafePlan
-from shared.settings_sync.diff import CONNECTION
+from shared.settings_sync import limits
 from shared.settings_sync.fingerprint import digest
 from shared.settings_sync.model import Action, Decision, Plan, Refusal, Side, Verdict, VerdictKind, counted
 from shared.settings_sync.policy import KeyClass, Policy, concrete
-from shared.settings_sync.spelling import Untranslatable, spell
+from shared.settings_sync.spelling import Untranslatable, is_connection, spell
 
 BRAKE_FROM = 10  # keys; below this a share says little
 LIFTED = frozenset(
@@ -15,6 +17,8 @@ LIFTED = frozenset(
 )  # the rules that an approval lifts; no word lifts the others
 BRAKE_SHARE = 0.30  # octoDNS stops at the same share of a zone's records
 
+TIDY = "remove all spellings but one in that region, then look at the plan again"
+_RENAME = "change it where it is, take another region's value, or make it local in the policy file"
 _APPROVE = "look at the difference, then: counterpart apply --fingerprint {fingerprint} --reason TEXT"
 _TAKE = "say which region is right: counterpart resolve --take REGION (--key KEY, or --all) --reason TEXT"
 
@@ -33,6 +37,7 @@ def plan(
     takes a state out of `undone` when a person says so.
     """
     told = tuple(it for it in decisions if it.action not in {Action.AGREE, Action.KEEP_LOCAL})
+    told = _stopped(told, sides, policy)
     # The fingerprint stands for what was seen and what would be done, so that an approval fits nothing else.
     print_ = digest([(it.key, it.action, it.state, it.sources, it.targets) for it in told])
     approved = {
@@ -45,12 +50,12 @@ def plan(
     total = sum(1 for it in decisions if it.action is not Action.KEEP_LOCAL)
     there = {key for it in sides for key in it.entries}  # a key that all have deleted is not one to agree in
     refusals = (
-        *_ambiguous(sides),
+        *_ambiguous(told),
         *_conflicts(told),
         *_identity(unapproved, policy),
         *_undone(changes, undone),
         *_brake(unapproved, changes, total),
-        *_cannot_travel(changes, sides, policy),
+        *_cannot_travel(told),
     )
     return Plan(
         fingerprint=print_,
@@ -63,21 +68,15 @@ def plan(
 
 def _addressed(refusal: Refusal, print_: str) -> Refusal:
     way_out = refusal.way_out.replace("{fingerprint}", print_)
-    return Refusal(rule=refusal.rule, keys=refusal.keys, text=refusal.text, way_out=way_out)
+    return msgspec.structs.replace(refusal, way_out=way_out)
 
 
-def _ambiguous(sides: Sequence[Side]) -> Iterable[Refusal]:
-    spelled = {
-        name: tuple(key for key in it.ambiguous) for it in sides if it.ambiguous for name in [it.region.name]
-    }
-    if spelled:
-        keys = tuple(sorted({key for keys in spelled.values() for key in keys}))
-        yield Refusal(
-            rule="ambiguous",
-            keys=keys,
-            text=f"spelled in two ways within {', '.join(spelled)}, which counts is a guess: {counted(len(keys))}",
-            way_out="remove one of the two spellings in that region",
-        )
+def _ambiguous(told: Sequence[Decision]) -> Iterable[Refusal]:
+    for it in told:
+        if it.action is Action.AMBIGUOUS:
+            yield Refusal(
+                rule="ambiguous", keys=(it.key,), text=f"{it.key}: {it.reason}", way_out=TIDY, alone=True
+            )
 
 
 def _conflicts(told: Sequence[Decision]) -> Iterable[Refusal]:
@@ -133,17 +132,54 @@ def _brake(unapproved: Sequence[Decision], changes: Sequence[Decision], total: i
         )
 
 
-def _cannot_travel(changes: Sequence[Decision], sides: Sequence[Side], policy: Policy) -> Iterable[Refusal]:
+def _stopped(told: Sequence[Decision], sides: Sequence[Side], policy: Policy) -> tuple[Decision, ...]:
+    """The decisions, with those changes marked that cannot be written to one of their targets."""
     by_region = {it.region.name: it for it in sides}
-    for it in changes:
-        problems = {problem for target in it.targets if (problem := _obstacle(it, by_region, target, policy))}
-        for problem in sorted(problems):
-            yield Refusal(
-                rule="cannot-travel",
-                keys=(it.key,),
-                text=problem,
-                way_out="rename the setting, or make it local in the policy file",
+    changes = [it for it in told if it.action in {Action.TAKE, Action.DELETE}]
+    why_not = {
+        it.key: problem
+        for it in changes
+        if (
+            problem := "; ".join(
+                sorted({_obstacle(it, by_region, name, policy) for name in it.targets} - {""})
             )
+        )
+    }
+    why_not |= _too_long([it for it in changes if it.key not in why_not], by_region)
+    return tuple(
+        msgspec.structs.replace(it, action=Action.CANNOT_TRAVEL, reason=f"{it.reason}; {why_not[it.key]}")
+        if it.key in why_not
+        else it
+        for it in told
+    )
+
+
+def _too_long(changes: Sequence[Decision], by_region: Mapping[str, Side]) -> Mapping[str, str]:
+    """Every change that makes a target longer, where all of them together are too long for it.
+
+    Which of them should rather go is nobody's guess. What makes it shorter travels, and then more may fit.
+    """
+    found: dict[str, str] = {}
+    for name in sorted({name for it in changes for name in it.targets}):
+        growth = {
+            it.key: more for it in changes if name in it.targets if (more := _growth(it, by_region, name)) > 0
+        }
+        if problem := limits.too_long(name, by_region[name].size + sum(growth.values())):
+            found |= dict.fromkeys(growth, problem)
+    return found
+
+
+def _growth(change: Decision, by_region: Mapping[str, Side], target: str) -> int:
+    """How many bytes longer the target gets by it."""
+    old, new = by_region[target].entries.get(change.key), by_region[change.sources[0]].entries.get(change.key)
+    return (new.size if new else 0) - (old.size if old else 0)
+
+
+def _cannot_travel(told: Sequence[Decision]) -> Iterable[Refusal]:
+    for it in told:
+        if it.action is Action.CANNOT_TRAVEL:
+            text = f"{it.key} cannot travel to {', '.join(it.targets)}: {it.reason}"
+            yield Refusal(rule="cannot-travel", keys=(it.key,), text=text, way_out=_RENAME, alone=True)
 
 
 def _obstacle(decision: Decision, by_region: Mapping[str, Side], target: str, policy: Policy) -> str:
@@ -158,15 +194,15 @@ def _obstacle(decision: Decision, by_region: Mapping[str, Side], target: str, po
 
 def _between(key: str, source: Side, target: Side, policy: Policy) -> str:
     entry = source.entries[key]
-    if not entry.fits:
-        return f"the value in {source.region.name} does not fit the policy's template, so it cannot be translated"
+    if entry.obstacle:
+        return f"in {source.region.name} {entry.obstacle}"
     rule = policy.rule_for(key)
     if rule.key_class is KeyClass.TRANSLATED:
         try:
             concrete(("",) * rule.template.count("*"), rule.template, target.region)
         except UnsafePlan as error:
             return str(error)
-    if key.startswith(CONNECTION):
+    if is_connection(key):
         return ""
     name = spelling(key, source, target)
     return name.reason if isinstance(name, Untranslatable) else ""

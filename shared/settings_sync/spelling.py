@@ -6,12 +6,15 @@ Why names that are merely alike are refused: docs/decisions/0003-name-spelling.m
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from shared.groups.model import Os
 
+CONNECTION = "connectionstrings/"  # begins the key of every connection string, and of nothing else
+_APP = "appsettings/"  # begins the key of an app setting whose name would look like one of the two
+_UNSTORABLE = re.compile(r"[\ud800-\udfff]|%(?=u[0-9A-Fa-f]{4})")
 _NOT_ON_LINUX = re.compile(r"[^A-Za-z0-9_]")  # facts: App Service, configure-common
 
 
@@ -21,37 +24,55 @@ class Untranslatable(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Names(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys of one site. A key that the site spells in two ways is in `ambiguous` and not in `found`."""
-
-    found: Mapping[str, str]  # canonical key -> the name as the site spells it
-    ambiguous: tuple[str, ...] = ()
-
-
 def canonical(name: str) -> str:
-    """The key that an app reads under this name: `:` for every `__`, the case of the letters kept."""
+    """The name that an app reads here: `:` for every `__`, the case of the letters kept."""
     return name.replace("__", ":")
 
 
-def by_key(names: Iterable[str], *, known: Iterable[str] = ()) -> Names:
-    """Find the key behind each name of one site.
+def storable(name: str) -> str:
+    """The name with `%uD800` for half of a character, which no row can hold. Different names stay different."""
+    return _UNSTORABLE.sub(lambda found: f"%u{ord(found[0]):04X}", name)
+
+
+def app_key(name: str) -> str:
+    """The key of an app setting. Whatever its name, it is no connection string's key."""
+    key = canonical(storable(name))
+    return f"{_APP}{key}" if key.lower().startswith((CONNECTION, _APP)) else key
+
+
+def connection_key(name: str) -> str:
+    """The key of a connection string, whose name is spelled alike on both platforms."""
+    return CONNECTION + storable(name)
+
+
+def is_connection(key: str) -> bool:
+    """Whether the key is a connection string's."""
+    return key.startswith(CONNECTION)
+
+
+def fold(key: str) -> str:
+    """The key without what may differ between people and regions: capitals, and an app setting's spelling."""
+    return (key if is_connection(key.lower()) else canonical(key)).lower()
+
+
+def by_key(
+    names: Iterable[str], *, known: Iterable[str] = (), key_of: Callable[[str], str] = app_key
+) -> Mapping[str, tuple[str, ...]]:
+    """Find the key behind each name of one site; a key with more than one name is ambiguous.
 
     Args:
-        names: All names of one kind (app settings, or connection strings) of one site.
+        names: All names of one kind of one site.
         known: Keys already in use (the baseline's, other regions'). A name that differs from one of them only
             in case has that key, so that regions which disagree about capitals still agree about keys.
+        key_of: `app_key`, or `connection_key`.
     """
     spelled: dict[str, str] = {}
     for key in known:
         spelled.setdefault(key.lower(), key)
-    by_fold: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for name in sorted(names):
-        by_fold.setdefault(canonical(name).lower(), []).append(name)
-    keys = {fold: spelled.get(fold, canonical(spellings[0])) for fold, spellings in by_fold.items()}
-    return Names(
-        found={keys[fold]: spellings[0] for fold, spellings in by_fold.items() if len(spellings) == 1},
-        ambiguous=tuple(keys[fold] for fold, spellings in by_fold.items() if len(spellings) > 1),
-    )
+        found.setdefault(key_of(name).lower(), []).append(name)
+    return {spelled.get(it, key_of(spellings[0])): tuple(spellings) for it, spellings in found.items()}
 
 
 def spell(

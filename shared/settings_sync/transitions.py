@@ -305,7 +305,7 @@ def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
     if len(view.sides) < MANY:
         left = ", ".join(it.region.name for it in view.sides) or "no region"
         return _rest(rollout, State.CONVERGED, f"only {left} is left: nothing to keep in step", view)
-    if plan_.refusals:
+    if plan_.is_held or (plan_.refusals and not plan_.changes):
         return _rest(rollout, State.HELD, "; ".join(it.text for it in plan_.refusals), view)
     if not plan_.changes:
         apart = len(plan_.decisions)
@@ -356,7 +356,7 @@ def in_question(
     if flight is not None:
         written = flight.phase is Phase.WRITTEN
         return flight.target, tuple(it.key for it in flight.keys) if written else ()
-    if plan_ is None or plan_.refusals or not plan_.changes:
+    if plan_ is None or plan_.is_held or not plan_.changes:
         return "", ()
     set_ = _oldest_set(rollout, plan_)
     ready = not set_.forced and soaked(set_.source, set_.changed_at, health, now, rules)

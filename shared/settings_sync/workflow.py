@@ -17,7 +17,7 @@ from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import SettingsWrites
 from shared.disruption.workflow import release, request
-from shared.errors import AppError, Conflict, Effect, TransientError
+from shared.errors import AppError, Conflict, Effect, TransientError, UnsafePlan
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Region, RegionSettings, Value
 from shared.settings_sync import ask, patch
@@ -366,6 +366,8 @@ class _Round:
             change = patch.forward(
                 flight.keys, source, target, seen.settings[flight.source], self.tools.policy
             )
+            if why_not := patch.too_long(change, settings, flight.target):
+                raise UnsafePlan(why_not)  # it grew since the plan was made
             await writes.put(change, settings)
         except AppError as error:
             # Unless a first part took effect. When it is not known the claim stays, and the next look finds out

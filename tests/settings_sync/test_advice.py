@@ -68,7 +68,7 @@ def test_what_no_word_lifts_says_its_own_way_out() -> None:
     """A name that cannot travel is renamed by hand."""
     stuck = Refusal(rule="cannot-travel", keys=("A",), text="no such name", way_out="rename the setting")
     advice = of(a_rollout(State.HELD, plan=a_plan(refusals=(stuck,))))
-    assert (advice.options[0].what, advice.options[0].command) == ("rename the setting", "")
+    assert (advice.options[0].what, advice.options[0].command) == ("A: rename the setting", "")
 
 
 def test_keys_that_are_left_different_do_not_travel() -> None:
@@ -108,6 +108,15 @@ def test_a_soaking_change_needs_nobody(state: HealthState, begins: str) -> None:
     advice = of(a_rollout(State.SOAKING, plan=a_plan()), west=state)
     assert advice.outlook.startswith(begins)
     assert verbs(advice) == ["revert", "apply"]
+
+
+def test_what_is_held_by_name_stops_no_other() -> None:
+    """The rest travels by itself, and what is left alone is named with its way out."""
+    stuck = Refusal(rule="ambiguous", keys=("B",), text="twice", way_out="remove one", alone=True)
+    advice = of(a_rollout(State.SOAKING, plan=a_plan(refusals=(stuck,))), west=HealthState.HEALTHY)
+    assert advice.outlook.startswith("A: travels when west has stayed healthy")
+    assert advice.outlook.endswith("Held by name, and left alone: B")
+    assert advice.options[-1].what == "B: remove one"
 
 
 def test_in_step_there_is_nothing_to_do() -> None:

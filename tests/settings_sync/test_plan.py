@@ -172,13 +172,15 @@ def test_what_was_undone_is_not_tried_again_even_if_it_was_approved_before() -> 
     assert rules(planned(decisions, undone=["another state"])) == []
 
 
-def test_an_ambiguous_spelling_holds_the_plan() -> None:
-    """A key that one region spells in two ways names the key and the region."""
-    sides = [a_side({"A": "1"}, region="west"), a_side({}, region="east", ambiguous=["B:C"])]
-    held = planned([a_decision("A")], sides=sides, verdicts=said([a_decision("A")]))
+def test_an_ambiguous_spelling_holds_its_key_alone() -> None:
+    """A key that one region spells in two ways is held by its name; the others travel."""
+    twice = a_decision("B:C", Action.AMBIGUOUS, reason="in east as B:C and B__C")
+    held = planned([a_decision("A"), twice], verdicts=said([a_decision("A")]))
     assert rules(held) == ["ambiguous"]
     assert held.refusals[0].keys == ("B:C",)
     assert "east" in held.refusals[0].text
+    assert not held.is_held
+    assert [it.key for it in held.changes] == ["A"]
 
 
 def side_of(name: str, os: Os, *names: str) -> Side:

@@ -1,11 +1,21 @@
 """Names across platforms: one key, one name per site, and nothing that is merely alike."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.groups.model import Os
-from shared.settings_sync.spelling import Names, Untranslatable, by_key, canonical, spell
+from shared.settings_sync.spelling import (
+    Untranslatable,
+    app_key,
+    by_key,
+    canonical,
+    connection_key,
+    fold,
+    is_connection,
+    spell,
+)
 
 NAMES = st.text("ABab01_:.-= ", min_size=1, max_size=12)
 PLAIN = st.text("ABab01_:", min_size=1, max_size=12).filter(
@@ -107,23 +117,50 @@ def test_every_name_is_accounted_for(names: list[str]) -> None:
     """Each name is the one name of its key, or its key is ambiguous; order does not count."""
     told = by_key(names)
     assert told == by_key(reversed(names))
-    folds = {key.lower() for key in told.found}
-    assert all(canonical(name) == key for key, name in told.found.items())
-    assert folds.isdisjoint(key.lower() for key in told.ambiguous)
-    assert {canonical(name).lower() for name in names} == folds | {key.lower() for key in told.ambiguous}
-    left = set(names) - set(told.found.values())
-    assert {canonical(name).lower() for name in left} == {key.lower() for key in told.ambiguous}
+    assert sorted(name for spellings in told.values() for name in spellings) == sorted(names)
+    assert all(canonical(spellings[0]) == key for key, spellings in told.items())
+    assert all({app_key(it).lower() for it in told[key]} == {key.lower()} for key in told)
+    assert len({key.lower() for key in told}) == len(told)
 
 
 def test_two_spellings_of_one_key_are_ambiguous() -> None:
     """`A:B` beside `A__B`, or beside `a:b`: nobody can say which one counts."""
-    assert by_key(["A:B", "A__B", "C"]) == Names(found={"C": "C"}, ambiguous=("A:B",))
-    assert by_key(["A:B", "a:b"]) == Names(found={}, ambiguous=("A:B",))
+    assert by_key(["A:B", "A__B", "C"]) == {"C": ("C",), "A:B": ("A:B", "A__B")}
+    assert by_key(["A:B", "a:b"]) == {"A:B": ("A:B", "a:b")}
 
 
 def test_known_keys_lend_their_capitals() -> None:
     """Regions that disagree about capitals agree about keys, and each keeps its own spelling."""
     first = by_key(["AppConfig:BaseUrl"])
-    second = by_key(["AppConfig__baseurl"], known=first.found)
-    assert second.found == {"AppConfig:BaseUrl": "AppConfig__baseurl"}
-    assert by_key(["a:b", "A:B"], known=["A:b"]).ambiguous == ("A:b",)
+    second = by_key(["AppConfig__baseurl"], known=first)
+    assert second == {"AppConfig:BaseUrl": ("AppConfig__baseurl",)}
+    assert set(by_key(["a:b", "A:B"], known=["A:b"])) == {"A:b"}
+
+
+HOSTILE = st.lists(
+    st.sampled_from(
+        (
+            "connectionstrings/",
+            "ConnectionStrings/",
+            "appsettings/",
+            "New",
+            "\ud800",
+            "%uD800",
+            "%u0025",
+            ":",
+            "__",
+        )
+    ),
+    max_size=4,
+).map("".join)
+
+
+@given(HOSTILE, HOSTILE)
+def test_a_key_says_what_it_is_the_key_of(one: str, other: str) -> None:
+    """Whatever a setting is called, its key is no connection string's and no other setting's, and can be stored."""
+    assert not is_connection(app_key(one))
+    assert is_connection(connection_key(one))
+    assert fold(app_key(one)) != fold(connection_key(other))
+    assert (app_key(one) == app_key(other)) == (canonical(one) == canonical(other))
+    assert (connection_key(one) == connection_key(other)) == (one == other)
+    assert msgspec.json.decode(msgspec.json.encode([app_key(one), connection_key(one)]))
