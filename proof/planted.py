@@ -149,8 +149,8 @@ BUGS: Final = (
     Bug(
         "the deadline of the verification is forgotten",
         TURNS,
-        '    if view.now < deadline:\n        reason = f"{flight.target} was written;',
-        '    if view.now < deadline or deadline:\n        reason = f"{flight.target} was written;',
+        '    if view.now < deadline:\n        return f"given until',
+        '    if view.now < deadline or deadline:\n        return f"given until',
         ("tests/settings_sync/test_workflow.py",),
     ),
     Bug(
@@ -430,7 +430,7 @@ BUGS: Final = (
     Bug(
         "an answer shows values",
         "handlers/decision.py",
-        "    return Answer(200, rollout_facts(done.group, done.rollout))",
+        "    return Answer(200, {**rollout_facts(done.group, done.rollout), **advice_facts(advice)})",
         "    seen = await ports.settings_reads.get_settings(done.group.regions[0].site_id)\n"
         "    return Answer(200, [it.reveal() for it in seen.app.values()])",
         laws=(4,),
@@ -438,8 +438,9 @@ BUGS: Final = (
     Bug(
         "the page of what is held shows values",
         "handlers/decision_page.py",
-        '    return Answer(200, {"asked_for": fingerprint, **facts}, shown)',
-        '    if rollout.state != "held":\n        return Answer(200, facts, shown)\n'
+        "    shown = decision_page(group, rollout, fingerprint, advice)",
+        "    shown = decision_page(group, rollout, fingerprint, advice)\n"
+        '    if rollout.state != "held":\n        return Answer(200, rollout_facts(group, rollout), shown)\n'
         "    seen = await ports.settings_reads.get_settings(group.regions[0].site_id)\n"
         "    return Answer(200, [it.reveal() for it in seen.app.values()])",
         laws=(4,),

@@ -223,7 +223,7 @@ class _Asked:
             at = (row["channel"], row["subject"])
             if at not in blocked:
                 found[at] = min(found.get(at, math.inf), seconds(row["next_at"]))
-            if not (row.get("unanswered") and row.get("problem")):  # for the others nothing waits
+            if not row.get("silent"):  # for what was perhaps delivered nothing waits
                 blocked.add(at)
         return found
 

@@ -49,7 +49,7 @@ URGENT_EACH = (
     5  # so many of them get cards of their own; more at one moment are one digest, which is sent at once
 )
 ORDINARY = 3
-UNANSWERED = 2  # tries without an answer that people may be sent
+MOST_SILENT = 2  # tries without an answer, after which people are sent no more
 REPEAT = "This may be a repeat: the channel did not answer the first time."
 _DIGEST_LINES, _DIGEST_LINKS = 15, 4
 
@@ -96,9 +96,8 @@ class Letter(Mark, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rank: int = 0
     severity: int = ORDINARY
     tries: int = 0
-    unanswered: int = (
-        0  # tries of which nobody knows whether they were delivered; one is counted as it begins
-    )
+    refused: int = 0  # tries that the channel did not take, as it said
+    silent: int = 0  # tries without an answer; what became of the others nobody knows: whoever tried died
     problem: str = ""  # of the last try
 
 
@@ -324,9 +323,9 @@ async def _deliver_digest(
 ) -> Sent:
     """Hand one card for the claimed letters over and mark them."""
     first = claimed[0][0]
-    repeated = max((letter.unanswered for letter, _ in claimed), default=0)
+    often = max(claimed, key=lambda it: it[0].tries - it[0].refused)[0]
     combined = msgspec.structs.replace(
-        first, card=digest([letter for letter, _ in claimed]), unanswered=repeated
+        first, card=digest([letter for letter, _ in claimed]), tries=often.tries, refused=often.refused
     )
     _, problem = await _hand_over(channel, combined, clock)
     given_up: list[Letter] = []
@@ -376,7 +375,6 @@ async def _claim(store: Store, row: _Due, now: datetime) -> tuple[Letter, Versio
     letter = msgspec.structs.replace(
         row[0],
         tries=row[0].tries + 1,
-        unanswered=row[0].unanswered + 1,
         next_at=now + timedelta(seconds=LEASE),
     )
     try:
@@ -397,7 +395,7 @@ async def _hand_over(channel: Channel, letter: Letter, clock: Clock) -> tuple[Le
 
 def _as_shown(channel: Channel, letter: Letter) -> Letter:
     """The letter, whose card tells people when it may be a repeat."""
-    if not channel.for_people or letter.unanswered < 2:  # noqa: PLR2004 -- this try is the first of them
+    if not channel.for_people or letter.tries - 1 <= letter.refused:
         return letter
     card = msgspec.structs.replace(letter.card, lines=(REPEAT, *letter.card.lines))
     return msgspec.structs.replace(letter, card=card)
@@ -408,9 +406,11 @@ def _taken(letter: Letter, now: datetime, *, digested: bool = False) -> Letter:
 
 
 def _failed(channel: Channel, letter: Letter, error: AppError, now: datetime) -> Letter:
-    if error.effect is Effect.NOT_APPLIED:
-        letter = msgspec.structs.replace(letter, unanswered=letter.unanswered - 1)
-    elif channel.for_people and letter.unanswered >= UNANSWERED:
+    silent = error.effect is Effect.UNKNOWN
+    letter = msgspec.structs.replace(
+        letter, refused=letter.refused + (not silent), silent=letter.silent + silent
+    )
+    if channel.for_people and letter.silent >= MOST_SILENT:
         log.warning(
             "message %s was perhaps delivered to %s, which did not answer: %s",
             letter.id, letter.channel, error,
@@ -473,9 +473,7 @@ def _due(waiting: Iterable[_Due], now: datetime) -> list[_Due]:
     for row in sorted(waiting, key=lambda it: (it[0].at, it[0].rank, it[0].id)):
         letter = row[0]
         if letter.next_at > now:
-            if not (
-                letter.unanswered and letter.problem
-            ):  # perhaps delivered: nothing waits for its second try
+            if not letter.silent:  # perhaps delivered: nothing waits for its second try
                 blocked.add(letter.subject)
         elif letter.subject not in blocked:
             due.append(row)

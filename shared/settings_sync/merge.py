@@ -27,8 +27,9 @@ def merge(
     ordered = sorted(sides, key=lambda it: it.region.name)
     open_keys = frozenset(undecided)
     ours = {(it.region, it.key, it.print): it.old for it in written}
-    directions = (it for it in verdicts if it.kind in {VerdictKind.TAKE, VerdictKind.REJECT})
+    directions = [it for it in verdicts if it.kind in {VerdictKind.TAKE, VerdictKind.REJECT}]
     said = {(it.key, it.state): it for it in directions}  # the last word counts
+    apart = {it.key for it in directions if it.kind is VerdictKind.REJECT}
     local = {key for it in ordered for key in it.local}
     keys = {key for it in ordered for key in it.entries} | set(baseline) | open_keys
     decisions = [_keep_local(key, ordered) for key in sorted(local)]
@@ -45,6 +46,9 @@ def merge(
         elif verdict := said.get((key, state)):
             otherwise = _merge_key(key, base, prints, ours, state, open_keys)
             decisions.append(_by_verdict(verdict, prints, otherwise))
+        elif key in apart:
+            why = "left different on purpose, and changed since: no common past to tell what is newer"
+            decisions.append(_decision(key, Action.CONFLICT, why, state))
         else:
             decisions.append(_merge_key(key, base, prints, ours, state, open_keys))
     return tuple(decisions)

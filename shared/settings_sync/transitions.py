@@ -38,6 +38,7 @@ from shared.settings_sync.plan import plan
 from shared.settings_sync.policy import Policy
 
 POLICY = "the policy on_bad_change"  # who says its word
+WATCHED = 120.0  # seconds for which a region must be seen failing before its write is undone
 MANY = 2  # regions; with fewer there is nothing to keep in step
 HISTORY = 50  # lines of a rollout's history that are kept
 
@@ -198,13 +199,21 @@ def look(
         msgspec.structs.replace(
             settled,
             footprints=_footprints(rollout, sides, now),
-            verdicts=tuple(it for it in rollout.verdicts if alone or it.state in states),
+            verdicts=tuple(
+                it for it in rollout.verdicts if alone or it.state in states or _is_apart(it, decisions)
+            ),
             undone=tuple(it for it in rollout.undone if alone or it in states),
             plan=plan_,
             looked_at=now,
         ),
         decisions,
     )
+
+
+def _is_apart(verdict: Verdict, decisions: Sequence[Decision]) -> bool:
+    """Whether the key was left different on purpose, and differs still: then no later change of it is news."""
+    apart = verdict.kind is VerdictKind.REJECT
+    return apart and any(it.key == verdict.key and it.action is not Action.AGREE for it in decisions)
 
 
 def _join(rollout: Rollout, sides: Sequence[Side]) -> Rollout:
@@ -537,17 +546,21 @@ def lost(rollout: Rollout, reason: str, now: datetime) -> Rollout:
 def stale(flight: Flight, sides: Sequence[Side], *, resumed: bool = False) -> str:
     """Why the claimed plan no longer fits what the two regions have, or nothing.
 
-    `resumed`: a first part may have been written already. Otherwise a value like ours in the target is somebody
-    else's, and none of ours to put back.
+    `resumed`: a first part may have been written already. What the target has of it is not written again, so that a
+    later change of its source is a change of its own. Otherwise a value like ours in the target is somebody else's,
+    and none of ours to put back.
     """
     by_region = {it.region.name: it for it in sides}
     source, target = by_region.get(flight.source), by_region.get(flight.target)
     if source is None or target is None:
         return f"{flight.source} or {flight.target} left the group"
     for it in flight.keys:
+        there = target.print_of(it.key)
+        if resumed and there == it.new:
+            continue
         if source.print_of(it.key) != it.new:
             return f"{it.key} changed in {flight.source} meanwhile"
-        if target.print_of(it.key) != it.old and not (resumed and target.print_of(it.key) == it.new):
+        if there != it.old:
             return f"{it.key} changed in {flight.target} meanwhile"
     return ""
 
@@ -584,12 +597,15 @@ def _claimed(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules: R
     """A claim that is still open: its worker is at it, or died before or after the write."""
     if flight.worker != view.worker and view.now < flight.worker_until:
         return Turn(rollout, Rest())
-    outdated = tuple(it for it in fate.old if _outdated(it, flight, view))
+    sound = _is_sound(rollout, flight, view, rules)
+    outdated = tuple(it for it in fate.old if not sound or _outdated(it, flight, view))
     if not fate.new:
         # Nothing is there of ours. What would be written is decided anew, with the soak and all the rules.
         why = f"{flight.target} was not written"
         if fate.moved:
             why = f"{flight.target} was changed by somebody else before it was written"
+        elif not sound:
+            why = f"{flight.source} is no longer healthy, and {flight.target} was not written"
         elif outdated:
             why = f"{flight.source} changed before {flight.target} was written"
         return _close(_give_up(rollout, flight, flight.keys, view, retry=True), flight, view, why)
@@ -614,19 +630,49 @@ def _verifying(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules:
         came = f"{flight.target} has the change and is {flight.start}"
         return _close(rollout, flight, view, came, well=True)
     why = _not_yet(flight, view)
-    deadline = written_at + timedelta(seconds=rules.verify_deadline)
-    if view.now < deadline:
-        reason = f"{flight.target} was written; {why}; given until {deadline:%H:%M:%S} UTC"
-        return _rest(rollout, State.VERIFYING, reason, view)
+    if given := _given(flight, written_at, view, rules):
+        return _rest(rollout, State.VERIFYING, f"{flight.target} was written; {why}; {given}", view)
     if flight.start is Start.SILENT and not view.unresolved:
         return _close(rollout, flight, view, f"{flight.target} has the change; as before it, {why}")
     failed = enter(rollout, State.VERIFYING, f"{flight.target} did not come back: {why}", view.now)
     return _undoing(failed, flight, fate, view, rules)
 
 
+def _given(flight: Flight, written_at: datetime, view: View, rules: Rules) -> str:
+    """Why the written region is given more time; empty: its time is over."""
+    deadline = written_at + timedelta(seconds=rules.verify_deadline)
+    if view.now < deadline:
+        return f"given until {deadline:%H:%M:%S} UTC"
+    judged = view.unresolved or flight.start is Start.SILENT
+    if judged or _seen_failing(view.health.get(flight.target), view.now, rules):
+        return ""
+    return "nobody has watched it for long enough to undo it"
+
+
+def _seen_failing(health: Health | None, now: datetime, rules: Rules) -> bool:
+    """Whether the region was watched while it failed: it is not healthy, and has not been for a while without a gap.
+
+    Time in which nobody looked does not count: `Health.since` begins anew after a gap in our evidence.
+    """
+    if health is None:
+        return True
+    if health.state is HealthState.HEALTHY:
+        return False
+    return now - health.since >= timedelta(seconds=min(WATCHED, rules.verify_deadline / 2))
+
+
 def _came_back(flight: Flight, written_at: datetime, view: View, rules: Rules) -> bool:
     """As well as it was before the write, by evidence from after the soak."""
     return came_back(view.health.get(flight.target), flight.start, written_at, rules.soak)
+
+
+def _is_sound(rollout: Rollout, flight: Flight, view: View, rules: Rules) -> bool:
+    """Law 2 holds for each part of a write: whatever of it is still to be written, by the source as it is now.
+
+    A person who waived the soak waived it for the keys that are left as well: they are claimed anew, at once.
+    """
+    stood = next((it.at for it in rollout.footprints if it.region == flight.source), None)
+    return stood is not None and soaked(flight.source, stood, view.health, view.now, rules)
 
 
 def _outdated(planned: Planned, flight: Flight, view: View) -> bool:
@@ -677,11 +723,17 @@ def _undoing(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules: R
 def _give_up(
     rollout: Rollout, flight: Flight, keys: Sequence[Planned], view: View, *, retry: bool = False
 ) -> Rollout:
-    """These keys are not ours any more in the flight's target; unless `retry`, they are not tried again unasked."""
+    """These keys are not ours any more in the flight's target; unless `retry`, they are not tried again unasked.
+
+    A word that waived their soak is good for one write: who lets them travel again does not waive it again.
+    """
     names = {it.key for it in keys}
     states = set() if retry else {it.state for it in view.decisions if it.key in names}
+    spent = {it for it in rollout.verdicts if it.kind is VerdictKind.FORCE and it.state in states}
     return msgspec.structs.replace(
-        _disown(rollout, flight, keys), undone=tuple(sorted({*rollout.undone, *states}))
+        _disown(rollout, flight, keys),
+        undone=tuple(sorted({*rollout.undone, *states})),
+        verdicts=tuple(it for it in rollout.verdicts if it not in spent),
     )
 
 

@@ -29,7 +29,7 @@ SHARE = 25  # of so many effects, one
 QUESTIONS = frozenset(
     {
         "ask", "begin_at", "check", "failed", "get", "get_probe", "get_scep_proof", "get_settings", "get_site",
-        "get_version", "list", "list_profiles", "list_references", "new", "now", "resolve", "sleep",
+        "get_version", "list", "list_profiles", "list_references", "name", "new", "now", "resolve", "sleep",
     }
 )  # fmt: skip
 

@@ -225,13 +225,33 @@ def test_rejected_keys_stay_as_they_are(sides: list[Side], baseline: dict[str, s
 def test_a_word_holds_only_for_the_very_state_of_the_key(
     sides: list[Side], baseline: dict[str, str], key: str, other: Print, kind: VerdictKind
 ) -> None:
-    """When a region's value of the key moves on, what a person said of it before counts no more."""
+    """When a region's value of the key moves on, what a person said of it before counts no more.
+
+    What was left different on purpose has no direction after that either: a change of it is nobody's news.
+    """
     said = [a_verdict(it, kind, "east") for it in merge(sides, baseline=baseline) if it.key == key]
     changed = dict(_prints(sides[0])) | {key: other}
     moved = [a_side(changed, region="east"), *sides[1:]]
     if other == sides[0].print_of(key):
         return
-    assert merge(moved, baseline=baseline, verdicts=said) == merge(moved, baseline=baseline)
+    found = merge(moved, baseline=baseline, verdicts=said)
+    if kind is not VerdictKind.REJECT:
+        assert found == merge(moved, baseline=baseline)
+    else:
+        assert {it.action for it in found if it.key == key and said} <= {Action.AGREE, Action.CONFLICT}
+
+
+def test_a_key_that_was_left_different_is_never_news_later() -> None:
+    """Left different; deleted in west days later: east's value does not travel, and a person is asked."""
+    three = [a_side({"K": it}, region=name) for name, it in (("east", "1"), ("north", None), ("west", "2"))]
+    (first,) = merge(three, baseline={})
+    left = a_verdict(first, VerdictKind.REJECT)
+    gone = [*three[:2], a_side({}, region="west")]
+    (after,) = merge(gone, baseline={}, verdicts=[left])
+    assert after.action is Action.CONFLICT
+    assert "left different on purpose" in after.reason
+    agreed = [a_side({}, region=it.region.name) for it in three]
+    assert merge(agreed, baseline={}, verdicts=[left]) == ()
 
 
 @given(WORLDS, BASELINES)

@@ -392,10 +392,16 @@ def flying(keys: tuple[Planned, ...], phase: Phase = Phase.CLAIMED) -> Rollout:
 TWO = (Planned("A", "0", "1"), Planned("B", "0", "1"))
 
 
+def long_since(row: Rollout, seen: list[Side]) -> Rollout:
+    """The row, whose regions have been as they are for an hour."""
+    (looked, _) = look(row, seen, POLICY, START - timedelta(hours=1))
+    return msgspec.structs.replace(row, footprints=looked.footprints)
+
+
 def test_a_half_made_write_is_carried_on_with_what_its_source_still_has() -> None:
     """A arrived; B did not, and is finished, or dropped when west took it back."""
-    row = flying(TWO)
-    on = stepped(row, sides({"A": "1", "B": "1"}, {"A": "1", "B": "0"}), START, worker="v")
+    row, half = flying(TWO), sides({"A": "1", "B": "1"}, {"A": "1", "B": "0"})
+    on = stepped(long_since(row, half), half, START, worker="v")
     assert isinstance(on.step, Write)
     assert on.step.resumed
     assert on.step.flight.worker == "v"
@@ -404,6 +410,75 @@ def test_a_half_made_write_is_carried_on_with_what_its_source_still_has() -> Non
     assert dropped.rollout.flight is not None
     assert dropped.rollout.flight.keys == TWO[:1]
     assert dropped.rollout.undone == ()
+
+
+def test_the_second_part_of_a_write_is_not_taken_from_a_source_that_fell_ill() -> None:
+    """The soak held for the first part; what is left soaks anew, and the first part is seen through."""
+    half = sides({"A": "1", "B": "1"}, {"A": "1", "B": "0"})
+    row = long_since(flying(TWO), half)
+    ill = stepped(row, half, START, worker="v", sick="west")
+    assert ill.rollout.state is State.VERIFYING
+    assert ill.rollout.flight is not None
+    assert ill.rollout.flight.keys == TWO[:1]
+    assert ill.rollout.undone == (), "it is tried again when west is healthy"
+
+
+def test_a_written_key_that_changed_at_its_source_does_not_stop_the_rest() -> None:
+    """A was written, then edited in west; B is still to be written, and A's new value travels by itself later."""
+    keys = TWO
+    row = flying(keys)
+    assert row.flight is not None
+    now = sides({"A": "2", "B": "1"}, {"A": "1", "B": "0"})
+    assert stale(row.flight, now, resumed=True) == ""
+    assert "A changed in west" in stale(row.flight, now)
+    assert isinstance(stepped(long_since(row, now), now, START, worker="v").step, Write)
+
+
+def test_a_healthy_region_is_not_undone_because_nobody_looked() -> None:
+    """The deadline passed while the app was away; the region is healthy, and is given its soak."""
+    row = landed(flying(TWO[:1]), START, RULES)
+    new, late = sides({"A": "1"}, {"A": "1"}), START + timedelta(seconds=RULES.verify_deadline + 60)
+    looked, decisions = look(row, new, POLICY, late)
+    seen = {it.region.name: a_health(at=late, since=late) for it in new}
+    found = turn(looked, View(sides=new, decisions=decisions, health=seen, now=late, worker="w"), RULES)
+    assert found.step == Rest()
+    assert found.rollout.state is State.VERIFYING
+    assert "nobody has watched it" in found.rollout.reason
+
+
+def test_time_in_which_nobody_looked_does_not_count() -> None:
+    """A region that is seen failing after a gap is undone when it was watched failing for a while, not at once."""
+    row = landed(flying(TWO[:1]), START, RULES)
+    new, back = sides({"A": "1"}, {"A": "1"}), START + timedelta(seconds=RULES.verify_deadline + 60)
+    steps = []
+    for after in (0, 60, 120):
+        now = back + timedelta(seconds=after)
+        looked, decisions = look(row, new, POLICY, now)
+        seen = {
+            "west": a_health(at=now, since=START),
+            "east": a_health(Health.DOWN, at=now, since=back, probe=503),
+        }
+        view = View(sides=new, decisions=decisions, health=seen, now=now, worker="w")
+        steps.append(type(turn(looked, view, RULES).step))
+    assert steps == [Rest, Rest, Undo]
+
+
+def test_a_word_that_waived_the_soak_is_good_for_one_write() -> None:
+    """Forced, written, undone: who approves it after that has not waived the soak again."""
+    row, flight, seen = claimed()
+    (_, decisions) = look(row, seen, POLICY, START)
+    (decision,) = decisions
+    force = Verdict(key="A", state=decision.state, kind=VerdictKind.FORCE, by="ada", reason="now", at=START)
+    undoing = msgspec.structs.replace(
+        row,
+        state=State.VERIFYING,
+        verdicts=(force,),
+        flight=msgspec.structs.replace(flight, phase=Phase.UNDOING, written_at=START),
+    )
+    after = stepped(undoing, seen, flight.worker_until)
+    assert isinstance(after.step, Close)
+    assert after.rollout.undone == (decision.state,)
+    assert after.rollout.verdicts == ()
 
 
 def test_somebody_elses_key_is_theirs_and_the_rest_is_seen_through() -> None:

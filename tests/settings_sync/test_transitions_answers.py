@@ -280,7 +280,8 @@ def test_a_claim_that_is_taken_over_stays_in_the_row() -> None:
     two = msgspec.structs.replace(row.flight, keys=(Planned("A", "0", "1"), Planned("B", "0", "1")))
     row = msgspec.structs.replace(row, flight=two)
     seen = pair({"A": "1", "B": "1"}, {"A": "1", "B": "0"})
-    taken = decided(row, seen, worker="v", after=MINUTE)
+    well = {"west": a_health(at=START + MINUTE)}
+    taken = decided(_standing(row, seen), seen, worker="v", after=MINUTE, health=well)
     assert isinstance(taken.step, Write)
     assert taken.rollout.flight == taken.step.flight
     assert taken.step.flight.worker == "v"
