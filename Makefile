@@ -44,7 +44,7 @@ instances: $(READY) ## Two instances on one store under faults, over real HTTP, 
 bench: $(READY) ## Measure the budgets, as counts and ratios
 	@$(PY) -m benchmarks
 
-soak: $(READY) instances ## Random seeds of the simulation for HOURS=0.05 on CORES=1, after two instances for MINUTES=10
+soak: $(READY) ## Fresh random seeds of the simulation for HOURS=0.05 on CORES=1; each broken one is told as it comes
 	@$(PY) -m proof soak --hours $(or $(HOURS),0.05) --cores $(or $(CORES),1)
 
 crashes: $(READY) ## Die before and after every effect of every story, and count them; on CORES=1

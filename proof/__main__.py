@@ -38,7 +38,10 @@ def soak(
     days: Days = MONTH / DAY,
     begin: int = 0,
 ) -> None:
-    """Play one random seed after the other for so long, or so many of them, and say what was seen."""
+    """Play one fresh random seed after the other for so long, or so many of them, and say what was seen.
+
+    A seed that breaks a law is told as soon as it is over.
+    """
     first = begin or time.time_ns() // 1_000_000
     until = time.monotonic() + hours * 3600
     chosen = map(str, range(first, first + seeds)) if seeds else _seeds(first, until)
@@ -47,7 +50,7 @@ def soak(
         total.add(report, days)
     if not total.runs:
         raise typer.BadParameter("there was no time for a single seed", param_hint="--hours")
-    print(f"seeds {first} to {first + total.runs - 1}")
+    print(f"seeds {first} to {first + total.runs - 1}: {total.runs} of {days:g} days")
     total.tell()
     raise typer.Exit(code=bool(total.broken))
 
@@ -234,7 +237,7 @@ def _tell(report: Report, days: float) -> None:
     print(f"seed {report.seed} broke law {breach.law} ({LAWS[breach.law]}): {breach.text}")
     print("\n".join(report.story))
     print(f"again: .venv/bin/python -m proof replay {report.seed}", end="")
-    print("" if days == MONTH / DAY else f" --days {days:g}")
+    print("" if days == MONTH / DAY else f" --days {days:g}", flush=True)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def test_so_many_seeds_are_so_many_on_any_number_of_cores() -> None:
     asked = ("soak", "--seeds", "3", "--begin", "701", "--days", "0.5", "--hours", "0")
     alone, shared = (ran(*asked, "--cores", it) for it in ("1", "2"))
     assert (alone.returncode, shared.returncode) == (0, 0), alone.stderr + shared.stderr
-    assert alone.stdout.startswith("seeds 701 to 703\n")
+    assert alone.stdout.startswith("seeds 701 to 703: 3 of ")
     timeless = [it.stdout.replace(it.stdout.splitlines()[1], "") for it in (alone, shared)]
     assert timeless[0] == timeless[1]
 
