@@ -22,6 +22,7 @@ from shared.errors import (
     Refused,
     SettingsError,
     StalePlan,
+    TooLarge,
     TransientError,
     UnsafePlan,
 )
@@ -84,6 +85,7 @@ class Answering(Protocol):
 STATUSES: tuple[tuple[type[AppError], int, str], ...] = (
     (BadEvent, 422, "The request cannot be understood"),
     (UnsafePlan, 422, "This needs more than was said"),
+    (TooLarge, 422, "This is too long to be kept"),
     (NotFound, 404, "There is no such thing"),
     (StalePlan, 409, "The plan is another one by now"),
     (IllegalTransition, 409, "This cannot be asked now"),

@@ -6,7 +6,7 @@ regions one after the other, each under a permit; a second one is refused while 
 takes an incident on, `release` ends a failback hold.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -23,45 +23,48 @@ from shared.settings import Settings
 from shared.settings_sync.ask import Ask, Request
 from shared.settings_sync.render import advice_facts, rollout_facts
 
+Name = Annotated[str, msgspec.Meta(max_length=600)]  # an ARM id has a few hundred characters
+Reason = Annotated[str, msgspec.Meta(max_length=400)]
+
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is posted."""
 
-    group: str
+    group: Name
     decision: Ask
-    fingerprint: str
-    reason: str = ""
-    region: str = ""
-    keys: tuple[str, ...] = ()
-    by: str = ""
+    fingerprint: Name
+    reason: Reason = ""
+    region: Name = ""
+    keys: Annotated[tuple[Name, ...], msgspec.Meta(max_length=1000)] = ()
+    by: Name = ""
 
 
 class Restart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is posted for an ordered restart; no regions means all."""
 
-    group: str
+    group: Name
     decision: Literal["restart"]
-    regions: tuple[str, ...] = ()
-    reason: str = ""
-    by: str = ""
+    regions: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)] = ()
+    reason: Reason = ""
+    by: Name = ""
 
 
 class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is posted to take an incident on."""
 
-    incident: str
+    incident: Name
     decision: Literal["acknowledge"]
-    reason: str = ""
-    by: str = ""
+    reason: Reason = ""
+    by: Name = ""
 
 
 class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is posted to end a failback hold: the region goes back into DNS now."""
 
-    group: str
+    group: Name
     decision: Literal["release"]
-    reason: str = ""
-    by: str = ""
+    reason: Reason = ""
+    by: Name = ""
 
 
 class _Which(msgspec.Struct):

@@ -1,9 +1,11 @@
 """When somebody asks whether Counterpart is well, we say whether it is configured and reaches its store.
 
-Never says more to an anonymous caller than that, and which settings are wrong. Changes nothing.
+Never says more to an anonymous caller than that, and which settings are wrong. Changes nothing. Whatever is
+wrong with the store is a 503: a monitor asks again, and nobody takes it for a fault of the request.
 """
 
 from handlers._edge import Answer, Asked
+from shared.errors import AppError, Unavailable
 from shared.ports import Ports
 from shared.settings import Settings
 from shared.store import key
@@ -12,5 +14,8 @@ from shared.store import key
 async def handle(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
     """Read one row that need not exist: an error is turned into 503 at the edge."""
     del asked, settings
-    await ports.store.get(key("health", "check"))
+    try:
+        await ports.store.get(key("health", "check"))
+    except AppError as error:
+        raise Unavailable(f"the store cannot be read: {error}") from error
     return Answer(200, {"status": "ok", "store": "ok"})

@@ -63,6 +63,7 @@ HEALED: Final = 30  # undisturbed turns in good health, twice the soak of a hold
 
 
 type _Row = dict[str, Any]
+HALF_A_ROW: Final = 256 * 1024  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,6 +263,7 @@ class Observer:
 
     def stored(self, key: str, body: bytes) -> None:
         """The product wrote a row."""
+        self.check(3, len(body) <= HALF_A_ROW, lambda: f"{key} takes {len(body)} bytes, more than half a row")
         hidden = SECRET.encode() not in body and SECRET not in key
         self.check(4, hidden, lambda: f"a value lies in the store, in {key}")
         kind = key.partition("/")[0]

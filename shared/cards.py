@@ -78,10 +78,10 @@ def message(card: Card) -> bytes:
         body = _enveloped(adaptive(card, most))
         if len(body) <= LARGEST:
             return body
-    return _enveloped(adaptive(_headline(card)))
+    return _enveloped(adaptive(least(card)))
 
 
-def _headline(card: Card) -> Card:
+def least(card: Card) -> Card:
     """The least that still says what happened: for texts whose bytes are many more than their characters."""
     return Card(title=card.title[:200], tone=card.tone, links=card.links[:1])
 

@@ -4,7 +4,7 @@
 
     AppError
       PermanentError  again will not help
-        BadEvent  SettingsError  UnsafePlan  StalePlan  IllegalTransition  NotFound  Refused  Denied
+        BadEvent  SettingsError  UnsafePlan  StalePlan  IllegalTransition  NotFound  Refused  Denied  TooLarge
       TransientError  later may work; may carry retry_after
         Conflict  Busy  Throttled  Unavailable  Unreadable
 """
@@ -78,6 +78,10 @@ class Refused(PermanentError):
 
 class Denied(PermanentError):
     """Azure refused our identity; the message names the permission that is missing."""
+
+
+class TooLarge(PermanentError):
+    """What is to be stored is longer than a row holds, and nothing of it can go."""
 
 
 class TransientError(AppError):

@@ -24,10 +24,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from shared.cards import Card, Link
+from shared.cards import Card, Link, least
 from shared.clock import Clock
 from shared.errors import AppError, Conflict, Effect, PermanentError, TransientError, Unreadable
-from shared.store import Key, Row, Store, Stored, Version, decoded, key, readable
+from shared.store import Key, Row, Store, Stored, Version, decoded, key, readable, write
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ URGENT_EACH = (
 ORDINARY = 3
 MOST_SILENT = 2  # tries without an answer, after which people are sent no more
 REPEAT = "This may be a repeat: the channel did not answer the first time."
+_FEW_BYTES = 4096  # of facts that are not cut
 _DIGEST_LINES, _DIGEST_LINKS = 15, 4
 
 
@@ -99,6 +100,19 @@ class Letter(Mark, frozen=True, kw_only=True, forbid_unknown_fields=True):
     refused: int = 0  # tries that the channel did not take, as it said
     silent: int = 0  # tries without an answer; what became of the others nobody knows: whoever tried died
     problem: str = ""  # of the last try
+
+    def shorter(self) -> "Letter | None":
+        """Without the facts for programs but what they are about; else with a card that says the least."""
+        if len(self.facts) > _FEW_BYTES:
+            cut = {
+                "subject": self.subject,
+                "kind": self.kind,
+                "left_out": "these facts are too long to be kept",
+            }
+            return msgspec.structs.replace(self, facts=msgspec.Raw(msgspec.json.encode(cut)))
+        if len(self.card.lines) + len(self.card.facts) == 0:
+            return None
+        return msgspec.structs.replace(self, card=least(self.card))
 
 
 class Channel(Protocol):
@@ -151,9 +165,7 @@ async def post(store: Store, message: Message, channels: Sequence[str], now: dat
             next_at=now,
         )
         try:
-            await store.put(
-                Row(letter_key(channel, message.id), msgspec.json.encode(letter)), if_version=None
-            )
+            await write(store, letter_key(channel, message.id), letter, if_version=None)
         except Conflict:
             log.debug("message %s lies in the outbox already", message.id)
         else:

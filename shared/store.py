@@ -3,18 +3,21 @@
 Keys are paths of lower-case segments, `settings_sync/<group>`; a body is JSON bytes of at most `MAX_BODY`.
 Compare-and-swap is the only concurrency tool: `revise` gets, decides, puts, and decides again on a conflict.
 A row that this version cannot read is never written over, never deleted, and never taken for one that is missing.
+
+Every row is bounded: `fitted` drops the oldest detail of one that would take more than half of what a row holds. A
+kind of row that can grow says what its oldest detail is (`Shrinks`).
 """
 
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
-from typing import Any, NewType, Protocol
+from typing import Any, NewType, Protocol, Self
 
 import msgspec
 
 from shared.clock import Clock
-from shared.errors import Conflict, Unreadable
+from shared.errors import Conflict, TooLarge, Unreadable
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +25,21 @@ Key = NewType("Key", str)
 Version = NewType("Version", str)
 
 MAX_BODY = 512 * 1024  # bytes; an Azure Tables entity holds 1 MiB (UTF-16 doubles ASCII text)
+BOUND = MAX_BODY // 2  # bytes that a row takes; what is left is room for what nobody foresaw
 ATTEMPTS = 3
 RECALLED = timedelta(seconds=5)  # that a row is remembered where it is asked for often
 MANY_RECALLED = 512  # rows
 MANY_DECODED, SMALL = 128, 32 * 1024  # so many rows of at most so many bytes are kept decoded
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+
+
+class Shrinks(Protocol):
+    """A kind of row that can grow."""
+
+    def shorter(self) -> Self | None:
+        """The same without its oldest detail, which it says; None: nothing is left that could go."""
+        ...
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -145,9 +157,32 @@ async def readable[T](store: Store, prefix: str, kind: type[T]) -> AsyncIterator
             yield found, stored
 
 
+def fitted[T: msgspec.Struct](value: T) -> T:
+    """The value as a row holds it: without its oldest detail when it would be longer than `BOUND`."""
+    return _fitted(value)[0]
+
+
+def _fitted[T: msgspec.Struct](value: T) -> tuple[T, bytes]:
+    body = msgspec.json.encode(value)
+    while len(body) > BOUND:
+        shorter = getattr(value, "shorter", lambda: None)()
+        if shorter is None:
+            break
+        value, body = shorter, msgspec.json.encode(shorter)
+    return value, body
+
+
+def within_bounds(row: Row) -> Row:
+    """The row. Raises TooLarge when no store takes it."""
+    if len(row.body) > MAX_BODY:
+        raise TooLarge(f"{row.key}: a body of {len(row.body)} bytes; a row holds {MAX_BODY}")
+    return row
+
+
 async def write(store: Store, at: Key, value: msgspec.Struct, *, if_version: Version | None) -> Version:
-    """Write `value` as the row's body. Raises Conflict when the row is not at `if_version`."""
-    row = Row(at, msgspec.json.encode(value))
+    """Write `value`, as far as a row holds it. Raises Conflict when the row is not at `if_version`, TooLarge."""
+    value, body = _fitted(value)
+    row = Row(at, body)
     version = await store.put(row, if_version=if_version)
     _KEPT.keep(row.body, type(value), value)
     return version
@@ -165,6 +200,9 @@ async def revise[T: msgspec.Struct](
         before, version = await read(store, at, kind)
         after = decide(before)
         if after is None or after == before:
+            return before
+        after = fitted(after)
+        if after == before:
             return before
         try:
             await write(store, at, after, if_version=version)

@@ -22,6 +22,14 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def clipped(text: str, most: int) -> str:
+    """The text in at most so many bytes of UTF-8; what is cut off is said by three dots."""
+    raw = text.encode(errors="replace")
+    if len(raw) <= most:
+        return text
+    return f"{raw[: max(0, most - 3)].decode(errors='ignore')}..."
+
+
 def cell(text: str) -> str:
     """Text that breaks neither a table of Markdown nor a list."""
     return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())

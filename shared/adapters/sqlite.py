@@ -15,7 +15,7 @@ from typing import Final
 
 from shared.adapters.failures import translated
 from shared.errors import Conflict, Unavailable
-from shared.store import MAX_BODY, Key, Row, Stored, Version
+from shared.store import Key, Row, Stored, Version, within_bounds
 
 PATIENCE: Final = 10.0  # seconds that a writer waits for another process's transaction
 PAGE: Final = 200  # rows read at once by `list`
@@ -50,10 +50,9 @@ class SqliteStore:
 
         Raises:
             Conflict: the row is at another version.
-            ValueError: the body is longer than `MAX_BODY`.
+            TooLarge: the body is longer than `MAX_BODY`.
         """
-        if len(row.body) > MAX_BODY:
-            raise ValueError(f"{row.key}: a body of {len(row.body)} bytes; a row holds {MAX_BODY}")
+        within_bounds(row)
         return await self._run(f"put {row.key}", lambda db: _put(db, row, if_version))
 
     async def delete(self, key: Key, *, if_version: Version) -> None:

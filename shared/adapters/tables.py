@@ -18,7 +18,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.adapters.failures import RETRY, create, translated, within
 from shared.errors import Conflict, NotFound
-from shared.store import MAX_BODY, Key, Row, Stored, Version
+from shared.store import MAX_BODY, Key, Row, Stored, Version, within_bounds
 
 TABLE: Final = "counterpart"
 DEADLINE: Final = 20.0  # seconds for one call with its retries
@@ -53,7 +53,7 @@ class TablesStore:
 
         Raises:
             Conflict: the row is at another version.
-            ValueError: the body is longer than `MAX_BODY`.
+            TooLarge: the body is longer than `MAX_BODY`.
         """
         entity = _entity_of(row)
         try:
@@ -172,8 +172,7 @@ def _address(key: Key) -> tuple[str, str]:
 
 
 def _entity_of(row: Row) -> dict[str, Any]:
-    if len(row.body) > MAX_BODY:
-        raise ValueError(f"{row.key}: a body of {len(row.body)} bytes; a row holds {MAX_BODY}")
+    within_bounds(row)
     partition, row_key = _address(row.key)
     parts = {
         f"body{start // PROPERTY}": row.body[start : start + PROPERTY]

@@ -14,6 +14,7 @@ import msgspec
 from shared.errors import BadEvent
 
 LONGEST = 256 * 1024  # bytes; Azure Monitor's payloads are a few KB
+LONGEST_NAME = 2048  # characters; an id of Resource Manager has a few hundred, a rule's name at most 260
 SCHEMA = "azuremonitorcommonalertschema"
 METRIC = "probeagentcurrentendpointstatebyprofileresourceid"
 DIMENSION = "endpointname"
@@ -103,9 +104,10 @@ def parse(body: bytes) -> Alert:
         raise BadEvent(f"an alert of {len(body)} bytes is larger than Azure Monitor makes them")
     data = _data(body)
     essentials = data.essentials
+    named = essentials.alert_id or essentials.origin_alert_id or _missing("alertId")
     return Alert(
-        id=essentials.alert_id or essentials.origin_alert_id or _missing("alertId"),
-        rule=essentials.alert_rule or "an unnamed rule",
+        id=_short("alertId", named),
+        rule=_short("alertRule", essentials.alert_rule or "an unnamed rule"),
         profile_ids=_profiles(essentials),
         endpoints=_endpoints(data.alert_context),
         condition=_condition(essentials),
@@ -133,10 +135,18 @@ def _missing(field: str) -> str:
     raise BadEvent(f"the alert has no {field}")
 
 
+def _short(field: str, text: str) -> str:
+    """The text. Raises BadEvent when it is longer than Azure makes one."""
+    if len(text) > LONGEST_NAME:
+        raise BadEvent(f"the alert's {field} has {len(text)} characters; {LONGEST_NAME} are the most")
+    return text
+
+
 def _profiles(essentials: _Essentials) -> tuple[str, ...]:
     """The profiles that the alert is about. Raises BadEvent: it is about something else."""
     targets = essentials.alert_target_ids or []
-    found = tuple(dict.fromkeys(it for it in targets[:MOST] if _PROFILE.fullmatch(it)))
+    fitting = (it for it in targets[:MOST] if len(it) <= LONGEST_NAME and _PROFILE.fullmatch(it))
+    found = tuple(dict.fromkeys(fitting))
     if not found:
         raise BadEvent("the alert is not about a Traffic Manager profile")
     return found
@@ -155,7 +165,7 @@ def _endpoints(context: _Context | None) -> tuple[str, ...]:
         for dimension in (it.dimensions or [])[:MOST]
         if dimension.name.lower() == DIMENSION
     )
-    return tuple(dict.fromkeys(it for it in named if it))[:MOST]
+    return tuple(dict.fromkeys(_short("endpoint", it) for it in named if it))[:MOST]
 
 
 def _condition(essentials: _Essentials) -> Condition:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Self
 
 import msgspec
 
@@ -24,6 +25,7 @@ from shared.groups.model import (
 )
 from shared.groups.ports import Probes, Profiles, Sites
 from shared.store import Key, Store, key, read, revise
+from shared.words import clipped
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,18 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     health: dict[str, Health]
     sites: tuple[Site, ...] = ()
     sites_at: datetime | None = None
+
+    def shorter(self) -> Self | None:
+        """Without what of a proof is only for people to read."""
+        bare = {name: _bare(it) for name, it in self.health.items()}
+        return None if bare == self.health else msgspec.structs.replace(self, health=bare)
+
+
+def _bare(health: Health) -> Health:
+    proof = health.scep and msgspec.structs.replace(
+        health.scep, capabilities=(), registration_authorities=(), subject="", remarks=()
+    )
+    return msgspec.structs.replace(health, scep=proof, reason=clipped(health.reason, 100))
 
 
 def watched_key(profile_id: str) -> Key:
@@ -83,6 +97,14 @@ class Directory:
         profile = listing.by_site.get(site_id.lower())
         return None if profile is None else (profile, listing.read_at)
 
+    async def knows(self, profile_ids: Iterable[str], scope: Scope) -> bool:
+        """Whether one of these profiles is ours: a flood of questions about others costs a read in `KEPT`.
+
+        Raises Unavailable, Throttled, Denied: Traffic Manager does not say.
+        """
+        listing = await self._listing(scope)
+        return any(it.lower() in listing.profile_ids for it in profile_ids)
+
     async def _listing(self, scope: Scope) -> "_Listing":
         reading = self._reading
         if reading is None or self._scope != scope or self._is_spent(reading):
@@ -103,7 +125,8 @@ class Directory:
         read_at = self._clock.now()
         found = await discover(scope, self._profiles)
         # Of two groups with one site the first one counts, as ever.
-        return _Listing(read_at, {it.lower(): profile for profile in found[::-1] for it in site_ids(profile)})
+        by_site = {it.lower(): profile for profile in found[::-1] for it in site_ids(profile)}
+        return _Listing(read_at, by_site, frozenset(profile.id.lower() for profile in found))
 
 
 class _Listing(msgspec.Struct, frozen=True):
@@ -111,6 +134,7 @@ class _Listing(msgspec.Struct, frozen=True):
 
     read_at: datetime
     by_site: Mapping[str, Profile]
+    profile_ids: frozenset[str]  # in lower case
 
 
 async def assemble(

@@ -8,6 +8,7 @@ import functools
 import hashlib
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from typing import Final, Self
 
 import msgspec
 
@@ -85,6 +86,7 @@ def _mark(topic: str, region: str, kind: str, at: datetime, *rest: str) -> str:
     return hashlib.sha256("\0".join((topic, region, kind, at.isoformat(), *rest)).encode()).hexdigest()[:16]
 
 
+_YOUNG: Final = 50  # facts of a ledger that keep all they say
 HELD = "held-change"
 EXHAUSTED = "hosts-exhausted"
 UNTRUSTED = "hosts-untrusted"
@@ -184,9 +186,51 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     next: int = 1
     dropped: int = 0  # facts that came when there was no room
 
+    def shorter(self) -> Self | None:
+        """Without the evidence of older facts, then without every other one of them; last without older incidents.
+
+        The facts that give incidents their numbers stay as long as their incidents do.
+        """
+        old, young = self.facts[:-_YOUNG], self.facts[-_YOUNG:]
+        if any(it.evidence for it in old):
+            return msgspec.structs.replace(self, facts=(*map(_bare, old), *young))
+        anchors = {it.anchor for it in self.named}
+        kept = tuple(it for number, it in enumerate(old) if number % 2 == 0 or it.mark in anchors)
+        if len(kept) < len(old):
+            return self._with((*kept, *young))
+        if any(it.evidence for it in young):
+            return msgspec.structs.replace(self, facts=(*old, *map(_bare, young)))
+        if len(self.named) > 1:
+            left = self.named[len(self.named) // 2 :]
+            gone = anchors - {it.anchor for it in left}
+            return self._with(tuple(it for it in self.facts if it.mark not in gone), left)
+        return self._with(self.facts[len(self.facts) // 2 :]) if len(self.facts) > 1 else None
+
+    def _with(self, facts: tuple[Fact, ...], named: tuple[Named, ...] | None = None) -> Self:
+        """With these facts only, and these incidents; how many facts went is counted."""
+        dropped = self.dropped + len(self.facts) - len(facts)
+        left = self.named if named is None else named
+        return msgspec.structs.replace(self, facts=facts, named=left, dropped=dropped)
+
+
+def _bare(fact: Fact) -> Fact:
+    return msgspec.structs.replace(fact, evidence=())
+
 
 class Archived(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The row of an incident that is over: it stays until the retention ends."""
 
     incident: Incident
     archived: datetime
+
+    def shorter(self) -> Self | None:
+        """With half of the evidence and of the timeline's middle."""
+        lines, said = self.incident.timeline, self.incident.evidence
+        if len(lines) + len(said) <= _YOUNG:
+            return None
+        cut = msgspec.structs.replace(
+            self.incident,
+            evidence=said[: len(said) // 2],
+            timeline=(*lines[: len(lines) // 4], *lines[len(lines) - len(lines) // 4 :]),
+        )
+        return msgspec.structs.replace(self, incident=cut)

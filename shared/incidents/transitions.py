@@ -29,6 +29,7 @@ from shared.incidents.model import (
     Telling,
     Topic,
 )
+from shared.words import clipped
 
 STAGES: Mapping[Stage, str] = {
     Stage.DETECTED: "Somebody said so: an alert, Traffic Manager, or our own look. Not yet sure.",
@@ -43,7 +44,9 @@ SEVERITIES: Mapping[Severity, str] = {
     Severity.MINOR: "Nothing fails yet, or it is not sure: a decision waits, a reserve is gone, a witness is alone.",
 }
 
-MOST_FACTS = 1500  # of a group's ledger; with their evidence far below what a row holds
+MOST_FACTS = 500  # of a group's ledger: what changed, not every look
+MOST_BYTES = 400  # of one text of a fact, and of one line of its evidence
+MOST_EVIDENCE = 8  # lines of one fact
 MOST_LINES = 200  # of an incident's timeline, and of its evidence
 # Looks of ours that are older than the youngest by this never get company: no wake-up lives longer than half of it
 # (functionTimeout in host.json).
@@ -415,7 +418,7 @@ def _numbered(ledger: Ledger, rules: Rules) -> tuple[Incident, ...]:
 def _take_in(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules) -> Ledger:
     closed = {(it.topic, it.region): it.until for it in ledger.closed}
     known = {it.mark: it for it in ledger.facts}
-    for it in facts:
+    for it in map(_clipped, facts):
         until = closed.get((it.topic, it.region))
         if it.kind is not Kind.NOTE and until is not None and it.at <= until:
             continue  # about an incident that is in the archive
@@ -427,6 +430,19 @@ def _take_in(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules)
     if taken == ledger.facts:
         taken = ledger.facts  # the very same, of which it is known what follows
     return msgspec.structs.replace(ledger, facts=taken, dropped=ledger.dropped + len(kept) - len(room))
+
+
+def _clipped(fact: Fact) -> Fact:
+    """The fact with as much of its texts as a ledger has room for: they may be of somebody else's making."""
+    texts = {"id": fact.id, "who": fact.who, "text": fact.text}
+    short = all(len(it) * 4 <= MOST_BYTES for it in (*texts.values(), *fact.evidence))
+    if short and len(fact.evidence) <= MOST_EVIDENCE:
+        return fact
+    return msgspec.structs.replace(
+        fact,
+        evidence=tuple(clipped(it, MOST_BYTES) for it in fact.evidence[:MOST_EVIDENCE]),
+        **{name: clipped(it, MOST_BYTES) for name, it in texts.items()},
+    )
 
 
 def _joined(one: Fact, other: Fact) -> Fact:

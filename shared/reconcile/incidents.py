@@ -232,7 +232,8 @@ async def alert(said: Alert, ports: Ports, settings: Settings) -> Taken:
     """
     wanted = {it.lower().rstrip("/") for it in said.profile_ids}
     try:
-        found = await discover(settings.scope, ports.profiles)
+        ours = await ports.directory.knows(wanted, settings.scope)
+        found = await discover(settings.scope, ports.profiles) if ours else ()
     except AppError as error:
         profiles: tuple[Profile, ...] = ()
         groups = await _as_last_seen(wanted, ports, error)

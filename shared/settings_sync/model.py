@@ -6,11 +6,14 @@ No setting's value is in any of them: values are stood for by keyed fingerprints
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
 from shared.groups.model import Region
 from shared.groups.soak import Start
+
+_REGIONS, _KEYS = 8, 50  # that a plan keeps which is too long for its row
 
 type Print = str | None  # a value's fingerprint; None stands for "not set"
 
@@ -92,6 +95,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     refusals: tuple[Refusal, ...] = ()
     agreed: int = 0  # keys
     local: int = 0  # keys
+    left_out: int = 0  # decisions that are not here, since a row has no room for them
+
+    def shorter(self) -> Self | None:
+        """With half of the decisions, and a few of their regions."""
+        if len(self.decisions) <= 1:
+            return None
+        kept = tuple(
+            msgspec.structs.replace(it, sources=it.sources[:_REGIONS], targets=it.targets[:_REGIONS])
+            for it in self.decisions[: len(self.decisions) // 2]
+        )
+        refusals = tuple(msgspec.structs.replace(it, keys=it.keys[:_KEYS]) for it in self.refusals[:_KEYS])
+        left_out = self.left_out + len(self.decisions) - len(kept)
+        return msgspec.structs.replace(self, decisions=kept, refusals=refusals, left_out=left_out)
 
     @property
     def changes(self) -> tuple[Decision, ...]:
@@ -217,3 +233,11 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     plan: Plan | None = None  # as last seen, for people: key names, never values
     looked_at: datetime | None = None  # when the settings were last read
     history: tuple[Happening, ...] = ()  # the newest last, bounded
+
+    def shorter(self) -> Self | None:
+        """With less of the plan, which is kept for people only; else with the younger half of the history."""
+        if self.plan is not None and (cut := self.plan.shorter()) is not None:
+            return msgspec.structs.replace(self, plan=cut)
+        if len(self.history) > 1:
+            return msgspec.structs.replace(self, history=self.history[len(self.history) // 2 :])
+        return None

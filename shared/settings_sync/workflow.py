@@ -48,7 +48,7 @@ from shared.settings_sync.transitions import (
     unasked,
     unclaim,
 )
-from shared.store import Key, Store, Version, key, read, write
+from shared.store import Key, Store, Version, fitted, key, read, write
 
 log = logging.getLogger(__name__)
 
@@ -263,7 +263,7 @@ class _Round:
 
     async def _save(self, rollout: Rollout) -> Rollout:
         """Write the row if it says anything new. Raises Conflict when another instance wrote it meanwhile."""
-        before = self.row
+        before, rollout = self.row, fitted(rollout)
         if before is not None and _same(before, rollout, self.tools.rules):
             return rollout
         at = rollout_key(self.group.id)

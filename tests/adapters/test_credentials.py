@@ -1,10 +1,19 @@
 """open_credential with the real azure-identity against the simulator's sign-in."""
 
+import asyncio
+import base64
+import json
+from typing import cast
+
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ClientAuthenticationError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.adapters.app_service import AppService
-from shared.adapters.credentials import open_credential
+from shared.adapters.credentials import SignedIn, open_credential
 from shared.adapters.http import open_session
 from shared.adapters.traffic_manager import TrafficManagerProfiles
 from shared.errors import Denied, Unavailable
@@ -78,3 +87,46 @@ async def test_a_wrong_secret(nobody: pytest.MonkeyPatch) -> None:
             assert "S3CRET" not in str(caught.value)
             await adapter.aclose()
             await credential.close()
+
+
+class _Tokens:
+    """A credential whose token says this."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    async def get_token(self, *scopes: str) -> AccessToken:
+        assert scopes == ("https://arm.test/.default",)
+        return AccessToken(self.token, 0)
+
+
+def a_token(**claims: object) -> str:
+    return f"head.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.signature"
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"upn": "ada@contoso.test", "appid": "1"}, "ada@contoso.test"),
+        ({"preferred_username": "ada@contoso.test", "oid": "2"}, "ada@contoso.test"),
+        ({"appid": "1", "oid": "2"}, "app 1"),
+        ({"oid": "2"}, "2"),
+    ],
+)
+async def test_who_is_signed_in_stands_in_the_token(claims: dict[str, object], name: str) -> None:
+    """A person by the name that Entra gives, an application by its id."""
+    signed_in = SignedIn(
+        cast("AsyncTokenCredential", _Tokens(a_token(**claims))), audience="https://arm.test/"
+    )
+    assert await signed_in.name() == name
+
+
+@given(
+    st.text(max_size=60)
+    | st.binary(max_size=60).map(lambda it: f"a.{base64.urlsafe_b64encode(it).decode()}.c")
+)
+def test_a_token_that_names_nobody_is_said(token: str) -> None:
+    """Whatever it holds: --by names who decides then."""
+    signed_in = SignedIn(cast("AsyncTokenCredential", _Tokens(token)), audience="https://arm.test")
+    with pytest.raises(Unavailable, match="--by"):
+        asyncio.run(signed_in.name())

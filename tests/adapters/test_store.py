@@ -19,7 +19,7 @@ from azure.data.tables.aio import TableClient
 from shared.adapters.failures import RETRY
 from shared.adapters.sqlite import PAGE, SqliteStore
 from shared.adapters.tables import TablesStore, open_tables
-from shared.errors import Conflict, TransientError, Unavailable
+from shared.errors import Conflict, TooLarge, TransientError, Unavailable
 from shared.store import MAX_BODY, Key, Row, Store, Version, key
 from tests.adapters.azurite import ACCOUNT, KEY, running_azurite
 from tests.fakes.store import FakeStore
@@ -144,7 +144,7 @@ async def test_a_body_may_be_as_long_as_the_limit(store: Store) -> None:
     big = bytes(itertools.islice(itertools.cycle(range(251)), MAX_BODY))
     version = await store.put(Row(A, big), if_version=None)
     assert await body(store, A) == big
-    with pytest.raises(ValueError, match="bytes"):
+    with pytest.raises(TooLarge, match="bytes"):
         await store.put(Row(A, big + b"x"), if_version=version)
     await store.put(Row(A, b""), if_version=version)
     assert await body(store, A) == b""

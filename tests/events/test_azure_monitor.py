@@ -184,3 +184,10 @@ def test_a_damaged_alert(data: st.DataObject) -> None:
     except BadEvent:
         return
     assert alert.profile_ids
+
+
+@pytest.mark.parametrize("field", ["alertRule", "alertId"])
+def test_a_name_that_is_too_long_is_refused(field: str) -> None:
+    """Whoever holds the alert's key fills no row with it."""
+    with pytest.raises(BadEvent, match=f"the alert's {field} has 200000 characters"):
+        parse(body(**{field: "n" * 200_000}))

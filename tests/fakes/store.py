@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from shared.errors import Conflict
-from shared.store import MAX_BODY, Key, Row, Stored, Version
+from shared.store import Key, Row, Stored, Version, within_bounds
 
 
 class FakeStore:
@@ -19,8 +19,7 @@ class FakeStore:
 
     async def put(self, row: Row, *, if_version: Version | None) -> Version:
         """Write, at the version given only."""
-        if len(row.body) > MAX_BODY:
-            raise ValueError(f"{row.key}: {len(row.body)} bytes are more than {MAX_BODY}")
+        within_bounds(row)
         self._compare(row.key, if_version)
         self.writes += 1
         version = Version(str(self.writes))

@@ -76,6 +76,7 @@ NO_TARGET: dict[str, str] = {
     "cli/running.py run": OURS,
     "cli/show.py json_text": OURS,
     "function_app.py reconcile_group": "replaces what is no text; what comes out is the target `errand`",
+    "shared/adapters/credentials.py _claims": "any text has claims, or none (tests/adapters/test_credentials.py)",
     "shared/adapters/event_grid_topic.py EventGridTopic.send": "facts out of a letter that was read as JSON",
     "shared/adapters/failures.py _request": "the URL is the one that we asked",
     "shared/adapters/http.py ServerResolver._ask": "the name is ours; the answer is read as in `dns-answer`",
@@ -94,9 +95,13 @@ NO_TARGET: dict[str, str] = {
     "shared/incidents/render.py _csv_row": OURS,
     "shared/incidents/render.py _summary": OURS,
     "shared/incidents/render.py incident_facts": OURS,
+    "shared/incidents/workflow.py _message": OURS,
     "shared/pages.py _ticks": OURS,
+    "shared/reconcile/summary.py _attention": OURS,
+    "shared/reconcile/summary.py summary_facts": OURS,
     "shared/settings.py _policy": "the file's text goes to `policy`; what is no UTF-8 is a problem of the setting",
     "shared/settings_sync/patch.py copied": OURS,
+    "shared/words.py clipped": "what it cuts in half is left out",
 }
 
 

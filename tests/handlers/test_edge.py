@@ -1,6 +1,7 @@
 """The edge: every error has a status, what cannot be helped is acknowledged, and all else rises."""
 
 import logging
+from dataclasses import replace
 
 import azure.functions as func
 import msgspec
@@ -9,9 +10,19 @@ import pytest
 from handlers import health
 from handlers._edge import HTML, JSON, LONGEST, MARKDOWN, STATUSES, Answer, Asked, answer, preferred, settle
 from shared import errors
-from shared.errors import AppError, BadEvent, Conflict, SettingsError, TransientError, Unavailable
+from shared.errors import (
+    AppError,
+    BadEvent,
+    Conflict,
+    PermanentError,
+    SettingsError,
+    TransientError,
+    Unavailable,
+)
 from shared.ports import Ports
 from shared.settings import Settings
+from shared.store import Key, Stored
+from tests.fakes.store import FakeStore
 from tests.rounds import World
 
 BODY = b"{}"
@@ -74,6 +85,20 @@ async def test_health_is_well() -> None:
     got = await answer(health.handle, request(), world)
     assert got.status_code == 200
     assert msgspec.json.decode(got.get_body()) == {"status": "ok", "store": "ok"}
+
+
+async def test_a_store_that_is_corrupt_is_no_fault_of_the_request() -> None:
+    """503, which a monitor asks again; the sentence says what is wrong."""
+    ports, settings = world()
+
+    class Corrupt(FakeStore):
+        async def get(self, key: Key) -> Stored | None:
+            raise PermanentError(f"get {key}: DatabaseError: database disk image is malformed")
+
+    broken = replace(ports, store=Corrupt())
+    got = await answer(health.handle, request(), lambda: (broken, settings))
+    assert got.status_code == 503
+    assert "malformed" in msgspec.json.decode(got.get_body())["detail"]
 
 
 async def test_a_long_body_is_not_read_further() -> None:

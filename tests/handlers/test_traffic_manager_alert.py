@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from handlers import traffic_manager_alert
-from handlers._edge import answer
+from handlers._edge import Asked, answer
 from shared.errors import Unavailable
 from shared.groups.workflow import Watched as SeenRow
 from shared.groups.workflow import watched_key
@@ -139,3 +139,24 @@ async def test_a_rule_for_the_whole_profile() -> None:
     world.clock.advance(60)
     assert (await call(world, an_alert(world.profile_id, world.clock.now(), endpoints=()))).status_code == 200
     assert (await world.incident()).region == "west"
+
+
+async def test_a_flood_about_another_profile_costs_one_read() -> None:
+    """The no is remembered for a moment, so that rounds do not wait behind it."""
+    world = await watched()
+    ports, before = world.ports, len(world.profiles.reads)
+    other = an_alert(world.profile_id.replace("scepman", "another"), world.clock.now())
+    asked = Asked(body=msgspec.json.encode(other), person="")
+    for _ in range(50):
+        said = await traffic_manager_alert.handle(asked, ports=ports, settings=world.settings)
+        assert said.body["status"] == "ignored"
+    assert len(world.profiles.reads) - before == 1
+
+
+async def test_a_rule_name_of_any_length_is_refused_before_it_is_kept() -> None:
+    """422 with the reason: a 500 would only drop the alerts after it."""
+    world = await watched()
+    long = an_alert(world.profile_id, world.clock.now(), alertRule="r" * 200_000)
+    got = await call(world, long)
+    assert got.status_code == 422
+    assert "alertRule" in msgspec.json.decode(got.get_body())["detail"]
