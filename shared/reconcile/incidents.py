@@ -13,7 +13,8 @@ import msgspec
 
 from shared import outbox
 from shared.artifact_hosts import model as packages
-from shared.artifact_hosts.workflow import Tended, read_packages
+from shared.artifact_hosts.history import state_of
+from shared.artifact_hosts.workflow import Tended, read_packages, watches_of
 from shared.errors import AppError, PermanentError, Unavailable, Unreadable
 from shared.events.app_service import Signal
 from shared.events.azure_monitor import Alert
@@ -69,7 +70,7 @@ async def look(
         hosts: Mapping[str, str] = {}
         if any(it in TROUBLED for it in standings(group, health).values()):
             health = await eyes(prove=True)
-            hosts = await _rotating(group, ports)
+            hosts = await _rotating(group, ports, settings)
         return health, await workflow.watch(group, health, tools(ports, settings), packages=hosts)
     except Unreadable:
         raise
@@ -78,12 +79,19 @@ async def look(
         return health, ()
 
 
-async def _rotating(group: Group, ports: Ports) -> dict[str, str]:
-    """What is wrong with the artifact host of the region that is being moved to another one, if one is."""
+async def _rotating(group: Group, ports: Ports, settings: Settings) -> dict[str, str]:
+    """What is wrong with the artifact host of the region that is being moved to another one, if something is.
+
+    A region also moves so that two do not share a host: then both hosts are well, and neither is its trouble.
+    """
     row = await read_packages(ports.store, group.id)
-    if row is None or row.flight is None or row.flight.work is not packages.Work.ROTATE or row.flight.by:
+    flight = row.flight if row is not None else None
+    if flight is None or flight.work is not packages.Work.ROTATE or flight.by or flight.old is None:
         return {}
-    return {row.flight.region: row.flight.reason}
+    seen = (await watches_of([flight.old], ports.store)).get(flight.old.id)
+    if state_of(seen, ports.clock.now(), settings.package_rules) is not packages.HostState.DOWN:
+        return {}
+    return {flight.region: flight.reason}
 
 
 async def heed(

@@ -7,21 +7,24 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from shared.artifact_hosts.model import Finding, Packages
+from shared.artifact_hosts import workflow as artifact_hosts
+from shared.artifact_hosts.model import Finding, Flight, Glance, HostState, Packages, Phase, Work
 from shared.artifact_hosts.model import State as PackagesState
-from shared.artifact_hosts.workflow import Tended
+from shared.artifact_hosts.workflow import Tended, packages_key, watch_key
 from shared.disruption.model import Kind as PermitKind
 from shared.disruption.workflow import request
-from shared.errors import Effect, IllegalTransition, NotFound, Unavailable
+from shared.errors import Conflict, Effect, IllegalTransition, NotFound, Unavailable
 from shared.groups.discover import row_name
 from shared.groups.model import Cause, MonitorStatus, ProbeResult
+from shared.groups.soak import Start
 from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Archived, Ledger, Severity, Stage, Topic
 from shared.incidents.workflow import find, forget
 from shared.outbox import letter_key, waiting
 from shared.reconcile import incidents
 from shared.reconcile.incidents import Ask
 from shared.settings_sync.ask import Ask as SettingsAsk
-from shared.store import Key, Row
+from shared.store import Key, Row, read, write
+from tests.artifact_hosts.hosting import a_watch
 from tests.builders import a_disruption, a_group, a_health, host
 from tests.fakes.clock import START
 from tests.fakes.store import FakeStore
@@ -258,6 +261,35 @@ async def test_settings_are_in_the_timeline() -> None:
     assert any("K00 (west to east)" in it for it in texts)
     assert any("contained" in it for it in texts)
     assert SECRET not in repr(await world.incidents())
+
+
+@pytest.mark.parametrize(
+    ("state", "cause"), [(HostState.UP, Cause.ONE_REGION), (HostState.DOWN, Cause.ARTIFACT_HOST)]
+)
+async def test_a_move_between_hosts_that_are_up_is_no_trouble_of_theirs(
+    state: HostState, cause: Cause, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A region moves so that two do not share a host, and fails for another reason: the host is not named for it."""
+    world = Watched()
+    await world.minute(2)
+    seen = a_watch(state=state, glances=(Glance(world.clock.now(), "", 5, 20_000),))
+    moving = Flight(
+        id="f", work=Work.ROTATE, phase=Phase.DONE, region="west", reason="2 regions use vendor", worker="w",
+        claimed_at=START, worker_until=START, start=Start.HEALTHY, old=seen.location,
+    )  # fmt: skip
+    row = Packages(group="scepman", state=PackagesState.VERIFYING, since=START, reason="x", flight=moving)
+    await write(world.store, watch_key(seen.location), seen, if_version=None)
+    at = packages_key(world.profile_id)
+    _, version = await read(world.store, at, Packages)
+    await write(world.store, at, row, if_version=version)
+    monkeypatch.setattr(artifact_hosts, "tend", nobody_tends)
+    world.sick("west")
+    await world.minute(3)
+    assert (await world.incident()).cause == cause
+
+
+async def nobody_tends(*_: object, **__: object) -> None:
+    raise Conflict("another instance sees to the packages")
 
 
 async def test_an_alert_and_the_look_meet() -> None:
