@@ -399,12 +399,14 @@ class Observer:
             1, refuge or down, lambda: f"{call.name} disturbed {site.name}, and no other region was serving"
         )
         both = [it.name for it in self._others(site) if self._is_starting(it)]
-        both += [name for name in self._last_taken if self._is_drilled(name)]
+        both += [it for it in self._last_taken if (mends or it != site.name) and self._is_drilled(it)]
         self.check(
             1,
             not both,
             lambda: f"{call.name} disturbed {site.name} while {both[0]} had not come back from us",
         )
+        drill = None if mends else self._drill_of(site.name)
+        self.check(1, drill is None, lambda: f"{call.name} disturbed {site.name}, whose {drill} is not over")
         if mends:
             self._starting[site.name] = self.now
 
@@ -413,6 +415,19 @@ class Observer:
         taken = self._last_taken.get(site.name, -1e9)
         begin = max(at - FRESH, taken) if taken < at else at - FRESH
         return any(it.well and it.offered for it in site.within(begin, at))
+
+    def _drill_of(self, region: str) -> str | None:
+        """The drill that has taken this region out, or gives it back, and is not over."""
+        for key, (body, _) in self._world.rows.items():
+            if key.startswith("drill-slots/"):
+                drill = msgspec.json.decode(body).get("drill")
+                if (
+                    drill
+                    and drill["region"] == region
+                    and drill["state"] in {"observing", "restoring", "verifying"}
+                ):
+                    return str(drill["id"])
+        return None
 
     def _is_starting(self, site: Site) -> bool:
         """Whether it was restarted by us and is not well yet."""

@@ -8,7 +8,7 @@ struck off: dying in between loses none and doubles none.
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -77,6 +77,9 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[str, ...]
     rules: Rules
     hold: HoldRules
+    drilled: Callable[
+        [str], Awaitable[str]
+    ]  # by group id: the region whose drill is not over; empty: there is none
     base_url: str = ""
 
 
@@ -396,6 +399,8 @@ async def _permitted(
         region=held.region,
         at_most=timedelta(seconds=2 * tools.hold.lease),
     )
+    if drilled := await tools.drilled(group.id):
+        return Denial(f"the drill of {drilled} is not over: it sees its region back first")
     name, now = row_name(group.id), tools.clock.now()
     try:
         answer = await request(tools.store, name, asked, health, now, audit_only=tools.hold.audit_only)

@@ -15,6 +15,7 @@ from shared import outbox
 from shared.artifact_hosts import model as packages
 from shared.artifact_hosts.history import state_of
 from shared.artifact_hosts.workflow import Tended, read_packages, watches_of
+from shared.drills.workflow import running
 from shared.errors import AppError, PermanentError, Unavailable, Unreadable
 from shared.events.app_service import Signal
 from shared.events.azure_monitor import Alert
@@ -28,7 +29,7 @@ from shared.settings import Settings
 from shared.settings_sync.advice import advise
 from shared.settings_sync.model import Action, Decision, Rollout, State
 from shared.settings_sync.workflow import Eyes
-from shared.store import read
+from shared.store import Store, read
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,15 @@ def tools(ports: Ports, settings: Settings) -> workflow.Tools:
         channels=tuple(ports.channels),
         rules=settings.incidents,
         hold=settings.hold,
+        drilled=partial(_drilled, ports.store),
         base_url=settings.base_url,
     )
+
+
+async def _drilled(store: Store, group_id: str) -> str:
+    """The region whose drill is not over."""
+    drill = await running(group_id, store)
+    return drill.region if drill is not None else ""
 
 
 async def look(

@@ -11,12 +11,18 @@ from hypothesis import strategies as st
 
 from handlers import decision
 from handlers._edge import Asked
+from shared.drills.model import Slot
+from shared.drills.model import State as DrillState
+from shared.drills.workflow import slot_key
 from shared.errors import Denied, IllegalTransition, Unavailable
 from shared.groups.model import MonitorStatus
 from shared.incidents.hold import Phase
 from shared.incidents.model import Stage
+from shared.reconcile import drills
 from shared.reconcile import workflow as reconcile
+from shared.store import read, write
 from tests.builders import GROUP, a_profile, an_endpoint, host
+from tests.drills.test_decisions import a_drill
 from tests.incidents.watching import Watched
 from tests.rounds import Killed
 
@@ -61,6 +67,31 @@ class Held(Watched):
     def mends(self, region: str) -> None:
         """It works again."""
         self.probes.results[host(region)] = 200
+
+
+async def test_a_region_is_not_held_before_its_drill_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drill gave it back and watches it come back; when it fails instead, the drill ends first, then it is held."""
+    world = Held()
+    await world.minutes(2)
+    drill = a_drill(DrillState.VERIFYING, group_id=world.profile_id, restored_at=world.clock.now())
+    at = slot_key(world.profile_id)
+    await write(world.store, at, Slot(group_id=world.profile_id, group=GROUP, drill=drill), if_version=None)
+    monkeypatch.setattr(drills, "tend", nobody_tends)
+    world.breaks("west")
+    await world.minutes(4)
+    assert world.enabled("west")
+    row = await world.held()
+    assert row is not None
+    assert any("the drill of west is not over" in line.text for line in row.history)
+    slot, version = await read(world.store, at, Slot)
+    assert slot is not None
+    await write(world.store, at, msgspec.structs.replace(slot, drill=None), if_version=version)
+    await world.minutes(2)
+    assert not world.enabled("west")
+
+
+async def nobody_tends(*_: object, **__: object) -> None:
+    """The drill stays where it is."""
 
 
 async def test_out_and_back_after_the_soak() -> None:
