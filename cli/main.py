@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import drill, incidents, package, show
+from cli import baseline, drill, incidents, package, show
 from cli.running import (
     EXITS,
     AsJson,
@@ -60,6 +60,7 @@ app = typer.Typer(
 app.add_typer(package.app, name="package")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(drill.app, name="drill")
+app.add_typer(baseline.app, name="baseline")
 
 Keys = Annotated[list[str] | None, typer.Option("--key", help="Only this key; may be repeated.")]
 Shown = Annotated[

@@ -15,6 +15,7 @@ from cli.environment import environment
 from shared.bootstrap import opened
 from shared.errors import (
     AppError,
+    ForeignKey,
     IllegalTransition,
     NotFound,
     PermanentError,
@@ -191,7 +192,7 @@ def run(work: Callable[[Ports, Settings], Awaitable[Exit]], env_file: Path | Non
 
 def _exit_of(error: AppError) -> Exit:
     match error:
-        case SettingsError() | NotFound() | UnsafePlan():
+        case SettingsError() | ForeignKey() | NotFound() | UnsafePlan():
             return Exit.USAGE
         case StalePlan() | IllegalTransition() | Refused():
             return Exit.REFUSED

@@ -16,6 +16,7 @@ from shared.errors import (
     AppError,
     BadEvent,
     Denied,
+    ForeignKey,
     IllegalTransition,
     NotFound,
     PermanentError,
@@ -91,6 +92,7 @@ STATUSES: tuple[tuple[type[AppError], int, str], ...] = (
     (IllegalTransition, 409, "This cannot be asked now"),
     (Refused, 409, "A rule forbids it"),
     (SettingsError, 503, "Counterpart is not configured"),
+    (ForeignKey, 503, "This is not the key of this store"),
     (Denied, 502, "Azure refused Counterpart's identity"),
     (TransientError, 503, "Try again later"),
 )

@@ -4,7 +4,8 @@
 
     AppError
       PermanentError  again will not help
-        BadEvent  SettingsError  UnsafePlan  StalePlan  IllegalTransition  NotFound  Refused  Denied  TooLarge
+        BadEvent  SettingsError  ForeignKey  UnsafePlan  StalePlan  IllegalTransition  NotFound  Refused  Denied
+        TooLarge
       TransientError  later may work; may carry retry_after
         Conflict  Busy  Throttled  Unavailable  Unreadable
 """
@@ -50,6 +51,10 @@ class SettingsError(PermanentError):
     def __init__(self, problems: tuple[str, ...]) -> None:
         self.problems = problems
         super().__init__("; ".join(problems))
+
+
+class ForeignKey(PermanentError):
+    """The fingerprint key is not the store's: nothing can be compared, and nothing of it may be changed."""
 
 
 class UnsafePlan(PermanentError):

@@ -24,6 +24,7 @@ from shared.outbox import Message
 LIFETIME: Final = timedelta(seconds=45)
 LARGEST: Final = 64 * 1024  # bytes of a storage queue's message, encoded as Base64
 _LEFT: Final = "the function app's log has the traceback. Step by step: docs/runbooks/rounds-fail.md"
+_FOREIGN_RUNBOOK: Final = "step by step: docs/runbooks/foreign-key.md"
 _UNREADABLE_RUNBOOK: Final = "docs/runbooks/rows-unreadable.md"
 
 
@@ -119,5 +120,28 @@ def failing(group_id: str, name: str, now: datetime, unreadable: str = "") -> Me
             ),
         ),
         facts={"group": name, "group_id": group_id},
+        severity=2,
+    )
+
+
+def foreign_key(now: datetime, why: str) -> Message:
+    """What people are told when the fingerprint key is not the store's: once a day, as one key is for all groups."""
+    return Message(
+        id=f"foreign-key.{now:%Y%m%d}",
+        kind="rounds.failing",
+        subject="fingerprint-key",
+        at=now,
+        card=Card(
+            title="Settings and packages are held: this is not the key of this store",
+            tone=Tone.ATTENTION,
+            facts=(("Seen", f"{now:%Y-%m-%d %H:%M:%S} UTC"),),
+            lines=(
+                f"What it means: {why}.",
+                "Baselines, decisions and holds stay as they are. Regions are watched, incidents and drills go on.",
+                "Counterpart goes on trying every minute.",
+                f"Left to you: {_FOREIGN_RUNBOOK}",
+            ),
+        ),
+        facts={},
         severity=2,
     )

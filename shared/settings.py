@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     scope: Scope
     secret: FingerprintKey
+    previous: FingerprintKey | None  # what `secret` replaces
     store: str
     vault_url: str
     arm_url: str
@@ -64,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rules: Rules
     policy: Policy
     packages: catalogue.Catalogue
+    packages_before: (
+        catalogue.Catalogue
+    )  # the same under the previous key, which a custom URL's id is made with
     package_rules: artifact_hosts.Rules
     package_networks: tuple[_Network, ...]
     incidents: incidents.Rules
@@ -141,6 +145,13 @@ def _together(found: Mapping[str, Any]) -> Iterator[str]:
             f"two probes, so that every write would be undone; at least {least:g} s, for example {least:g}s"
         )
 
+    previous = found["COUNTERPART_FINGERPRINT_KEY_PREVIOUS"]
+    if previous is not None and previous.id == found["COUNTERPART_FINGERPRINT_KEY"].id:
+        yield (
+            "COUNTERPART_FINGERPRINT_KEY_PREVIOUS: this is the key itself; leave it empty unless the key is being "
+            "replaced, for example COUNTERPART_FINGERPRINT_KEY_PREVIOUS="
+        )
+
 
 def _field(name: str) -> Field:
     return next(it for it in FIELDS if it.name == name)
@@ -150,6 +161,7 @@ def _compose(found: Mapping[str, Any]) -> Settings:
     return Settings(
         scope=Scope(profiles=found["COUNTERPART_PROFILES"], subscriptions=found["COUNTERPART_SUBSCRIPTIONS"]),
         secret=found["COUNTERPART_FINGERPRINT_KEY"],
+        previous=found["COUNTERPART_FINGERPRINT_KEY_PREVIOUS"],
         store=found["COUNTERPART_STORE"],
         vault_url=found["COUNTERPART_VAULT_URL"],
         arm_url=found["COUNTERPART_ARM_URL"],
@@ -169,10 +181,9 @@ def _compose(found: Mapping[str, Any]) -> Settings:
             audit_only=found["COUNTERPART_AUDIT_ONLY"],
         ),
         policy=found["COUNTERPART_POLICY"],
-        packages=catalogue.Catalogue(
-            hosts=found["COUNTERPART_PACKAGE_HOSTS"],
-            twins=found["COUNTERPART_PACKAGE_TWINS"],
-            secret=lambda url: found["COUNTERPART_FINGERPRINT_KEY"].value(artifact_hosts.SETTING, url),
+        packages=_catalogue(found, found["COUNTERPART_FINGERPRINT_KEY"]),
+        packages_before=_catalogue(
+            found, found["COUNTERPART_FINGERPRINT_KEY_PREVIOUS"] or found["COUNTERPART_FINGERPRINT_KEY"]
         ),
         package_rules=artifact_hosts.Rules(
             check_every=found["COUNTERPART_PACKAGE_CHECK_EVERY"],
@@ -255,6 +266,18 @@ def _duration(least: float = 0.0, most: float = 86_400.0) -> Callable[[str], flo
         return seconds
 
     return convert
+
+
+def _catalogue(found: Mapping[str, Any], key: FingerprintKey) -> catalogue.Catalogue:
+    return catalogue.Catalogue(
+        hosts=found["COUNTERPART_PACKAGE_HOSTS"],
+        twins=found["COUNTERPART_PACKAGE_TWINS"],
+        secret=lambda url: key.value(artifact_hosts.SETTING, url),
+    )
+
+
+def _previous_key(text: str) -> FingerprintKey | None:
+    return _key(text) if text else None
 
 
 def _key(text: str) -> FingerprintKey:
@@ -440,6 +463,13 @@ FIELDS: tuple[Field, ...] = (
         help="the secret under which settings' values are fingerprinted; in Azure a Key Vault reference",
         example="the output of: openssl rand -base64 48",
         convert=_key,
+    ),
+    Field(
+        name="COUNTERPART_FINGERPRINT_KEY_PREVIOUS",
+        help="the secret that COUNTERPART_FINGERPRINT_KEY replaces, until every group has gone over to the new one",
+        example="the value that COUNTERPART_FINGERPRINT_KEY had before",
+        convert=_previous_key,
+        default="",
     ),
     Field(
         name="COUNTERPART_VAULT_URL",

@@ -535,10 +535,12 @@ class World:
         self.shown.append(round_)
         return round_
 
-    def new_key(self) -> None:
-        """The fingerprint key is replaced."""
+    def new_key(self, *, rotate: bool = True) -> None:
+        """Another fingerprint key; `rotate`: beside the one that it replaces."""
         self.settings = msgspec.structs.replace(
-            self.settings, secret=FingerprintKey("another secret, just as long as the first")
+            self.settings,
+            secret=FingerprintKey(f"another secret, just as long as the first, {self.settings.secret.id}"),
+            previous=self.settings.secret if rotate else None,
         )
 
     async def clean(self) -> None:

@@ -26,7 +26,7 @@ from shared.settings import Settings
 from shared.settings_sync.advice import Advice, advise
 from shared.settings_sync.model import Rollout, State
 from shared.settings_sync.render import advice_facts
-from shared.settings_sync.workflow import read_rollout
+from shared.settings_sync.workflow import FOREIGN, read_rollout
 from shared.store import read, readable
 from shared.words import moment
 
@@ -90,8 +90,9 @@ async def summarize(group_id: str, ports: Ports, settings: Settings) -> Summary:
         hold=f"{hold.region} is kept out of DNS since {moment(hold.since)}: {hold.phase}"
         if hold is not None
         else "",
-        attention=tuple(
-            _attention(rollout, silent, opened, row.reason if row and row.state in _STUCK else "")
+        attention=(
+            *((f"settings and packages are held: {FOREIGN}",) if _is_foreign(rollout, settings) else ()),
+            *_attention(rollout, silent, opened, row.reason if row and row.state in _STUCK else ""),
         ),
     )
 
@@ -144,6 +145,11 @@ def _healthy(health: Mapping[str, Health], silent: str) -> Axis:
     if not down:
         return Axis(Answer.UNKNOWN, text)
     return Axis(Answer.NO, f"{text}; {', '.join(sorted(down))} down")
+
+
+def _is_foreign(rollout: Rollout | None, settings: Settings) -> bool:
+    ours = {it.id for it in (settings.secret, settings.previous) if it is not None}
+    return rollout is not None and rollout.key_id not in ours
 
 
 def _attention(

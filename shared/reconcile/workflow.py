@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,8 +14,28 @@ from shared import outbox
 from shared.artifact_hosts import workflow as artifact_hosts
 from shared.artifact_hosts.model import Order, Watch, Work
 from shared.artifact_hosts.workflow import Tended
-from shared.errors import AppError, BadEvent, Conflict, NotFound, Unavailable, Unreadable
-from shared.fleet import LIFETIME, Errand, Errands, Failed, failing, is_ours, parse, shuffled, written
+from shared.errors import (
+    AppError,
+    BadEvent,
+    Conflict,
+    ForeignKey,
+    IllegalTransition,
+    NotFound,
+    Unavailable,
+    Unreadable,
+)
+from shared.fleet import (
+    LIFETIME,
+    Errand,
+    Errands,
+    Failed,
+    failing,
+    foreign_key,
+    is_ours,
+    parse,
+    shuffled,
+    written,
+)
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
 from shared.groups.workflow import assemble, discover, forget_sites, observe, watched_key
@@ -136,14 +156,15 @@ async def run(
     synced = await _caught(
         _keep_in_step(profile, group, eyes, health, reads, ports, settings, doorbell=doorbell)
     )
-    if isinstance(synced, Unreadable):  # what is under way is not known here, so packages are left alone too
+    # What is under way is not known here, or not ours to touch, so packages are left alone too.
+    if isinstance(synced, Unreadable | ForeignKey):
         raise synced
-    tended = await _caught(_tend(group, eyes, reads, ports, settings, restarted=restarted))
-    packages = None if isinstance(tended, AppError) else tended
     if isinstance(synced, Round):
         rollout = synced.rollout
     else:
         rollout = await workflow.read_rollout(ports.store, group.id)
+    tended = await _caught(_tend(group, rollout, eyes, reads, ports, settings, restarted=restarted))
+    packages = None if isinstance(tended, AppError) else tended
     await incidents.heed(group, health, recent, rollout, packages, ports, settings)
     if isinstance(synced, AppError):
         raise synced
@@ -175,10 +196,18 @@ async def _keep_in_step(
     hindrance = partial(no_package, group=group, ports=ports, settings=settings)
     tools = msgspec.structs.replace(settings_tools(ports, settings), reads=reads, hindrance=hindrance)
     rollout = await workflow.read_rollout(ports.store, group.id)
+    if rollout is not None:
+        await workflow.check_key(rollout, tools)
+    tools = msgspec.structs.replace(tools, rotates=await _rotates(group.id, rollout, ports, settings))
     if len(group.regions) < REGIONS and not (rollout and rollout.flight):  # what was begun is seen through
         note = f"{group.name} has {len(group.regions)} web apps behind it: nothing to keep in step"
         return Round(group, health, rollout, note)
-    if not doorbell and not workflow.needs_look(rollout, settings.rules, ports.clock.now()):
+    is_new_key = rollout is not None and rollout.key_id != settings.secret.id
+    if (
+        not doorbell
+        and not is_new_key
+        and not workflow.needs_look(rollout, settings.rules, ports.clock.now())
+    ):
         return Round(group, health, rollout, "nobody rang and no sweep is due")
     try:
         rollout = await _insist(lambda: workflow.sync(group, eyes, tools, worker=ports.ids.new()))
@@ -197,7 +226,14 @@ async def _insist[T](work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _tend(
-    group: Group, eyes: Eyes, reads: _Noting, ports: Ports, settings: Settings, *, restarted: str
+    group: Group,
+    rollout: Rollout | None,
+    eyes: Eyes,
+    reads: _Noting,
+    ports: Ports,
+    settings: Settings,
+    *,
+    restarted: str,
 ) -> Tended | None:
     """The packages' part of a round. What the settings' part read just now is not read again."""
     if len(group.regions) < REGIONS:
@@ -207,7 +243,7 @@ async def _tend(
     seen = {it.name: reads.seen[at] for it in group.regions if (at := it.site_id.lower()) in reads.seen}
     new = frozenset(it.name for it in group.regions if it.site_id.lower() == restarted.lower())
     notes = artifact_hosts.Notes(settings=seen, restarted=new)
-    tools = package_tools(ports, settings)
+    tools = await _packages_of(rollout, ports, settings)
     try:
         return await artifact_hosts.tend(group, eyes, tools, worker=ports.ids.new(), notes=notes)
     except Conflict:
@@ -314,6 +350,15 @@ async def _passed_over(
         return Failure(profile.name, error)
 
 
+async def _tell_foreign(why: str, ports: Ports) -> None:
+    """People are told once a day for the whole store: it is one key."""
+    now = ports.clock.now()
+    try:
+        await outbox.post(ports.store, foreign_key(now, why), tuple(ports.channels), now)
+    except AppError as untold:
+        log.warning("nobody was told of it: %s", untold)
+
+
 async def _try_to_tell(profile: Profile, ports: Ports, unreadable: str = "") -> None:
     try:
         await _tell_failing(profile, ports, unreadable)
@@ -329,6 +374,10 @@ async def _timely(profile: Profile, read_at: datetime, ports: Ports, settings: S
     except Unreadable as error:
         log.error("%s: this round failed: %s", profile.name, error)  # noqa: TRY400 -- its words say it
         await _try_to_tell(profile, ports, str(error))
+        return Failure(profile.name, error)
+    except ForeignKey as error:
+        log.error("%s: this round failed: %s", profile.name, error)  # noqa: TRY400 -- its words say it
+        await _tell_foreign(str(error), ports)
         return Failure(profile.name, error)
     except AppError as error:
         log.warning("%s: this round failed: %s", profile.name, error)
@@ -392,8 +441,41 @@ async def show_plan(
     group = await _assemble(profile, ports, settings)
     if len(group.regions) < REGIONS:
         raise NotFound(f"{group.name} has {len(group.regions)} web apps behind it: nothing to keep in step")
-    rollout, decisions = await workflow.look_only(group, settings_tools(ports, settings))
+    rollout, decisions = await workflow.look_only(group, await _tools_of(group, ports, settings))
     return group, rollout, decisions
+
+
+async def _tools_of(group: Group, ports: Ports, settings: Settings) -> workflow.Tools:
+    rollout = await workflow.read_rollout(ports.store, group.id)
+    rotates = await _rotates(group.id, rollout, ports, settings)
+    return msgspec.structs.replace(settings_tools(ports, settings), rotates=rotates)
+
+
+async def is_foreign(group_id: str, ports: Ports, settings: Settings) -> bool:
+    """Whether the group, or the store where the group has no row yet, belongs to another fingerprint key."""
+    rollout = await workflow.read_rollout(ports.store, group_id)
+    try:
+        await workflow.check_key(rollout, settings_tools(ports, settings))
+    except ForeignKey:
+        return True
+    return False
+
+
+async def reset_baseline(
+    profiles: Sequence[Profile], by: str, reason: str, ports: Ports, settings: Settings
+) -> tuple[str, ...]:
+    """Begin anew where the fingerprint key is lost: the store, and each group under another key. Returns their names.
+
+    Raises:
+        IllegalTransition: the key is the store's, and every group's.
+    """
+    tools = settings_tools(ports, settings)
+    was_foreign = await workflow.reset_store(tools)
+    groups = [await _assemble(it, ports, settings) for it in profiles]
+    names = [it.name for it in groups if await workflow.reset(it, by, reason, tools)]
+    if not names and not was_foreign:
+        raise IllegalTransition("this is the key of this store, and of its groups: there is nothing to reset")
+    return tuple(names)
 
 
 async def decision(id: str, ports: Ports, settings: Settings) -> tuple[Group, Rollout, str]:  # noqa: A002 -- its name
@@ -414,7 +496,8 @@ async def decision(id: str, ports: Ports, settings: Settings) -> tuple[Group, Ro
 async def settle(profile: Profile, asked: ask.Request, ports: Ports, settings: Settings) -> Round:
     """Take a person's word, then run a round so that it takes effect at once."""
     group = await _assemble(profile, ports, settings)
-    await _insist(lambda: workflow.settle(group, asked, settings_tools(ports, settings)))
+    tools = await _tools_of(group, ports, settings)
+    await _insist(lambda: workflow.settle(group, asked, tools))
     return await run(profile, ports, settings, doorbell=True)
 
 
@@ -423,7 +506,8 @@ async def order(profile: Profile, asked: Order, ports: Ports, settings: Settings
     group = await _assemble(profile, ports, settings)
     if asked.work is Work.RESTART and not asked.regions:
         asked = msgspec.structs.replace(asked, regions=tuple(it.name for it in group.regions))
-    await artifact_hosts.order(group, asked, package_tools(ports, settings))
+    rollout = await workflow.read_rollout(ports.store, group.id)
+    await artifact_hosts.order(group, asked, await _packages_of(rollout, ports, settings))
     return await run(profile, ports, settings, doorbell=False)
 
 
@@ -432,7 +516,8 @@ async def show_packages(
 ) -> tuple[Group, Tended, Mapping[str, Watch]]:
     """What is known of a group's packages and of all hosts. Writes nothing about them."""
     group = await _assemble(profile, ports, settings)
-    tended, seen = await artifact_hosts.look_only(group, package_tools(ports, settings))
+    rollout = await workflow.read_rollout(ports.store, group.id)
+    tended, seen = await artifact_hosts.look_only(group, await _packages_of(rollout, ports, settings))
     return group, tended, seen
 
 
@@ -460,7 +545,29 @@ def settings_tools(ports: Ports, settings: Settings) -> workflow.Tools:
         policy=settings.policy,
         secret=settings.secret,
         rules=settings.rules,
+        previous=settings.previous,
     )
+
+
+async def _rotates(group_id: str, rollout: Rollout | None, ports: Ports, settings: Settings) -> bool:
+    """Whether the group may go over to a new fingerprint key: not in the middle of a package's rotation."""
+    if rollout is None or rollout.key_id == settings.secret.id:
+        return True
+    row = await artifact_hosts.read_packages(ports.store, group_id)
+    return row is None or row.flight is None
+
+
+async def _packages_of(rollout: Rollout | None, ports: Ports, settings: Settings) -> artifact_hosts.Tools:
+    """The tools for one group's packages, with the key that the group goes by.
+
+    Raises:
+        ForeignKey: that is none of ours.
+    """
+    await workflow.check_key(rollout, settings_tools(ports, settings))
+    tools = package_tools(ports, settings)
+    if rollout is None or rollout.key_id == settings.secret.id:
+        return tools
+    return msgspec.structs.replace(tools, catalogue=settings.packages_before)
 
 
 def package_tools(ports: Ports, settings: Settings) -> artifact_hosts.Tools:

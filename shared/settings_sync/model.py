@@ -215,6 +215,13 @@ class Happening(msgspec.Struct, frozen=True):
     text: str
 
 
+class StoreKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which fingerprint key a store belongs to: one row, for the groups that have none of their own yet."""
+
+    id: str
+    since: datetime
+
+
 class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that is remembered of a group's settings: one row, changed by compare-and-swap."""
 

@@ -17,16 +17,28 @@ from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import SettingsWrites
 from shared.disruption.workflow import release, request
-from shared.errors import AppError, Conflict, Effect, TransientError, UnsafePlan
+from shared.errors import AppError, Conflict, Effect, ForeignKey, TransientError, UnsafePlan
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Region, RegionSettings, Value
 from shared.settings_sync import ask, patch
 from shared.settings_sync.diff import side
 from shared.settings_sync.fingerprint import FingerprintKey
-from shared.settings_sync.model import Decision, Flight, Phase, Rollout, Side, State, counted
+from shared.settings_sync.model import (
+    Decision,
+    Flight,
+    Happening,
+    Phase,
+    Rollout,
+    Side,
+    State,
+    StoreKey,
+    counted,
+)
 from shared.settings_sync.policy import Policy
 from shared.settings_sync.ports import RollbackCopies, SettingsReads
+from shared.settings_sync.rotate import rotated
 from shared.settings_sync.transitions import (
+    HISTORY,
     Again,
     Close,
     Rest,
@@ -48,10 +60,16 @@ from shared.settings_sync.transitions import (
     unasked,
     unclaim,
 )
-from shared.store import Key, Store, Version, fitted, key, read, write
+from shared.store import Key, Store, Version, fitted, key, read, revise, write
 
 log = logging.getLogger(__name__)
 
+STORE_KEY = key("fingerprint-key", "store")
+FOREIGN = (
+    "this is not the key of this store: COUNTERPART_FINGERPRINT_KEY is another one than its fingerprints were made "
+    "with, so nothing is compared and nothing is changed. Use the store's own key; to replace it, set the old one as "
+    "COUNTERPART_FINGERPRINT_KEY_PREVIOUS beside the new one; if it is lost: counterpart baseline reset --reason TEXT"
+)
 MOVES_AT_ONCE = 24  # steps in one wake-up; a guard against a loop, far above what a rollout takes
 _CLAIM_LEFT = 2 / 3  # of a claim must be left when a PUT begins: more than the PUT's own deadline of 60 s
 _TRIES = 3  # to say what became of a claim, while others save their looks
@@ -85,6 +103,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     secret: FingerprintKey
     rules: Rules
+    previous: FingerprintKey | None = None  # what `secret` replaces
+    rotates: bool = True  # False: something under way in the group goes by the previous key still
     hindrance: Hindrance | None = None
 
 
@@ -136,14 +156,109 @@ async def sync(group: Group, eyes: Eyes, tools: Tools, *, worker: str) -> Rollou
 
 
 async def look_only(group: Group, tools: Tools) -> tuple[Rollout, tuple[Decision, ...]]:
-    """The plan as it would be now; nothing is written, not even the row."""
-    rollout, _ = await read(tools.store, rollout_key(group.id), Rollout)
-    seen = await _read_all(group, tools, rollout)
+    """The plan as it would be now; nothing is written, not even the row.
+
+    Raises:
+        ForeignKey: the row, or the store, belongs to another fingerprint key.
+    """
+    row, _ = await read(tools.store, rollout_key(group.id), Rollout)
+    await check_key(row, tools)
+    seen = await _read_all(group, tools, row)
+    return look(_begun(group, row, seen, tools), seen.sides, tools.policy, tools.clock.now())
+
+
+async def check_key(row: Rollout | None, tools: Tools) -> None:
+    """Refuse to work with a key that is not the group's; a group without a row has the store's.
+
+    Raises:
+        ForeignKey: it is not, and not the one that it replaces either.
+    """
+    if row is None:
+        stored, _ = await read(tools.store, STORE_KEY, StoreKey)
+        owner = stored.id if stored else tools.secret.id
+    else:
+        owner = row.key_id
+    if owner not in _ours(tools):
+        raise ForeignKey(FOREIGN)
+
+
+def _ours(tools: Tools) -> tuple[str, ...]:
+    return tuple(it.id for it in (tools.secret, tools.previous) if it is not None)
+
+
+async def _own_store(tools: Tools) -> None:
+    """The store belongs to our key from now on, if it belongs to no other one.
+
+    Raises:
+        ForeignKey: it does.
+    """
+
+    def decide(stored: StoreKey | None) -> StoreKey:
+        if stored is not None and stored.id not in _ours(tools):
+            raise ForeignKey(FOREIGN)
+        is_ours = stored is not None and stored.id == tools.secret.id
+        return (
+            stored
+            if stored is not None and is_ours
+            else StoreKey(id=tools.secret.id, since=tools.clock.now())
+        )
+
+    await revise(tools.store, STORE_KEY, StoreKey, decide)
+
+
+def _begun(group: Group, row: Rollout | None, seen: "_Seen", tools: Tools) -> Rollout:
+    """The row to go on with: as it is, at first contact, or rotated to the new key."""
     now = tools.clock.now()
-    if rollout is None or rollout.key_id != tools.secret.id:
-        rollout = first_look(group.name, seen.sides, tools.secret.id, now)
-    looked, decisions = look(rollout, seen.sides, tools.policy, now)
-    return looked, decisions
+    if row is None:
+        return first_look(group.name, seen.sides, tools.secret.id, now)
+    if _key_for(row, tools).id == row.key_id:
+        return row
+    assert tools.previous is not None, "the key was checked"  # noqa: S101 -- an internal order, not input
+    before = _sides(group, seen.settings, tools.policy, tools.previous, row)
+    return rotated(row, before, seen.sides, tools.secret.id, now)
+
+
+def _key_for(row: Rollout | None, tools: Tools) -> FingerprintKey:
+    """A write that is under way is seen through under the key that it was planned with."""
+    if row is None or row.key_id == tools.secret.id or tools.previous is None:
+        return tools.secret
+    return tools.secret if row.flight is None and tools.rotates else tools.previous
+
+
+async def reset(group: Group, by: str, reason: str, tools: Tools) -> bool:
+    """Begin anew under our key where the row's own key is lost. Returns whether there was anything to reset.
+
+    Nothing of such a row can be compared, so nothing of it is kept but its history; a write that was under way stays
+    as it is.
+    """
+    stored, version = await read(tools.store, rollout_key(group.id), Rollout)
+    if stored is None or stored.key_id in _ours(tools):
+        return False
+    seen = await _read_all(group, tools, None)
+    now = tools.clock.now()
+    begun = first_look(group.name, seen.sides, tools.secret.id, now)
+    said, base = counted(len(stored.verdicts), "decision"), counted(len(stored.baseline))
+    gone = f"{said} and a baseline of {base} are forgotten"
+    if stored.flight is not None:
+        gone += f"; a write to {stored.flight.target} was under way and stays as it is"
+    line = Happening(now, State.CONVERGED, f"baseline reset by {by}: {reason}; {gone}")
+    await _drop_flight(group, stored, tools)
+    after = msgspec.structs.replace(begun, history=(*stored.history, line, *begun.history)[-HISTORY:])
+    await write(tools.store, rollout_key(group.id), after, if_version=version)
+    return True
+
+
+async def reset_store(tools: Tools) -> bool:
+    """The store belongs to our key from now on, whosoever it was. Returns whether it was another's."""
+    stored, _ = await read(tools.store, STORE_KEY, StoreKey)
+    now = tools.clock.now()
+    await revise(
+        tools.store,
+        STORE_KEY,
+        StoreKey,
+        lambda it: it if it and it.id in _ours(tools) else StoreKey(id=tools.secret.id, since=now),
+    )
+    return stored is not None and stored.id not in _ours(tools)
 
 
 async def settle(group: Group, asked: ask.Request, tools: Tools) -> Rollout:
@@ -151,14 +266,15 @@ async def settle(group: Group, asked: ask.Request, tools: Tools) -> Rollout:
 
     Raises:
         StalePlan, IllegalTransition, NotFound, UnsafePlan: as `ask.verdicts` says.
+        ForeignKey: the row, or the store, belongs to another fingerprint key.
         Conflict: the row moved while we wrote; ask again.
     """
     stored, version = await read(tools.store, rollout_key(group.id), Rollout)
     looked, _ = await look_only(group, tools)
     now = tools.clock.now()
     said = ask.verdicts(asked, looked, [it.name for it in group.regions], now)
-    if stored is not None and stored.key_id != tools.secret.id:
-        await _drop_flight(group, stored, tools)
+    if stored is None or stored.key_id != looked.key_id:
+        await _own_store(tools)
     settled = {it.state for it in said}
     reason = f"{asked.ask} by {asked.by}" + (f": {asked.reason}" if asked.reason else "")
     noted = enter(looked, looked.state, f"{counted(len(said))}: {reason}", now)
@@ -172,7 +288,7 @@ async def settle(group: Group, asked: ask.Request, tools: Tools) -> Rollout:
 
 
 async def _drop_flight(group: Group, row: Rollout, tools: Tools) -> None:
-    """The fingerprint key was replaced, so nothing of the row can be compared: leave nothing of it lying about."""
+    """The row's fingerprint key is lost, so nothing of it can be compared: leave nothing of it lying about."""
     if row.flight is not None:
         await tools.copies.forget(row.flight.copy_name)
         now = tools.clock.now()
@@ -194,12 +310,11 @@ class _Round:
         """Read the row and the regions, and decide the next step."""
         tools, group = self.tools, self.group
         self.row, self._version = await read(tools.store, rollout_key(group.id), Rollout)
+        await check_key(self.row, tools)
         seen = self._seen = await _read_all(group, tools, self.row)
-        if self.row is not None and self.row.key_id == tools.secret.id:
-            rollout = self.row
-        else:
-            await self._forget(self.row)
-            rollout = first_look(group.name, seen.sides, tools.secret.id, tools.clock.now())
+        rollout = _begun(group, self.row, seen, tools)
+        if self.row is None or self.row.key_id != rollout.key_id:
+            await _own_store(tools)
         looked, decisions = look(rollout, seen.sides, tools.policy, tools.clock.now())
         verifying = looked.flight is not None and looked.flight.phase is Phase.WRITTEN
         health = await self.eyes(prove=verifying)
@@ -218,13 +333,6 @@ class _Round:
             unresolved=unresolved,
         )
         return turn(looked, view, tools.rules)
-
-    async def _forget(self, row: Rollout | None) -> None:
-        """The fingerprint key was replaced: the row's fingerprints mean nothing any more."""
-        if row is None:
-            return
-        log.warning("%s: the fingerprint key was replaced; compared as at first contact", self.group.name)
-        await _drop_flight(self.group, row, self.tools)
 
     # -- doing
 
@@ -480,13 +588,24 @@ async def _read_all(group: Group, tools: Tools, row: Rollout | None) -> _Seen:
     regions = sorted(group.regions, key=lambda it: it.name)  # Azure's order must not choose a key's capitals
     found = await asyncio.gather(*(tools.reads.get_settings(it.site_id) for it in regions))
     settings = {region.name: it for region, it in zip(regions, found, strict=True)}
+    return _Seen(settings, _sides(group, settings, tools.policy, _key_for(row, tools), row))
+
+
+def _sides(
+    group: Group,
+    settings: Mapping[str, RegionSettings],
+    policy: Policy,
+    secret: FingerprintKey,
+    row: Rollout | None,
+) -> tuple[Side, ...]:
+    """The regions' settings under one fingerprint key."""
     known = _known_keys(row) if row else set()
     sides: list[Side] = []
-    for region in regions:
-        one = side(region, settings[region.name], tools.policy, tools.secret, known=sorted(known))
+    for region in sorted(group.regions, key=lambda it: it.name):
+        one = side(region, settings[region.name], policy, secret, known=sorted(known))
         known |= one.entries.keys()
         sides.append(one)
-    return _Seen(settings, tuple(sides))
+    return tuple(sides)
 
 
 def _known_keys(row: Rollout) -> set[str]:

@@ -103,6 +103,26 @@ async def test_a_person_takes_a_side(shell: Shell) -> None:
     assert "nothing to do" in await shell.run("plan")
 
 
+async def test_another_key_is_refused_and_a_lost_one_is_begun_anew(shell: Shell) -> None:
+    """A foreign key ends with 2 and changes nothing; rotated with the old one beside it, or reset, it is the store's."""
+    edit(shell.world, "weu", ocsp="120")
+    await shell.run("resolve", "--leave", "--all", *SAID)
+    own = shell.env["COUNTERPART_FINGERPRINT_KEY"]
+    shell.env["COUNTERPART_FINGERPRINT_KEY"] = "x" * 40
+    for command in (("plan",), ("resolve", "--take", "weu", "--all", *SAID), ("package", "status")):
+        assert "not the key of this store" in await shell.run(*command, expect=Exit.USAGE)
+    assert "not the key of this store" in await shell.run("status", expect=Exit.HELD)
+    shell.env["COUNTERPART_FINGERPRINT_KEY_PREVIOUS"] = own
+    left = await shell.json("plan")
+    assert [it["action"] for it in left["changes"]] == ["keep-apart"]
+    del shell.env["COUNTERPART_FINGERPRINT_KEY_PREVIOUS"]
+    reset = ("baseline", "reset", *SAID)
+    assert "would be done: forgets the baselines" in await shell.run(*reset[:-1], "--dry-run")
+    assert (await shell.json(*reset))["reset"] == ["scepman"]
+    assert (await shell.json("plan", expect=Exit.HELD))["refusals"][0]["rule"] == "first-contact"
+    assert "there is nothing to reset" in await shell.run(*reset, expect=Exit.REFUSED)
+
+
 async def test_who_decides_is_who_is_signed_in(shell: Shell) -> None:
     """The history names the identity of the token, never the machine's user."""
     edit(shell.world, "weu", ocsp="120")

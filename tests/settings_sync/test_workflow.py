@@ -718,49 +718,6 @@ async def test_rejected_keys_stay_apart_without_holding_others() -> None:
     assert (await world.rollout()).state is State.HELD
 
 
-async def test_a_new_fingerprint_key_makes_equal_regions_a_new_baseline_in_silence() -> None:
-    """Nothing is written or asked, and the next change travels."""
-    world = await started(World())
-    world.new_key()
-    await world.ring()
-    assert (await world.rollout()).state is State.CONVERGED
-    world.edit("west", K00=val("new"))
-    await world.ring()
-    await settled(world)
-    assert world.written == ["east"]
-
-
-async def test_a_new_fingerprint_key_holds_different_regions() -> None:
-    """What soaked under the old key has no past under the new one."""
-    world = await started(World())
-    world.edit("west", K00=val("new"))
-    await world.ring()
-    world.new_key()
-    await world.ticks(10)
-    assert (await world.rollout()).state is State.HELD
-    assert world.written == []
-
-
-@pytest.mark.parametrize("by_a_word", [False, True])
-async def test_a_new_fingerprint_key_in_the_middle_of_a_write_leaves_nothing_behind(
-    *, by_a_word: bool
-) -> None:
-    """Permit and copy are given up; a person's word may be the first to find it so."""
-    world = await started(World(differs={"west": {"K01": val("w")}, "east": {"K01": val("e")}}))
-    await world.ask(Ask.REJECT, reason="each its own")
-    world.edit("west", K00=val("new"))
-    await world.ring()
-    await world.until(State.VERIFYING)
-    world.new_key()
-    if by_a_word:
-        await world.ask(Ask.TAKE, region="west")
-    else:
-        await world.ring()
-        await world.clean()
-        await world.ask(Ask.TAKE, region="west")
-    await settled(world)
-
-
 async def test_a_region_that_joins_has_no_past_with_the_others() -> None:
     """Its old values do not overwrite what the others agreed on meanwhile; where it differs a person decides."""
     world = await started(World(regions=TRIO))
