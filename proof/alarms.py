@@ -51,6 +51,7 @@ class Alarms:
         self._unheard = unheard  # whether since then something was not done, or not known to be
         self._known: set[str] = set()
         self._drills: dict[str, list[float]] = {}  # region: when people asked for one
+        self._foreign = False  # whether the app ever had a key that is not the store's
         self._clean: deque[float] = deque(maxlen=CAUGHT_UP)  # when the last undisturbed turns began
         self._blind = 0.0  # when the product last began to look, having not looked for long or never
         self._hindered: float | None = None  # since when no turn has been undisturbed
@@ -59,6 +60,10 @@ class Alarms:
     def asked_for_drill(self, region: str) -> None:
         """A person wants a drill."""
         self._drills.setdefault(region, []).append(self._now)
+
+    def rekeyed(self) -> None:
+        """The app has a key that is not the store's."""
+        self._foreign = True
 
     def ticked(self, tick: Tick) -> None:
         """A turn is over."""
@@ -85,6 +90,11 @@ class Alarms:
         if rule is not None:
             why_not = rule(self, facts)
             self._check(5, not why_not, lambda: f"{key} is told, and {why_not}")
+
+    def foreign(self, facts: _Row) -> str:
+        """The app has a key that is not the store's."""
+        del facts
+        return "" if self._foreign else "the app always had the store's own key"
 
     # -- regions
 
@@ -249,6 +259,7 @@ _RULES: Final[dict[tuple[str, str], Callable[[Alarms, _Row], str]]] = {
     ("hosts", "incident.resolved"): Alarms.a_host,
     ("settings", "incident.held"): Alarms.held,
     ("settings", "incident.resolved"): Alarms.held_no_more,
+    ("", "key.foreign"): Alarms.foreign,
     ("", "drill.started"): Alarms.drill,
     ("", "drill.finished"): Alarms.drill_over,
     ("", "drill.stuck"): Alarms.drill_stuck,

@@ -8,7 +8,7 @@ import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, Final
@@ -40,8 +40,10 @@ from proof.world import Site, Tick, World, moment
 from shared.errors import PermanentError, TransientError
 from shared.pages import html
 from shared.ports import Ports
+from shared.reconcile import workflow as rounds
 from shared.reconcile.incidents import sending_beside
 from shared.settings import Settings
+from shared.settings_sync.fingerprint import FingerprintKey
 
 PROCESS: ContextVar[Process] = ContextVar("PROCESS")
 TURN: Final = 60.0  # from one turn of the timer to the next
@@ -51,6 +53,21 @@ NOSY: Final = 100  # and at so many turns of the timer one person looks whether 
 
 
 type _Page = Callable[..., Coroutine[Any, Any, Answer]]
+
+
+def another_key(settings: Settings) -> Settings:
+    """The settings of somebody whose fingerprint key is not the store's."""
+    return msgspec.structs.replace(
+        settings, secret=FingerprintKey("another secret, just as long as the first")
+    )
+
+
+_OWNED: Final = ("settings-sync/", "packages/", "permit/", "fingerprint-key/")
+
+
+def owned(rows: Mapping[str, tuple[bytes, int]]) -> dict[str, bytes]:
+    """The rows that only an app with the store's own key may change."""
+    return {name: body for name, (body, _) in rows.items() if name.startswith(_OWNED)}
 
 
 class Instance:
@@ -104,6 +121,7 @@ class Cast:
         self.wakes = 0
         self.opened: Counter[str] = Counter()  # pages, by their kind
         self._curiosity = dice_of("pages")  # its own, so that who reads changes nothing else
+        self._strangers = dice_of("strangers")  # likewise
         self.on_effect: Callable[[Line, str], None] | None = None
         self.instances = [Instance(name, self) for name in ("a", "b")]
         world.on_settings, world.on_status = self._settings_changed, self._status_changed
@@ -286,6 +304,8 @@ class Cast:
         row = self.row("settings-sync")
         if row is None or row["state"] not in {"held", "contained"} or row.get("flight") or not decide:
             return ""
+        if not self._strangers.randrange(CURIOUS):
+            self.intrude()
         plan = row["plan"]
         rules = {it["rule"] for it in plan.get("refusals", ())}
         changes = [it["key"] for it in plan["decisions"] if it["action"] in {"take", "delete"}]
@@ -384,6 +404,35 @@ class Cast:
             7, name == "store.put watched", lambda: f"to open {kind} changes something: {name}"
         )
 
+    def intrude(self) -> None:
+        """Somebody with another key looks and decides, over the same store: at once, and drawing no dice."""
+        self.opened["stranger"] += 1
+        rows, writes = self.world.rows.copy(), self.world.writes
+        settings = another_key(self.settings)
+
+        async def look(ports: Ports) -> None:
+            profile = await rounds.profile_named("scepman", ports, settings)
+            _, seen, _ = await rounds.show_plan(profile, ports, settings)
+            body = {"group": "scepman", "decision": "take", "region": min(self.world.sites), "by": "eve"}
+            body |= {"fingerprint": seen.plan.fingerprint if seen.plan else "", "reason": "a stranger may"}
+            await decision.handle(
+                Asked(body=json.dumps(body).encode(), person="eve"), ports=ports, settings=settings
+            )
+
+        line = Line(self.world, Process("stranger", self.loop), Weather())
+        line.calm = True
+        apart = Loop()  # type: ignore[abstract]  # in whose time nothing of the others' happens
+        apart.eager = True
+        try:
+            Context().run(apart.run, look(ports(line)))
+        except (PermanentError, TransientError) as error:
+            self.observer.shown(_spoken(error))
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is a breach and not the end of the run
+            self.observer.complain(3, f"another key ended as nobody foresaw: {type(error).__name__}: {error}")
+        same = owned(self.world.rows) == owned(rows)
+        self.observer.check(3, same, lambda: "somebody with another key changed what is remembered")
+        self.world.rows, self.world.writes = rows, writes
+
     def open_decision(self) -> None:
         """The page of what waits, or of nothing."""
         key = next((it for it in self.world.rows if it.startswith("settings-sync/")), "")
@@ -404,6 +453,8 @@ class Cast:
             self.open(drill_status.handle, running["id"])
         if not self._curiosity.randrange(NOSY):
             self.open(health.handle)
+        if not self._strangers.randrange(NOSY):
+            self.intrude()
 
     def read_all(self) -> None:
         """Somebody opens every page that there is, when all is over."""

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from proof.cast import another_key, owned
 from proof.play import DAY, URLS, Play, settings_of
 from proof.ports import Line
 from proof.weather import HOUR, Error, Fate
@@ -516,14 +517,37 @@ def _copy_lost(play: Play) -> None:
 
 
 def _new_key(play: Play) -> None:
-    """The fingerprint key is replaced in the middle of a write."""
+    """The fingerprint key is rotated in the middle of a write."""
     _put_back(play)
 
-    def replace() -> None:
-        env = {"secret": type(play.settings.secret)("another secret, just as long as the first")}
-        play.cast.settings = msgspec.structs.replace(play.cast.settings, **env)
+    def rotate() -> None:
+        rotated = msgspec.structs.replace(another_key(play.settings), previous=play.settings.secret)
+        play.cast.settings = rotated
 
-    play.loop.call_later(5 * MINUTE, replace)
+    play.loop.call_later(5 * MINUTE, rotate)
+
+
+def _foreign_key(play: Play) -> None:
+    """For some minutes in the middle of a write the app has a key that is not the store's."""
+    _travels(play)
+    own, held = play.settings, dict[str, bytes]()
+
+    def swap() -> None:
+        play.observer.rekeyed()
+        play.cast.settings = another_key(own)
+
+    def look() -> None:  # who began with the right key has ended
+        held.update(owned(play.world.rows))
+
+    def give_back() -> None:
+        same = owned(play.world.rows) == held
+        play.observer.check(3, same, lambda: "an app with another key changed what is remembered")
+        told = any("foreign-key" in name for name in play.world.rows)
+        play.observer.check(5, told, lambda: "nobody was told that the app has another key")
+        play.cast.settings = own
+
+    for minutes, act in ((2.2, swap), (4.4, look), (7.2, give_back)):
+        play.loop.call_later(minutes * MINUTE, act)
 
 
 def _drill(play: Play, *, abort: float = 0.0) -> None:
@@ -617,8 +641,9 @@ STORIES: Final = (
         "the copy of old values is gone", _copy_lost, 30, settings=_quick, rests=False
     ),  # it waits for a person
     Story(
-        "the fingerprint key is replaced in flight", _new_key, 35, settings=_quick, rests=False
+        "the fingerprint key is rotated in flight", _new_key, 35, settings=_quick, rests=False
     ),  # it waits for a person
+    Story("an app with another key", _foreign_key, 30, settings=_quick),
     Story("a host is lost", _known_host, 108, settings=_quick),
     Story("both hosts are lost", _no_host, 130, settings=_quick),
     Story("a rotation is undone", _unfit, 60, settings=_quick),

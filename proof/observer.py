@@ -16,7 +16,9 @@ Each rule says how much later than the truth the product may act: it looks once 
 3. What we replaced was no person's change of which the regions have never agreed since and which nobody decided,
    unless it was made after our last reading began, which was the last thing that we did before the write: in between
    no reader of Azure can see it. What we put back is what we found. A message comes again only after a delivery
-   that did not end well. In the end all regions agree, and nothing is left lying about.
+   that did not end well. In the end all regions agree, and nothing is left lying about. A foreign key changes
+   nothing: whoever has another fingerprint key than the store's leaves its rows of settings, packages and permits as
+   they are.
 4. No row or its key, no letter, log line, error, answer or page has a value in it.
 5. Every row that holds a decision holds a reason, and every letter says more than its headline.
 6. An endpoint that a drill took out is back by the second undisturbed turn after the drill's deadline, one that a
@@ -192,6 +194,11 @@ class Observer:
         self._drills[region] = self.now
         self._outages.rehearsed(region, self.now)
         self._alarms.asked_for_drill(region)
+
+    def rekeyed(self) -> None:
+        """Somebody gave the app a key that is not the store's."""
+        self.stirred()
+        self._alarms.rekeyed()
 
     def trouble(self) -> None:
         """A process died, or the outcome of one of its requests was not told to it."""

@@ -65,6 +65,13 @@ BUGS: Final = (
         laws=(3,),
     ),
     Bug(
+        "another key than the store's is taken for its own",
+        SYNC,
+        "        owner = row.key_id\n",
+        "        owner = tools.secret.id\n",
+        laws=(3,),
+    ),
+    Bug(
         "the permit is not asked for",
         "shared/disruption/workflow.py",
         "answer = permit(asked, seen, row.permit if row else None, now)",

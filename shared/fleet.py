@@ -128,7 +128,7 @@ def foreign_key(now: datetime, why: str) -> Message:
     """What people are told when the fingerprint key is not the store's: once a day, as one key is for all groups."""
     return Message(
         id=f"foreign-key.{now:%Y%m%d}",
-        kind="rounds.failing",
+        kind="key.foreign",
         subject="fingerprint-key",
         at=now,
         card=Card(

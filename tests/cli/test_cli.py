@@ -104,7 +104,7 @@ async def test_a_person_takes_a_side(shell: Shell) -> None:
 
 
 async def test_another_key_is_refused_and_a_lost_one_is_begun_anew(shell: Shell) -> None:
-    """A foreign key ends with 2 and changes nothing; rotated with the old one beside it, or reset, it is the store's."""
+    """A foreign key ends with 2 and changes nothing; with the old one beside it, or after a reset, it is right."""
     edit(shell.world, "weu", ocsp="120")
     await shell.run("resolve", "--leave", "--all", *SAID)
     own = shell.env["COUNTERPART_FINGERPRINT_KEY"]
