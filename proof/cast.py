@@ -352,6 +352,16 @@ class Cast:
         self.story.tell("a person ends the failback hold")
         self._decide({"group": "scepman", "decision": "release", "reason": "a person may", "by": "ada"})
 
+    def begin_anew(self) -> None:
+        """A person says that the store's own key is lost."""
+        self.story.tell("a person begins anew under another key")
+
+        async def reset(ports: Ports) -> object:
+            profile = await rounds.profile_named("scepman", ports, self.settings)
+            return await rounds.reset_baseline([profile], "ada", "it is lost", ports, self.settings)
+
+        self.person(reset)
+
     def order_drill(self, region: str, *, key: str = "") -> None:
         """A person asks for a drill."""
         self.story.tell(f"a person orders a drill of {region}")

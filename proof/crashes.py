@@ -550,6 +550,22 @@ def _foreign_key(play: Play) -> None:
         play.loop.call_later(minutes * MINUTE, act)
 
 
+def _lost_key(play: Play) -> None:
+    """In the middle of a write the app gets another key for good; a person begins anew, and takes a side."""
+    _travels(play)
+
+    def swap() -> None:
+        _edit(play, "west", K05=_value(5))  # so that something is to be decided whenever the write ended
+        play.observer.rekeyed()
+        play.cast.settings = another_key(play.settings)
+
+    play.loop.call_later(2.2 * MINUTE, swap)
+    for minutes in (6.3, 8.3, 10.3):
+        play.loop.call_later(minutes * MINUTE, play.cast.begin_anew)
+    for minutes in (12.3, 14.3, 16.3):
+        play.loop.call_later(minutes * MINUTE, _ask, play, {"decision": "take", "region": "west"})
+
+
 def _drill(play: Play, *, abort: float = 0.0) -> None:
     for minutes in (0.0, 2.2, 4.2):  # a person who saw no answer asks again, under the same key
         play.loop.call_later(minutes * MINUTE + 1, partial(_ask_for_drill, play))
@@ -644,6 +660,7 @@ STORIES: Final = (
         "the fingerprint key is rotated in flight", _new_key, 35, settings=_quick, rests=False
     ),  # it waits for a person
     Story("an app with another key", _foreign_key, 30, settings=_quick),
+    Story("a key is lost", _lost_key, 40, settings=_quick),
     Story("a host is lost", _known_host, 108, settings=_quick),
     Story("both hosts are lost", _no_host, 130, settings=_quick),
     Story("a rotation is undone", _unfit, 60, settings=_quick),

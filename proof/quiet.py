@@ -79,6 +79,8 @@ def _says_more(key: str, before: bytes, after: bytes) -> bool:
             return _standing(before) != _standing(after)
         case "watched" | "settings-sync" | "packages" | "failback-holds":
             return _timeless(before) != _timeless(after)
+        case "fingerprint-key":
+            return before != after
         case "outbox":
             return _letter_of(before) != _letter_of(after)
         case "incident-ledgers":
