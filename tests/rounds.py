@@ -536,7 +536,9 @@ class World:
         return round_
 
     def new_key(self, *, rotate: bool = True) -> None:
-        """Another fingerprint key; `rotate`: beside the one that it replaces."""
+        """Another fingerprint key; `rotate`: beside the one that it replaces, if the last rotation is over."""
+        if rotate and self.row.key_id != self.settings.secret.id:
+            return
         self.settings = msgspec.structs.replace(
             self.settings,
             secret=FingerprintKey(f"another secret, just as long as the first, {self.settings.secret.id}"),
