@@ -60,8 +60,8 @@ or that our own look has said so for {confirm} (`COUNTERPART_CONFIRM_AFTER`). An
 told after {patience} all the same, for our own look may be the blind one. **Acknowledging** is beside the
 stages; it stops the clock of the time to acknowledge. What comes back within {flap} (`COUNTERPART_FLAP_WINDOW`)
 is the same incident, and *resolved* is told only when a region has stayed well for so long. Taking an endpoint
-out of service on purpose ends its incident; what a drill takes out, and a stumble while a write of ours
-restarts a region, opens none.
+out of service on purpose ends its incident when its app answers; one that still fails keeps it until it answers
+or leaves the profile. What a drill takes out, and a stumble while a write of ours restarts a region, opens none.
 
 | severity | what it means |
 |---|---|

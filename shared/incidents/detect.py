@@ -68,13 +68,19 @@ def looks(
         if claim is None or (claim is Claim.SUSPECT and name in disturbed and not live_here):
             continue
         if claim in {Claim.WELL, Claim.OUT}:
-            if live_here:
+            # Who takes a failing region out has not repaired it: its incident goes on until it answers again.
+            if live_here and not (claim is Claim.OUT and _is_silent(health[name])):
                 facts.append(_calm(name, claim, health[name].reason, now))
             continue
         facts.append(_trouble(name, claim, stand, health, findings[name], now))
     facts += _left(group, live, now)
     facts += _one_authority(health, live, now)
     return tuple(facts)
+
+
+def _is_silent(health: Health) -> bool:
+    """Whether the app itself fails, by our own probe."""
+    return health.probe is not None and not health.probe.ok
 
 
 def _trouble(

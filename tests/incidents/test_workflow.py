@@ -181,7 +181,7 @@ async def test_a_plan_below_standard() -> None:
 
 
 async def test_a_region_taken_out_on_purpose() -> None:
-    """A disabled endpoint is no incident, and ends one."""
+    """A disabled endpoint is no incident. One that fails has an incident until it answers again, be it out or not."""
     world = Watched()
     await world.minute(2)
     world.profiles.set_endpoint("west", status=MonitorStatus.DISABLED, enabled=False)
@@ -190,9 +190,13 @@ async def test_a_region_taken_out_on_purpose() -> None:
     world.sick("east")
     await world.minute(2)
     world.profiles.set_endpoint("east", status=MonitorStatus.DISABLED, enabled=False)
-    await world.minute(2)
+    await world.minute(20)
     incident = await world.incident()
-    assert (incident.region, incident.stage) == ("east", Stage.RESOLVED)
+    assert (incident.region, incident.open) == ("east", True)
+    assert "incident.resolved" not in world.teams.kinds
+    world.probes.results[host("east")] = 200
+    await world.minute(2)
+    assert (await world.incident()).stage is Stage.RESOLVED
 
 
 async def test_what_we_disturb_ourselves_is_expected() -> None:
