@@ -116,12 +116,33 @@ Each card as it is posted, drawn from its own JSON (beside the picture; at most 
 
 Off by default (`COUNTERPART_FAILBACK_HOLD=on`). Traffic Manager fails back at the first good probe. With the
 hold, the endpoint of a confirmed failure of **one region** is disabled, if law 1 grants a permit and another
-endpoint is enabled and online at that very moment. It is enabled again when the region's own probe and SCEP
-proof have been good for {soak} (`COUNTERPART_FAILBACK_SOAK`), when a person says so (`counterpart incidents
+endpoint is answered to its devices instead at that very moment ([the rule](#whether-traffic-moves)).
+It is enabled again when the region's own probe and SCEP proof have been good for {soak}
+(`COUNTERPART_FAILBACK_SOAK`), when a person says so (`counterpart incidents
 release`), or at once when it answers and no other region does. With weighted routing it comes back with
 {shares} of its weight, {step} apart and only while it is sound. Who enables the endpoint, or sets its weight,
 by hand has ended the hold. Counterpart's identity needs
 `Microsoft.Network/trafficManagerProfiles/azureEndpoints/write`.
+
+## Whether traffic moves
+
+Drills, the failback hold and the permit ask one rule before an endpoint is taken out: will the other endpoints be
+answered to the devices of this one? Another endpoint, of any type, counts when it is enabled and Traffic Manager
+calls it Online or Unmonitored.
+
+| routing | the others are answered |
+|---|---|
+| Performance, Priority, Weighted | yes |
+| MultiValue | when they have an address of the same kind (IPv4, IPv6, a name) |
+| Geographic | when each place of the endpoint lies in a place of theirs: the same, its country, or `WORLD` |
+| Subnet, and a method of a later Azure | no: who answers the subnets of a disabled endpoint is not documented |
+
+It is no as well when a profile above this one (in the same subscription) wants more child endpoints available than
+would be left: `minChildEndpoints`, `minChildEndpointsIPv4`, `minChildEndpointsIPv6`. Source: Microsoft's pages
+*Traffic Manager routing methods*, *endpoint monitoring*, *nested profiles*.
+
+An incident says **traffic will not move**, and what to do, when Traffic Manager goes on answering a region that
+fails: the endpoint has `alwaysServe`, so that it is not probed, or the routing is Geographic or Subnet.
 
 ## Alerts from Azure Monitor
 

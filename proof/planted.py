@@ -264,9 +264,9 @@ BUGS: Final = (
     ),
     Bug(
         "the last endpoint may be disabled",
-        HOLD,
-        "        if it.name != region and it.enabled and it.status in _SERVED_BY",
-        "        if it.enabled",
+        "shared/groups/routing.py",
+        "    others = [it for it in profile.endpoints if it is not own and it.enabled and it.status in ANSWERED]",
+        "    others = [it for it in profile.endpoints if it.enabled]",
         ("tests/incidents/test_hold.py",),
     ),
     Bug(

@@ -5,7 +5,7 @@ Imports the SDK; import it lazily.
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import aiohttp
@@ -17,7 +17,7 @@ from shared.adapters.pace import Pace
 from shared.adapters.resource_manager import PUBLIC_ARM, WRITE_DEADLINE, Clients, asking, once, text
 from shared.disruption.model import Permit
 from shared.errors import NotFound
-from shared.groups.model import Endpoint, Monitor, MonitorStatus, Profile
+from shared.groups.model import Endpoint, Monitor, MonitorStatus, Nesting, Profile
 
 _NEEDS = "Microsoft.Network/trafficManagerProfiles/read on the subscription"
 _WRITE = "Microsoft.Network/trafficManagerProfiles/azureEndpoints/write on the profile"
@@ -54,7 +54,9 @@ class TrafficManagerProfiles:
         """Every profile of a subscription with its endpoints' status: one GET (more when Azure pages)."""
         async with asking(f"list Traffic Manager profiles of subscription {subscription}", needs=_NEEDS):
             found = self._clients.of(subscription).profiles.list_by_subscription()
-            return tuple([_profile(it) async for it in found])
+            said = [it async for it in found]
+        nestings = _nestings(said)
+        return tuple(_profile(it, nestings.get((it.id or "").lower(), ())) for it in said)
 
     async def disable_endpoint(self, profile_id: str, endpoint: str, *, permit: Permit) -> None:
         """One PATCH that sets `endpointStatus` to Disabled; never repeated."""
@@ -96,7 +98,27 @@ class TrafficManagerProfiles:
         await self._clients.aclose()
 
 
-def _profile(said: models.Profile) -> Profile:
+def _nestings(profiles: Iterable[models.Profile]) -> dict[str, tuple[Nesting, ...]]:
+    """Return the enabled endpoints that lead to a profile, by that profile's id in lower case."""
+    found: dict[str, tuple[Nesting, ...]] = {}
+    for parent in profiles:
+        for endpoint in (parent.properties and parent.properties.endpoints) or ():
+            its = endpoint.properties or models.EndpointProperties()
+            child = (its.target_resource_id or "").lower()
+            if not _PROFILE.fullmatch(child) or not _is_enabled(its.endpoint_status):
+                continue
+            nesting = Nesting(
+                profile=parent.name or "",
+                endpoint=endpoint.name or "",
+                least=1 if its.min_child_endpoints is None else its.min_child_endpoints,
+                least_ipv4=its.min_child_endpoints_i_pv4 or 0,
+                least_ipv6=its.min_child_endpoints_i_pv6 or 0,
+            )
+            found[child] = (*found.get(child, ()), nesting)
+    return found
+
+
+def _profile(said: models.Profile, nested_in: tuple[Nesting, ...]) -> Profile:
     properties = said.properties or models.ProfileProperties()
     dns = properties.dns_config or models.DnsConfig()
     return Profile(
@@ -109,6 +131,7 @@ def _profile(said: models.Profile) -> Profile:
         monitor=_monitor(properties.monitor_config or models.MonitorConfig()),
         endpoints=tuple(_endpoint(it) for it in properties.endpoints or ()),
         tags=tuple(sorted((said.tags or {}).items())),
+        nested_in=nested_in,
     )
 
 
@@ -137,6 +160,8 @@ def _endpoint(said: models.Endpoint) -> Endpoint:
         status=_status(properties.endpoint_monitor_status),
         weight=properties.weight,
         priority=properties.priority,
+        always_serve=_is_enabled(properties.always_serve),
+        geo_mapping=tuple(properties.geo_mapping or ()),
     )
 
 

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from shared.groups.model import Profile
+
 
 class Kind(StrEnum):
     """What disturbs a region."""
@@ -14,6 +16,11 @@ class Kind(StrEnum):
     RESTART = "restart"
     DRILL = "drill"
     FAILBACK_HOLD = "failback-hold"
+
+    @property
+    def takes_out(self) -> bool:
+        """Whether it takes an endpoint out of DNS."""
+        return self in {Kind.DRILL, Kind.FAILBACK_HOLD}
 
 
 class Disruption(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +35,7 @@ class Disruption(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     region: str
     at_most: timedelta
+    profile: Profile | None = None  # of what takes an endpoint out: as Traffic Manager told it just now
 
 
 class Permit(msgspec.Struct, frozen=True, kw_only=True):

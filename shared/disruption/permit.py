@@ -7,6 +7,7 @@ import msgspec
 
 from shared.disruption.model import Disruption, Permit
 from shared.groups.model import Health, State
+from shared.groups.routing import instead
 from shared.groups.soak import Start, came_back
 
 AUDIT_ONLY = "Counterpart only looks here: COUNTERPART_AUDIT_ONLY is on"
@@ -55,6 +56,8 @@ def permit(
         return Denial(
             f"{asked.region} may be the last region serving {asked.group} ({others or 'it has no other'})"
         )
+    if asked.kind.takes_out and (why := _unanswered(asked)):
+        return Denial(why)
     until, awaited, awaited_until = now + asked.at_most, None, None
     if held and held.region == asked.region and stands(held, seen, now):
         until, awaited = max(until, held.until), held.disturbed_at or held.awaited
@@ -72,6 +75,14 @@ def permit(
             awaited_until=awaited_until,
         )
     )
+
+
+def _unanswered(asked: Disruption) -> str:
+    """Why the devices of an endpoint that is to be taken out would be answered by nobody; empty: others are."""
+    if asked.profile is None:
+        return f"whether others are answered to the devices of {asked.region} is not known"
+    found = instead(asked.profile, asked.region)
+    return "" if found.by else found.reason
 
 
 def stands(held: Permit, seen: Mapping[str, Health], now: datetime) -> bool:

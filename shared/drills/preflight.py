@@ -16,13 +16,10 @@ from shared.drills.model import PRACTICE, Answer, Request, Rules, Seen, ServiceA
 from shared.drills.predict import predict
 from shared.drills.schedule import Calendar, why_not
 from shared.groups.model import Endpoint, Health, MonitorStatus, NameAnswer, Region, State
+from shared.groups.routing import ANSWERED, instead
 from shared.words import spoken
 
 PER_ACU: Final = 20.0  # SCEP requests a minute that one compute unit serves (facts: section 1.4)
-SERVED_BY: Final = frozenset({MonitorStatus.ONLINE, MonitorStatus.UNMONITORED})
-_ANSWER_ANYWHERE: Final = frozenset(
-    {"performance", "priority", "weighted"}
-)  # whoever asks is given any endpoint
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +139,7 @@ def _region(at: Circumstances) -> _Says:
         return _refused("the profile is disabled: its name does not exist at all")
     if not endpoint.enabled:
         return _refused(f"{endpoint.name} is disabled already")
-    if endpoint.status not in SERVED_BY:
+    if endpoint.status not in ANSWERED:
         return _refused(
             f"Traffic Manager says {endpoint.status} for {endpoint.name}: nothing would be lost with it"
         )
@@ -164,6 +161,7 @@ def _permit(at: Circumstances) -> _Says:
         group=at.seen.group.name,
         region=at.endpoint.name if at.endpoint else at.asked.region,
         at_most=timedelta(0),
+        profile=at.seen.group.profile,
     )
     answer = permit(asked, at.seen.health, at.permit, at.now)
     return _refused(answer.reason) if isinstance(answer, Denial) else _passed(answer.permit.reason)
@@ -199,7 +197,7 @@ def _survivors(at: Circumstances) -> _Says:
     wrong = []
     for it in at.survivors:
         health = at.seen.health.get(it.name)
-        if it.status not in SERVED_BY:
+        if it.status not in ANSWERED:
             wrong.append(f"Traffic Manager says {it.status} for {it.name}")
         elif health is None:
             wrong.append(f"{it.name} targets no web app, so its health is not known")
@@ -293,8 +291,9 @@ def _settings(at: Circumstances) -> _Says:
 def _routing(at: Circumstances) -> _Says:
     profile, endpoint = at.seen.group.profile, at.endpoint
     method = profile.routing
-    if method.lower() not in _ANSWER_ANYWHERE:
-        return _refused(f"with {method} routing, some devices may be answered by {at.asked.region} only")
+    found = instead(profile, at.asked.region)
+    if not found.by:
+        return _refused(found.reason)
     if any(it.status is MonitorStatus.UNMONITORED for it in at.survivors):
         return _warned("a surviving endpoint is always served, so Traffic Manager would not see it fail")
     if method.lower() == "priority" and endpoint is not None:
@@ -303,7 +302,7 @@ def _routing(at: Circumstances) -> _Says:
             return _warned(
                 f"{', '.join(before)} comes before {endpoint.name}: no device would notice the drill"
             )
-    return _passed(f"with {method} routing the others are answered")
+    return _passed(found.reason)
 
 
 RULES: Final[Mapping[str, tuple[Callable[[Circumstances], _Says], str]]] = {
@@ -323,6 +322,9 @@ RULES: Final[Mapping[str, tuple[Callable[[Circumstances], _Says], str]]] = {
     "resolvers": (_resolvers, "the service's name leads by way of the profile at every configured resolver"),
     "service": (_service, "a device is served through the service's name, GetCACaps and GetCACert"),
     "settings": (_settings, "the regions' settings agree"),
-    "routing": (_routing, "by routing method and weights, the survivors are answered to everybody"),
+    "routing": (
+        _routing,
+        "by routing method and minimum of child endpoints, others are answered to its devices",
+    ),
 }
 """The rules by name, each with its sentence; `docs/drills.md` is written from this table."""

@@ -26,11 +26,12 @@ from shared.drills.model import (
     Seen,
     State,
 )
-from shared.drills.preflight import SERVED_BY, Preflight, spared
+from shared.drills.preflight import Preflight, spared
 from shared.errors import Effect, IllegalTransition
 from shared.groups.classify import TROUBLED, standings
 from shared.groups.model import Endpoint, Group, NameAnswer
 from shared.groups.model import State as HealthState
+from shared.groups.routing import ANSWERED, instead
 from shared.words import spoken
 
 STATES: Mapping[State, str] = {
@@ -282,15 +283,16 @@ def trouble(seen: Seen, region: str) -> str:
     if incidents:
         return f"an incident is open: {'; '.join(incidents)}"
     others = [it for it in seen.group.profile.endpoints if it.name != region and it.enabled]
-    if not any(it.status in SERVED_BY for it in others):
-        return "no other endpoint is enabled and online (law 1)"
+    found = instead(seen.group.profile, region)
+    if not found.by:
+        return f"{found.reason} (law 1)"
     stand = standings(seen.group, seen.health)
     for it in others:
         health = seen.health.get(it.name)
         if stand.get(it.name) in TROUBLED or (health is not None and health.state is HealthState.DOWN):
             said = health.reason if health else f"Traffic Manager says {it.status}"
             return f"{it.name}, which is to serve meanwhile, fails: {said}"
-        if it.status not in SERVED_BY:
+        if it.status not in ANSWERED:
             return f"{it.name}, which is to serve meanwhile: Traffic Manager says {it.status}"
     return ""
 
@@ -347,7 +349,7 @@ def _spoilt(ending: Ending, state: State, why: str) -> Ending:
 def _back(drill: Drill, endpoint: Endpoint, now: datetime) -> Drill:
     """Seen enabled, and perhaps online."""
     seen = msgspec.structs.replace(drill, was_back=True)
-    if endpoint.status not in SERVED_BY or seen.online_at is not None:
+    if endpoint.status not in ANSWERED or seen.online_at is not None:
         return seen
     online = msgspec.structs.replace(seen, online_at=now)
     return _noted(online, now, f"Traffic Manager calls {drill.region} {endpoint.status}")

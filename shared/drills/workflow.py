@@ -535,6 +535,7 @@ class _Wake:
             group=drill.group,
             region=drill.region,
             at_most=at_most(drill.observe_seconds, tools.rules),
+            profile=seen.group.profile,
         )
         name, now = row_name(self._group_id), tools.clock.now()
         return await request(tools.store, name, asked, seen.health, now, audit_only=tools.audit_only)

@@ -19,9 +19,9 @@ from shared.groups.model import (
     Standing,
     State,
 )
+from shared.groups.routing import ANSWERED
 
 _OUT = {MonitorStatus.DISABLED, MonitorStatus.INACTIVE, MonitorStatus.STOPPED}
-_ANSWERED = {MonitorStatus.ONLINE, MonitorStatus.UNMONITORED}
 
 
 def judge(
@@ -65,7 +65,7 @@ def _state(endpoint: Endpoint, probe: ProbeResult | None, scep: ScepProof | None
         return _silent(probe, status)
     if scep is not None and not scep.ok:
         return State.UNKNOWN, f"the probe answers, but SCEP does not: {scep.problem}"
-    if status not in _ANSWERED:
+    if status not in ANSWERED:
         return State.UNKNOWN, f"the probe answers, yet Traffic Manager says {status}"
     return State.HEALTHY, f"the probe answers and Traffic Manager says {status}"
 
@@ -204,7 +204,7 @@ def standing(health: Health, *, enabled: bool, patience: float) -> Standing:
         return Standing.DOWN if degraded else Standing.FAILING
     if degraded:  # a good answer that came late for Traffic Manager says the same as Traffic Manager does
         return Standing.DOWN if _late(health, patience) else Standing.FAILING
-    return Standing.SERVING if health.monitor in _ANSWERED else Standing.UNSURE
+    return Standing.SERVING if health.monitor in ANSWERED else Standing.UNSURE
 
 
 def _late(health: Health, patience: float) -> bool:
@@ -281,12 +281,17 @@ def _where(name: str, health: Mapping[str, Health], stand: Mapping[str, Standing
 def _only_we_fail(health: Mapping[str, Health], stand: Mapping[str, Standing]) -> bool:
     """No region can be reached by us, while Traffic Manager reaches them all: that may be our own network."""
     seen = [it for name, it in health.items() if stand[name] is not Standing.OUT]
-    return len(seen) > 1 and all(
-        it.monitor in _ANSWERED
-        and it.probe is not None
-        and it.probe.status is None
-        and it.probe.fault is not Fault.TLS  # which is the server's doing, or somebody's in between
-        for it in seen
+    reached = any(it.monitor is MonitorStatus.ONLINE for it in seen)  # what is always served is not probed
+    return (
+        len(seen) > 1
+        and reached
+        and all(
+            it.monitor in ANSWERED
+            and it.probe is not None
+            and it.probe.status is None
+            and it.probe.fault is not Fault.TLS  # which is the server's doing, or somebody's in between
+            for it in seen
+        )
     )
 
 

@@ -30,7 +30,7 @@ class MonitorStatus(StrEnum):
     UNKNOWN = "Unknown"  # a value this version does not know
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One endpoint of a profile, as Traffic Manager told it."""
 
     name: str
@@ -42,6 +42,18 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     status: MonitorStatus
     weight: int | None = None
     priority: int | None = None
+    always_serve: bool = False  # answered without being probed
+    geo_mapping: tuple[str, ...] = ()  # places by Geographic routing: WORLD, GEO-EU, DE, US-CA
+
+
+class Nesting(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint of another profile that leads to this one, and how many endpoints it wants available here."""
+
+    profile: str  # the other profile's name
+    endpoint: str
+    least: int = 1  # minChildEndpoints
+    least_ipv4: int = 0
+    least_ipv6: int = 0
 
 
 class Monitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +79,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     monitor: Monitor
     endpoints: tuple[Endpoint, ...]
     tags: tuple[tuple[str, str], ...] = ()
+    nested_in: tuple[Nesting, ...] = ()  # of the profiles in the same subscription
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):

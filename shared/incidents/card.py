@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from shared.cards import Card, Link, Tone
-from shared.incidents.explain import cause_name, explained
+from shared.incidents.explain import cause_name, told
 from shared.incidents.measures import measure
 from shared.incidents.model import UNTRUSTED, Incident, Severity, Stage, Telling, Topic
 from shared.words import moment, spoken
@@ -111,7 +111,7 @@ def _lines(incident: Incident, telling: Telling, siblings: Sequence[str]) -> Ite
         yield f"It was {cause_name(incident.cause)}. Nobody needs to close it."
         yield f"For a post-mortem: counterpart incidents export {incident.id}"
         return
-    means, we, you = explained(incident.cause)
+    means, we, you = told(incident)
     yield f"What it means: {means}."
     yield f"Counterpart {we}."
     yield f"Left to you: {you}."

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
+import msgspec
+
 from shared.events.azure_monitor import Alert, Condition
 from shared.groups.classify import TROUBLED, authorities, proved_one, standings
 from shared.groups.model import (
@@ -20,6 +22,7 @@ from shared.groups.model import (
     Region,
     Standing,
 )
+from shared.groups.routing import stays
 from shared.incidents.explain import cause_name
 from shared.incidents.model import Claim, Fact, Incident, Kind, Severity, Topic
 from shared.incidents.transitions import Subject
@@ -72,7 +75,9 @@ def looks(
             if live_here and not (claim is Claim.OUT and _is_silent(health[name])):
                 facts.append(_calm(name, claim, health[name].reason, now))
             continue
-        facts.append(_trouble(name, claim, stand, health, findings[name], now))
+        fact = _trouble(name, claim, stand, health, findings[name], now)
+        why = stays(group.profile, name)
+        facts.append(msgspec.structs.replace(fact, stays=str(why)) if why else fact)
     facts += _left(group, live, now)
     facts += _one_authority(health, live, now)
     return tuple(facts)

@@ -4,7 +4,7 @@ from typing import Final
 
 from shared.groups.classify import AUTHORITY, TABLE
 from shared.groups.model import Cause
-from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED
+from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Incident
 
 _CAUSES: Final = {str(it.cause): (it.means, it.we, it.you) for it in (*TABLE, AUTHORITY)}
 
@@ -50,3 +50,16 @@ def cause_name(cause: str) -> str:
 def explained(cause: str) -> tuple[str, str, str]:
     """What a cause means, what Counterpart does, what is left to a person."""
     return OTHERS.get(cause) or _CAUSES.get(cause) or _CAUSES[Cause.UNKNOWN]
+
+
+def told(incident: Incident) -> tuple[str, str, str]:
+    """Return the same of an incident, which knows whether Traffic Manager moves the devices of its region."""
+    means, we, you = explained(incident.cause)
+    if not incident.stays:
+        return means, we, you
+    if incident.cause == Cause.ONE_REGION:
+        means, we = (
+            "the region fails, and devices go on being sent to it",
+            "watches the region, and moves nothing",
+        )
+    return f"{means}; {incident.stays}", we, you

@@ -16,14 +16,14 @@ from enum import StrEnum
 import msgspec
 
 from shared.groups.classify import standings
-from shared.groups.model import Cause, Endpoint, Group, Health, MonitorStatus, Standing
+from shared.groups.model import Cause, Endpoint, Group, Health, Standing
+from shared.groups.routing import instead
 from shared.incidents.model import Entry, Incident, Topic
 
 SHARES = (0.1, 0.25, 0.5, 1.0)  # of its weight, with which a region comes back under weighted routing
 LINES = 20  # of the row's history
 MANY_DONE = 20  # incidents that are remembered as let go by a person
 GAP = 3.0  # probe intervals without a look break the soak
-_SERVED_BY = frozenset({MonitorStatus.ONLINE, MonitorStatus.UNMONITORED})
 
 
 class HoldRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,15 +134,6 @@ def turn(row: HoldRow, view: View, rules: HoldRules) -> Turn:
             return _returning(row, hold, endpoint, view, rules)
 
 
-def others_online(group: Group, region: str) -> tuple[str, ...]:
-    """The other endpoints that are enabled and answered: without one, nothing is disabled."""
-    return tuple(
-        it.name
-        for it in group.profile.endpoints
-        if it.name != region and it.enabled and it.status in _SERVED_BY
-    )
-
-
 def _begin(row: HoldRow, view: View, rules: HoldRules) -> Turn:
     for incident in view.incidents:
         endpoint = _endpoint(view.group, incident.region)
@@ -175,7 +166,7 @@ def _calls_for_it(incident: Incident, endpoint: Endpoint, row: HoldRow, view: Vi
         and standing is Standing.DOWN
         and endpoint.enabled
         and incident.id not in row.done
-        and bool(others_online(view.group, incident.region))
+        and bool(instead(view.group.profile, incident.region).by)
     )
 
 
@@ -241,7 +232,7 @@ def _why_return(hold: Hold, view: View, rules: HoldRules) -> str:
         return f"{hold.released_by} said so"
     if _sound_for(hold, rules.soak):
         return f"its probe and SCEP were good for {rules.soak:g} s"
-    if hold.sound_since is not None and not others_online(view.group, hold.region):
+    if hold.sound_since is not None and not instead(view.group.profile, hold.region).by:
         return "it answers, and no other region does"
     return ""
 

@@ -71,6 +71,7 @@ class Fact(
     id: str = ""  # tells apart what happened at one time: an alert's id, a plan's fingerprint
     who: str = ""  # who or what did or said it
     text: str = ""
+    stays: str = ""  # of a look at a failing region: why its devices are not moved, and what to do
     evidence: tuple[str, ...] = ()
 
     @functools.cached_property
@@ -125,6 +126,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     resolved: datetime | None = None
     acknowledged_by: str = ""
     flaps: int = 0  # how often it came back within the time in which that is the same incident
+    stays: str = ""  # by the latest look: why the region's devices are not moved, and what to do
     evidence: tuple[str, ...] = ()  # of the look that showed it at its worst
     timeline: tuple[Entry, ...] = ()
     marks: tuple[str, ...] = ()  # of the facts that speak of its subject; the ledger recognises it by them

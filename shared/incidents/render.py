@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from shared.incidents.card import came_back, runbook, subject
-from shared.incidents.explain import cause_name, explained
+from shared.incidents.explain import cause_name, told
 from shared.incidents.measures import Means, means, measure
 from shared.incidents.model import Incident
 from shared.incidents.transitions import SEVERITIES, STAGES
@@ -23,7 +23,7 @@ COLUMNS: Final = (
 def incident_facts(incident: Incident) -> dict[str, Any]:
     """One incident as plain facts."""
     measures = measure(incident)
-    meaning, we, you = explained(incident.cause)
+    meaning, we, you = told(incident)
     return {
         "id": incident.id,
         "also_known_as": list(incident.aliases),
@@ -100,7 +100,7 @@ def _summary(incident: Incident) -> list[tuple[str, str]]:
 
 def markdown(incident: Incident) -> str:
     """The record as the beginning of a post-mortem."""
-    meaning, we, you = explained(incident.cause)
+    meaning, we, you = told(incident)
     return "\n".join(
         (
             f"# Incident {incident.id}: {cell(subject(incident))}",
@@ -134,7 +134,7 @@ def markdown(incident: Incident) -> str:
 
 def page(incident: Incident) -> Page:
     """The record as a page."""
-    meaning, we, you = explained(incident.cause)
+    meaning, we, you = told(incident)
     tone = "good" if not incident.open else "attention" if incident.severity < max(SEVERITIES) else "warning"
     return Page(
         title=f"Incident {incident.id}: {subject(incident)}",

@@ -299,6 +299,7 @@ def _incident(group: str, subject: Subject, span: _Span, notes: Sequence[Fact], 
         acknowledged=max(acknowledged.at, detected) if acknowledged else None,
         acknowledged_by=acknowledged.who if acknowledged else "",
         flaps=span.flaps,
+        stays=next((it.stays for it in reversed(trouble) if it.kind is Kind.LOOK), ""),
         evidence=_evidence(span.facts),
         timeline=_timeline(span, notes, rules),
         marks=tuple(it.mark for it in span.facts),
@@ -434,7 +435,7 @@ def _take_in(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules)
 
 def _clipped(fact: Fact) -> Fact:
     """The fact with as much of its texts as a ledger has room for: they may be of somebody else's making."""
-    texts = {"id": fact.id, "who": fact.who, "text": fact.text}
+    texts = {"id": fact.id, "who": fact.who, "text": fact.text, "stays": fact.stays}
     short = all(len(it) * 4 <= MOST_BYTES for it in (*texts.values(), *fact.evidence))
     if short and len(fact.evidence) <= MOST_EVIDENCE:
         return fact

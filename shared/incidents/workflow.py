@@ -26,6 +26,7 @@ from shared.groups.classify import TROUBLED, classify, standings
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, MonitorStatus, Site
 from shared.groups.ports import Names, Profiles, Sites
+from shared.groups.routing import instead
 from shared.incidents import detect
 from shared.incidents.card import incident_card
 from shared.incidents.hold import (
@@ -37,7 +38,6 @@ from shared.incidents.hold import (
     Phase,
     Rest,
     View,
-    others_online,
     refused,
     released,
     taken_out,
@@ -398,14 +398,17 @@ async def _permitted(
         group=group.name,
         region=held.region,
         at_most=timedelta(seconds=2 * tools.hold.lease),
+        profile=group.profile,
     )
     if drilled := await tools.drilled(group.id):
         return Denial(f"the drill of {drilled} is not over: it sees its region back first")
     name, now = row_name(group.id), tools.clock.now()
     try:
         answer = await request(tools.store, name, asked, health, now, audit_only=tools.hold.audit_only)
-        if isinstance(answer, Granted) and not others_online(await _fresh(group, tools), held.region):
-            raise Refused("no other endpoint is enabled and online (law 1)")
+        if isinstance(answer, Granted):
+            found = instead((await _fresh(group, tools)).profile, held.region)
+            if not found.by:
+                raise Refused(f"{found.reason} (law 1)")
     except asyncio.CancelledError:
         await release(tools.store, name, held.id)
         raise

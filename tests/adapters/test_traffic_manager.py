@@ -8,7 +8,7 @@ from aiohttp import web
 
 from shared.adapters.traffic_manager import TrafficManagerProfiles
 from shared.errors import AppError, Busy, Denied, NotFound, Throttled, Unavailable
-from shared.groups.model import Endpoint, Monitor, MonitorStatus, Profile
+from shared.groups.model import Endpoint, Monitor, MonitorStatus, Nesting, Profile
 from tests.adapters.stub_azure import Azure, Handler, answering, serving
 from tests.builders import a_permit
 from tests.fakes.credentials import FakeCredential
@@ -79,6 +79,47 @@ async def test_what_azure_leaves_out() -> None:
         enabled=False,
         status=MonitorStatus.UNKNOWN,
     )
+
+
+async def test_what_an_endpoint_is_answered_for() -> None:
+    """Always served, and for which places; both in any casing."""
+    ((endpoint,),) = [
+        it.endpoints
+        for it in await profiles(
+            answering(200, an_endpoint(alwaysServe="enabled", geoMapping=["DE", "GEO-AS"]))
+        )
+    ]
+    assert endpoint.always_serve
+    assert endpoint.geo_mapping == ("DE", "GEO-AS")
+
+
+async def test_a_profile_knows_whose_endpoint_it_is() -> None:
+    """Of the profiles of its subscription; a disabled endpoint leads nobody there."""
+    provider = "/providers/Microsoft.Network/trafficManagerProfiles"
+    child = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg{provider}/eu"
+
+    def leading(name: str, **properties: object) -> dict[str, Any]:
+        return {
+            "name": name,
+            "properties": {"targetResourceId": child.upper(), "endpointStatus": "Enabled"} | properties,
+        }
+
+    endpoints = [
+        leading("plain"),
+        leading("many", minChildEndpoints=2, minChildEndpointsIPv4=1, minChildEndpointsIPv6=3),
+        leading("off", endpointStatus="Disabled"),
+        {"name": "site", "properties": {"targetResourceId": "/s", "endpointStatus": "Enabled"}},
+        {},
+    ]
+    said = {
+        "value": [{"id": child, "name": "eu"}, {"name": "all", "properties": {"endpoints": endpoints}}, {}]
+    }
+    eu, everything, _ = await profiles(answering(200, said))
+    assert eu.nested_in == (
+        Nesting(profile="all", endpoint="plain"),
+        Nesting(profile="all", endpoint="many", least=2, least_ipv4=1, least_ipv6=3),
+    )
+    assert everything.nested_in == ()
 
 
 async def test_no_failure_is_tolerated() -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.disruption.model import Permit
+from shared.disruption.model import Kind, Permit
 from shared.disruption.permit import FRESH, Denial, Granted, permit
 from shared.groups.model import Health, ScepProof, State
-from tests.builders import GROUP, a_disruption, a_health, a_permit
+from tests.builders import GROUP, a_disruption, a_health, a_permit, a_profile
 from tests.fakes.clock import START
 
 REGIONS = ("east", "north", "west")
@@ -240,3 +240,20 @@ def test_a_denial_names_every_other_region() -> None:
     both = permit(a_disruption("west"), {**seen, "east": a_health(), "north": a_health()}, None, START)
     assert isinstance(both, Granted)
     assert both.permit.reason == "east, north healthy"
+
+
+@pytest.mark.parametrize("kind", [Kind.DRILL, Kind.FAILBACK_HOLD])
+def test_what_takes_an_endpoint_out_asks_who_is_answered_instead(kind: Kind) -> None:
+    """Law 1: a healthy region is no help to devices that are never led to it."""
+    seen = {"west": a_health(State.DOWN), "east": a_health()}
+    asked = msgspec.structs.replace(a_disruption(), kind=kind)
+    for profile, why in (
+        (None, "is not known"),
+        (a_profile(routing="Geographic"), "some devices may be answered by west only"),
+        (a_profile(), ""),
+    ):
+        answer = permit(msgspec.structs.replace(asked, profile=profile), seen, None, START)
+        assert isinstance(answer, Denial) is bool(why)
+        assert not isinstance(answer, Denial) or why in answer.reason
+    restart = msgspec.structs.replace(asked, kind=Kind.RESTART)
+    assert isinstance(permit(restart, seen, None, START), Granted)

@@ -98,7 +98,7 @@ def test_every_rule_is_asked_and_answers_with_a_reason() -> None:
         "resolvers": "scep.contoso.com resolves at system",
         "service": "a device is served through scep.contoso.com",
         "settings": "the regions agree",
-        "routing": "with Performance routing the others are answered",
+        "routing": "with Performance routing the others are answered: east",
     }
 
 

@@ -8,6 +8,7 @@ from shared.groups.model import Cause
 from shared.incidents.card import incident_card, subject
 from shared.incidents.explain import explained
 from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Claim, Fact, Incident, Severity, Telling, Topic
+from shared.incidents.render import markdown
 from shared.incidents.transitions import derive
 from tests.incidents.facts import RULES, acked, bad, fired, look, moved, suspect, well
 
@@ -125,3 +126,26 @@ def test_headlines(telling: Telling, says: str, tone: Tone) -> None:
     """One for each card, coloured by how urgent it is."""
     card = incident_card(an_incident(bad(1)), telling)
     assert (card.title, card.tone) == (f"scepman / west: {says}", tone)
+
+
+def test_traffic_that_will_not_move() -> None:
+    """The card does not say that DNS leads devices away; it says why not, and what to do."""
+    stays = "traffic will not move: west is always served. To move it: disable the endpoint west"
+    fact = msgspec.structs.replace(suspect(1), stays=stays)
+    incident = an_incident(fact)
+    lines = incident_card(incident, Telling.OPENED).lines
+    assert lines[0] == f"What it means: the region fails, and devices go on being sent to it; {stays}."
+    assert lines[1] == "Counterpart watches the region, and moves nothing."
+    assert stays in markdown(incident)
+    other = an_incident(msgspec.structs.replace(fact, cause=Cause.ARTIFACT_HOST))
+    means, we, _ = explained(Cause.ARTIFACT_HOST)
+    assert incident_card(other, Telling.OPENED).lines[:2] == (
+        f"What it means: {means}; {stays}.",
+        f"Counterpart {we}.",
+    )
+
+
+def test_the_latest_look_says_whether_traffic_moves() -> None:
+    """Who turns `alwaysServe` off during the incident is not told of it for ever."""
+    first = msgspec.structs.replace(suspect(1), stays="traffic will not move")
+    assert an_incident(first, bad(2)).stays == ""

@@ -10,7 +10,7 @@ from shared.groups.classify import classify
 from shared.groups.model import Cause, Health, MonitorStatus, NameAnswer, ProbeResult, ScepProof, State
 from shared.incidents.detect import alerted, looks, matter, moved, noted, open_subjects
 from shared.incidents.model import Claim, Fact, Incident, Kind, Severity, Topic
-from tests.builders import GROUP, a_group, a_health, a_profile, a_region, host
+from tests.builders import GROUP, a_group, a_health, a_profile, a_region, an_endpoint, host
 from tests.fakes.clock import START
 
 ONLINE, DEGRADED = MonitorStatus.ONLINE, MonitorStatus.DEGRADED
@@ -230,3 +230,18 @@ def test_stopped_is_down() -> None:
     """Traffic Manager has taken it out as stopped, whatever our own look says."""
     (fact,) = facts(west=seen(STOPPED), east=WELL)
     assert (fact.claim, fact.cause) == (Claim.BAD, Cause.STOPPED)
+
+
+def test_whose_devices_traffic_manager_does_not_move() -> None:
+    """An endpoint that is always served is answered although it fails: the fact says so, and what to do."""
+    group = a_group("west", "east")
+    west = an_endpoint("west", status=MonitorStatus.UNMONITORED, always_serve=True)
+    profile = msgspec.structs.replace(group.profile, endpoints=(west, an_endpoint("east")))
+    group = msgspec.structs.replace(group, profile=profile)
+    health = {"west": seen(MonitorStatus.UNMONITORED, MUTE), "east": WELL}
+    (fact,) = looks(group, health, classify(group, health), live=frozenset(), now=NOW)
+    assert fact.stays.startswith("traffic will not move: west is always served (alwaysServe)")
+    assert "disable the endpoint west" in fact.stays
+    assert fact.cause == Cause.ONE_REGION
+    (plain,) = facts(west=DOWN, east=WELL)
+    assert plain.stays == ""

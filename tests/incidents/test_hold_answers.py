@@ -19,7 +19,6 @@ from shared.incidents.hold import (
     Rest,
     Turn,
     View,
-    others_online,
     refused,
     released,
     sound,
@@ -185,12 +184,11 @@ def test_the_next_incident_is_looked_at_when_one_calls_for_nothing() -> None:
     assert found.row.hold.incident == "i-1"
 
 
-def test_who_answers_beside_a_region() -> None:
-    """Enabled, and answered by Traffic Manager; the region itself is none of them."""
-    group = view(east_status=MonitorStatus.UNMONITORED).group
-    assert others_online(group, "west") == ("east",)
-    assert others_online(group, "east") == ("west",)
-    assert others_online(view(east_status=DEGRADED).group, "west") == ()
+@pytest.mark.parametrize("routing", ["Geographic", "Subnet"])
+def test_a_region_whose_devices_nobody_else_would_answer_stays_in(routing: str) -> None:
+    """The hold asks the rule that drills ask: by the devices' origin, nobody else may be answered to them."""
+    found = turn(a_row(), view(incidents=(an_incident(),), routing=routing), ON)
+    assert found.row.hold is None
 
 
 # -- taking it out ---------------------------------------------------------------------------------------------

@@ -219,7 +219,8 @@ async def test_a_drill_is_no_incident() -> None:
     world = Watched()
     await world.minute(2)
     seen = {it: a_health(at=world.clock.now()) for it in ("west", "east")}
-    asked = msgspec.structs.replace(a_disruption("west", at_most=1800), kind=PermitKind.DRILL)
+    wish = a_disruption("west", at_most=1800)
+    asked = msgspec.structs.replace(wish, kind=PermitKind.DRILL, profile=world.profiles.profiles[0])
     await request(world.store, row_name(world.profile_id), asked, seen, world.clock.now())
     world.sick("west")
     await world.minute(3)
