@@ -10,18 +10,21 @@ from shared.clock import Clock
 from shared.drills.model import ServiceAnswer
 from shared.errors import Conflict
 from shared.groups.model import (
+    ONLY_200,
     AppSettings,
     Endpoint,
     Monitor,
     MonitorStatus,
     NameAnswer,
     Os,
+    ProbeRequest,
     ProbeResult,
     Profile,
     ReferenceStatus,
     RegionSettings,
     ScepProof,
     Site,
+    StatusRanges,
     Value,
 )
 from shared.ports import Ports
@@ -137,7 +140,7 @@ class Azure:
         self.calls["references"] += 1
         return ()
 
-    async def get_probe(self, host: str, *, port: int, path: str) -> ProbeResult:
+    async def get_probe(self, host: str, asked: ProbeRequest) -> ProbeResult:
         """It is up."""
         self.calls["probe"] += 1
         return ProbeResult(at=self._clock.now(), status=200)
@@ -159,7 +162,9 @@ class Azure:
         """No DNS."""
         return NameAnswer(at=self._clock.now(), problem="not asked")
 
-    async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
+    async def ask(
+        self, host: str, *, port: int, path: str, scep: bool, expected: StatusRanges = ONLY_200
+    ) -> ServiceAnswer:
         """No device."""
         return ServiceAnswer(at=self._clock.now(), problem="not asked")
 

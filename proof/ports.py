@@ -22,6 +22,7 @@ from shared.disruption.model import Permit
 from shared.drills.model import ServiceAnswer
 from shared.errors import AppError, Conflict, Effect, NotFound, Throttled, Unavailable
 from shared.groups.model import (
+    ONLY_200,
     AppSettings,
     ConnectionString,
     Endpoint,
@@ -30,12 +31,14 @@ from shared.groups.model import (
     MonitorStatus,
     NameAnswer,
     Os,
+    ProbeRequest,
     ProbeResult,
     Profile,
     ReferenceStatus,
     RegionSettings,
     ScepProof,
     Site,
+    StatusRanges,
     Value,
 )
 from shared.outbox import Letter
@@ -449,9 +452,9 @@ class Probes:
     def __init__(self, line: Line, world: World) -> None:
         self._line, self._world = line, world
 
-    async def get_probe(self, host: str, *, port: int, path: str) -> ProbeResult:
+    async def get_probe(self, host: str, asked: ProbeRequest) -> ProbeResult:
         """One GET."""
-        del port, path
+        del asked
         well = await self._line.read("probe.get", lambda: self._world.sites[region_of(host)].well, host)
         at = self._now()
         if well:
@@ -475,11 +478,13 @@ class Probes:
         led = await self._line.read("dns.resolve", self._led, name)
         return NameAnswer(at=self._now(), names=(led,), addresses=("192.0.2.1",))
 
-    async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
+    async def ask(
+        self, host: str, *, port: int, path: str, scep: bool, expected: StatusRanges = ONLY_200
+    ) -> ServiceAnswer:
         """What a device gets through the profile's name."""
-        del scep
+        del scep, expected
         answer = await self.resolve(host)
-        said = await self.get_probe(answer.names[0], port=port, path=path)
+        said = await self.get_probe(answer.names[0], ProbeRequest(port=port, path=path))
         return ServiceAnswer(at=self._now(), address=answer.addresses[0], problem=said.problem)
 
     async def begin_at(self, host: str, addresses: Collection[str]) -> None:

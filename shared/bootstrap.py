@@ -74,7 +74,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         "profiles": _Late(lambda: _profiles(settings, session, credential.made(), pace.made())),
         "copies": _Late(lambda: _copies(settings, session, credential.made())),
         "packages": _Late(lambda: _packages(settings, clock)),
-        "probes": _Late(lambda: _probes(session, clock)),
+        "probes": _Late(lambda: _probes(settings, session, clock)),
         "service": _Late(lambda: _service(settings, session, clock)),
         "topic": _Late(lambda: _topic(settings, session, credential.made())),
         "identity": _Late(lambda: _identity(settings, credential.made())),
@@ -189,10 +189,11 @@ def _packages(settings: Settings, clock: SystemClock) -> "HttpPackages":
     )
 
 
-def _probes(session: "aiohttp.ClientSession", clock: SystemClock) -> "HttpProbes":
+def _probes(settings: Settings, session: "aiohttp.ClientSession", clock: SystemClock) -> "HttpProbes":
+    from shared.adapters.http import resolver
     from shared.adapters.probe import HttpProbes  # with a library that reads certificates
 
-    return HttpProbes(session, clock)
+    return HttpProbes(session, clock, resolver=resolver(settings.dns_servers))
 
 
 def _channels(

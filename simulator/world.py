@@ -56,6 +56,8 @@ class SiteFaults:
     other_ca: bool = False  # answers GetCACert with a CA of its own
     tls: Tls = ""  # broken: no handshake succeeds; else what is wrong with the certificate
     unresolved: bool = False  # its default host name has no address
+    hidden: bool = False  # its default host name has no address for anybody but Traffic Manager
+    monitor_refused: bool = False  # its access restrictions do not let Traffic Manager's probes through
 
     def lost(self, now: float) -> bool:
         """Whether connections are refused at this time of the world's clock."""

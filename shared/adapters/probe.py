@@ -1,14 +1,25 @@
 """Asks a region itself how it is, over HTTPS on its own host name: the port `Probes`. Never raises."""
 
 import asyncio
+import socket
 import ssl
 from datetime import datetime
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
+from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from shared.clock import Clock
-from shared.groups.model import Fault, ProbeResult, ScepProof
+from shared.groups.model import (
+    ONLY_200,
+    Fault,
+    ProbeRequest,
+    ProbeResult,
+    ScepProof,
+    StatusRanges,
+    is_expected,
+)
 from shared.groups.scep import CaAnswer, UnreadableAnswer, parse_ca_certificates, parse_capabilities
 
 TIMEOUT = 10.0  # seconds for a whole exchange: the longest probe timeout that Traffic Manager has
@@ -35,33 +46,83 @@ class _NoAnswer(Exception):
 class HttpProbes:
     """Probes over a lent aiohttp session, which brings the trusted CAs and the resolver."""
 
-    def __init__(self, session: aiohttp.ClientSession, clock: Clock, *, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        *,
+        timeout: float = TIMEOUT,
+        resolver: AbstractResolver | None = None,  # for probes that are no HTTP; without one, the system's
+    ) -> None:
         self._session = session
+        self._resolver = resolver or ThreadedResolver()
         self._clock = clock
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
-    async def get_probe(self, host: str, *, port: int, path: str) -> ProbeResult:
-        """One GET of the probe path; redirects are not followed."""
+    async def get_probe(self, host: str, asked: ProbeRequest) -> ProbeResult:
+        """One GET of the probe path, or one connection; redirects are not followed."""
         began = self._clock.now()
         status: int | None = None
+        connected = False
         problem = ""
         fault = Fault.NONE
         try:
-            status, body = await self._get(host, port, path, limit=PROBE_BODY)
-            if status == _UNAVAILABLE and any(it in body.lower() for it in _NO_PACKAGE):
+            if asked.protocol == "TCP":
+                await self._connect(host, asked.port)
+                connected = True
+            else:
+                status, body = await self._get_as(host, asked)
+            if not connected and status == _UNAVAILABLE and any(it in body.lower() for it in _NO_PACKAGE):
                 fault = Fault.PACKAGE
         except _NoAnswer as why:
             status, problem, fault = why.status, str(why), why.fault
         ended = self._clock.now()
         return ProbeResult(
-            at=ended, status=status, problem=problem, fault=fault, millis=_millis(began, ended)
-        )
+            at=ended, status=status, problem=problem, fault=fault, millis=_millis(began, ended),
+            expected=asked.expected, connected=connected,
+        )  # fmt: skip
 
-    async def ask_at(self, address: str, host: str, *, port: int, path: str, scep: bool) -> str:
+    async def _get_as(self, host: str, asked: ProbeRequest) -> tuple[int, bytes]:
+        """The answer to a probe in HTTP or HTTPS. Raises _NoAnswer only."""
+        headers = {"Accept-Encoding": "identity"} | dict(asked.headers)
+        try:
+            path, _, query = asked.path.partition("?")
+            url = URL.build(
+                scheme=asked.protocol.lower(), host=host, port=asked.port, path=path, query_string=query
+            )
+            async with self._session.get(
+                url, allow_redirects=False, timeout=self._timeout, headers=headers
+            ) as response:
+                if not is_expected(response.status, asked.expected):
+                    _refuse_redirect(response)
+                return response.status, await _read(response.content, PROBE_BODY)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as why:
+            raise _NoAnswer(self._words(why), fault=_fault(why)) from why
+
+    async def _connect(self, host: str, port: int) -> None:
+        """One TCP connection, ended at once. Raises _NoAnswer only."""
+        try:
+            async with asyncio.timeout(self._timeout.total):
+                try:
+                    found = await self._resolver.resolve(host, port, socket.AF_INET)
+                except OSError as why:
+                    raise _NoAnswer("the host name does not resolve", fault=Fault.NAME) from why
+                _, writer = await asyncio.open_connection(found[0]["host"], port)
+                writer.close()
+        except TimeoutError as why:
+            raise _NoAnswer(self._words(why), fault=Fault.SILENT) from why
+        except (OSError, OverflowError) as why:
+            refused = isinstance(why, ConnectionRefusedError)
+            words = "the connection was refused" if refused else f"no connection: {type(why).__name__}"
+            raise _NoAnswer(words, fault=Fault.SILENT) from why
+
+    async def ask_at(
+        self, address: str, host: str, *, port: int, path: str, scep: bool, expected: StatusRanges = ONLY_200
+    ) -> str:
         """What a device meets that was given this address for the host, by a connection of its own.
 
-        GetCACaps and GetCACert, or one GET of a path that is to answer 200. Returns why it would not be served;
-        empty: it would.
+        GetCACaps and GetCACert, or one GET of a path that is to answer as expected. Returns why it would not be
+        served; empty: it would.
         """
         try:
             if scep:
@@ -71,7 +132,7 @@ class HttpProbes:
             status, _ = await self._get(host, port, path, limit=PROBE_BODY, address=address)
         except (_NoAnswer, UnreadableAnswer) as why:
             return str(why)
-        return "" if status == _OK else f"answered {status}"
+        return "" if is_expected(status, expected) else f"answered {status}"
 
     async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
         """GetCACaps, then GetCACert, as devices ask them; what follows is spared when the first fails.

@@ -14,6 +14,7 @@ from aiohttp.abc import AbstractResolver
 from shared.adapters.probe import HttpProbes
 from shared.clock import Clock
 from shared.drills.model import ServiceAnswer
+from shared.groups.model import ONLY_200, StatusRanges
 
 QUESTIONS = 6  # of two regions that are answered alike, one is met nearly always
 TIMEOUT = 5.0  # seconds for one request: a device would wait longer, and a drill must not
@@ -30,11 +31,13 @@ class HttpService:
         *,
         timeout: float = TIMEOUT,
     ) -> None:
-        self._probes = HttpProbes(session, clock, timeout=timeout)
+        self._probes = HttpProbes(session, clock, timeout=timeout, resolver=resolver)
         self._resolver = resolver
         self._clock = clock
 
-    async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
+    async def ask(
+        self, host: str, *, port: int, path: str, scep: bool, expected: StatusRanges = ONLY_200
+    ) -> ServiceAnswer:
         """By the first address that the name has."""
         at = self._clock.now()
         try:
@@ -42,7 +45,7 @@ class HttpService:
         except OSError as error:
             return ServiceAnswer(at=at, problem=f"{host} does not resolve: {error.strerror or error}")
         address = found[0]["host"]
-        problem = await self._probes.ask_at(address, host, port=port, path=path, scep=scep)
+        problem = await self._probes.ask_at(address, host, port=port, path=path, scep=scep, expected=expected)
         return ServiceAnswer(at=at, address=address, problem=problem)
 
     async def begin_at(self, host: str, addresses: Collection[str]) -> None:

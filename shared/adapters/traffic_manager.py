@@ -17,7 +17,7 @@ from shared.adapters.pace import Pace
 from shared.adapters.resource_manager import PUBLIC_ARM, WRITE_DEADLINE, Clients, asking, once, text
 from shared.disruption.model import Permit
 from shared.errors import NotFound
-from shared.groups.model import Endpoint, Monitor, MonitorStatus, Nesting, Profile
+from shared.groups.model import ONLY_200, Endpoint, Monitor, MonitorStatus, Nesting, Profile
 
 _NEEDS = "Microsoft.Network/trafficManagerProfiles/read on the subscription"
 _WRITE = "Microsoft.Network/trafficManagerProfiles/azureEndpoints/write on the profile"
@@ -144,6 +144,9 @@ def _monitor(said: models.MonitorConfig) -> Monitor:
         interval=said.interval_in_seconds or 30,
         timeout=said.timeout_in_seconds or 10,
         tolerated_failures=3 if (it := said.tolerated_number_of_failures) is None else it,
+        expected=tuple((it.min or 0, it.max or 0) for it in said.expected_status_code_ranges or ())
+        or ONLY_200,
+        headers=_headers(said.custom_headers),
     )
 
 
@@ -161,8 +164,15 @@ def _endpoint(said: models.Endpoint) -> Endpoint:
         weight=properties.weight,
         priority=properties.priority,
         always_serve=_is_enabled(properties.always_serve),
+        headers=_headers(properties.custom_headers),
         geo_mapping=tuple(properties.geo_mapping or ()),
     )
+
+
+def _headers(
+    said: Iterable[models.MonitorConfigCustomHeadersItem | models.EndpointPropertiesCustomHeadersItem] | None,
+) -> tuple[tuple[str, str], ...]:
+    return tuple((it.name, it.value or "") for it in said or () if it.name)
 
 
 def _is_enabled(status: object) -> bool:

@@ -4,12 +4,15 @@ from collections.abc import Collection
 from typing import Protocol
 
 from shared.drills.model import Seen, ServiceAnswer
+from shared.groups.model import ONLY_200, StatusRanges
 
 
 class ServiceLooks(Protocol):
     """Asking the service as a device does: by its name, and whoever that leads to. Never raises."""
 
-    async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
+    async def ask(
+        self, host: str, *, port: int, path: str, scep: bool, expected: StatusRanges = ONLY_200
+    ) -> ServiceAnswer:
         """GetCACaps and GetCACert at the path, or one GET when it is no SCEP server."""
         ...
 

@@ -647,7 +647,9 @@ async def _ask(host: str, group: Group, tools: Tools) -> ServiceAnswer:
     monitor = group.profile.monitor
     port = monitor.port if monitor.protocol == "HTTPS" else _HTTPS
     path = tools.scep_path or monitor.path or "/"
-    return await tools.service.ask(host, port=port, path=path, scep=bool(tools.scep_path))
+    return await tools.service.ask(
+        host, port=port, path=path, scep=bool(tools.scep_path), expected=monitor.expected
+    )
 
 
 async def _addresses(group: Group, tools: Tools) -> dict[str, str]:

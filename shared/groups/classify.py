@@ -1,11 +1,12 @@
 """A region's health from its evidence, and what a failure is: this region's, everybody's, or none. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
 from shared.groups.model import (
+    ONLY_200,
     Cause,
     Endpoint,
     Fault,
@@ -146,10 +147,12 @@ TABLE: tuple[Explained, ...] = (
     ),
     Explained(
         cause=Cause.PROBE_PATH,
-        when="the probe path answers a redirect or a 4xx while GetCACert on the same host is answered",
-        means="the service works, but Traffic Manager takes the region out of DNS all the same",
+        when="the probe path answers otherwise than the profile expects, a redirect or a 4xx, while GetCACert on the "
+        "same host is answered; or our probe, which asks as the profile says, and Traffic Manager's stay at odds",
+        means="the service works, but Traffic Manager takes the region out of DNS, or one of the probes is refused",
         we="tells; does not hold the region, since nothing but the probe is wrong",
-        you="correct the profile's probe path, or what stands before the app and refuses it",
+        you="let the service tag AzureTrafficManager through the app's access restrictions, or correct the profile's "
+        "probe: protocol, port, path, headers, expected status codes",
     ),
     Explained(
         cause=Cause.SHARED,
@@ -184,6 +187,7 @@ AUTHORITY: Explained = Explained(
 )
 
 TROUBLED = frozenset({Standing.FAILING, Standing.DOWN})
+_NOT_ADMITTED = frozenset({401, 403})  # HTTP statuses of access restrictions, and of a sign-in before the app
 _ERROR = 500  # HTTP statuses from here on say that the app itself fails
 _SHORT = 12  # characters of a fingerprint that people compare
 
@@ -238,18 +242,58 @@ def classify(
     """
     stand = standings(group, health)
     patience = group.profile.monitor.timeout
+    refused = _refused(group, health)
     facts = [_told(name, it, (sites or {}).get(name), patience) for name, it in sorted(health.items())]
     found: dict[str, Finding] = {}
     for name in (it for it in health if stand[it] in TROUBLED):
         package = (packages or {}).get(name, "")
-        evidence = (f"{name}: its artifact host: {package}", *facts) if package else tuple(facts)
-        cause = _cause(name, health, stand, package=package, patience=patience)
+        special = [f"{name}: its artifact host: {package}"] if package else []
+        special += [refused[name]] if name in refused else []
+        evidence = (*special, *facts)
+        cause = _cause(name, health, stand, refused, package=package, patience=patience)
         found[name] = Finding(cause=cause, evidence=evidence)
     return found
 
 
+def _refused(group: Group, health: Mapping[str, Health]) -> dict[str, str]:
+    """Of each region about which our probe and Traffic Manager disagree: in which way, and what to look at.
+
+    Both ask alike, so whoever fails is kept from the app. Traffic Manager is given the time that it needs to see
+    a change: the disagreement counts when it has lasted for so long.
+    """
+    monitor = group.profile.monitor
+    needs = timedelta(seconds=2 * (monitor.interval + monitor.timeout))
+    found = {}
+    for name, its in health.items():
+        probe, scep_fails = its.probe, its.scep is not None and not its.scep.ok
+        if probe is None or its.at - its.since < needs:
+            continue
+        if (
+            its.monitor is MonitorStatus.DEGRADED
+            and probe.ok
+            and not scep_fails
+            and not _late(its, monitor.timeout)
+        ):
+            found[name] = (
+                f"{name}: our probe, which asks as the profile says, is answered well, and Traffic Manager's is "
+                "not: do the app's access restrictions let the service tag AzureTrafficManager through?"
+            )
+        elif its.monitor is MonitorStatus.ONLINE and not probe.ok and probe.status in _NOT_ADMITTED:
+            found[name] = (
+                f"{name}: our probe is refused ({probe.status}), and Traffic Manager's is not: do the app's access "
+                "restrictions let only the service tag AzureTrafficManager through, and not Counterpart and devices?"
+            )
+    return found
+
+
 def _cause(
-    name: str, health: Mapping[str, Health], stand: Mapping[str, Standing], *, package: str, patience: float
+    name: str,
+    health: Mapping[str, Health],
+    stand: Mapping[str, Standing],
+    refused: Collection[str],
+    *,
+    package: str,
+    patience: float,
 ) -> Cause:
     its = health[name]
     probe, fault = its.probe, its.probe.fault if its.probe else Fault.NONE
@@ -261,7 +305,7 @@ def _cause(
         return Cause.UNKNOWN
     if fault in {Fault.TLS, Fault.NAME}:
         return Cause.TLS_OR_NAME
-    if _only_the_path(its):
+    if name in refused or _only_the_path(its):
         return Cause.PROBE_PATH
     return _where(name, health, stand, patience)
 
@@ -331,6 +375,13 @@ def _probe_told(probe: ProbeResult | None) -> str:
     if probe is None:
         return "not probed yet"
     said = f"answered {probe.status}" if probe.status else "had no answer"
+    if probe.connected:
+        said = "was connected"
+    elif probe.status and probe.expected != ONLY_200:
+        wanted = ", ".join(
+            f"{least}-{most}" if least != most else f"{least}" for least, most in probe.expected
+        )
+        said += f" (the profile expects {wanted})"
     why = f" ({probe.problem})" if probe.problem else ""
     page = " with App Service's page for a missing package" if probe.fault is Fault.PACKAGE else ""
     return f"at {probe.at:%H:%M:%S} UTC the probe {said}{page}{why}"

@@ -43,6 +43,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     weight: int | None = None
     priority: int | None = None
     always_serve: bool = False  # answered without being probed
+    headers: tuple[tuple[str, str], ...] = ()  # sent with its probes, over the profile's
     geo_mapping: tuple[str, ...] = ()  # places by Geographic routing: WORLD, GEO-EU, DE, US-CA
 
 
@@ -56,8 +57,13 @@ class Nesting(msgspec.Struct, frozen=True, kw_only=True):
     least_ipv6: int = 0
 
 
-class Monitor(msgspec.Struct, frozen=True, kw_only=True):
-    """How Traffic Manager probes: seconds, counts, and where."""
+type StatusRanges = tuple[tuple[int, int], ...]  # from and to, both included
+
+ONLY_200: Final[StatusRanges] = ((200, 200),)
+
+
+class Monitor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How Traffic Manager probes: seconds, counts, where, and what it takes for good."""
 
     protocol: str  # HTTP, HTTPS or TCP
     port: int
@@ -65,6 +71,18 @@ class Monitor(msgspec.Struct, frozen=True, kw_only=True):
     interval: int
     timeout: int
     tolerated_failures: int
+    expected: StatusRanges = ONLY_200
+    headers: tuple[tuple[str, str], ...] = ()  # sent with every endpoint's probes
+
+
+class ProbeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe, by the profile's own criteria."""
+
+    protocol: str = "HTTPS"  # HTTP, HTTPS or TCP
+    port: int = 443
+    path: str = "/probe"
+    headers: tuple[tuple[str, str], ...] = ()
+    expected: StatusRanges = ONLY_200
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,19 +146,26 @@ class Fault(StrEnum):
     OTHER = "other"
 
 
-class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one GET of the probe path said. Never raised: a failure is an answer too."""
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one probe, mostly a GET of the probe path, said. Never raised: a failure is an answer too."""
 
     at: datetime
     status: int | None = None  # HTTP status; None when there was no answer
     problem: str = ""  # why there was no answer
     fault: Fault = Fault.NONE
     millis: int = 0
+    expected: StatusRanges = ONLY_200  # what the profile takes for good
+    connected: bool = False  # of a TCP probe: the connection came about, which is all it asks
 
     @property
     def ok(self) -> bool:
-        """Whether the app says that it works (SCEPman: 200 is up, 5xx is not)."""
-        return self.status == 200  # noqa: PLR2004 -- HTTP
+        """Whether the app works by the profile's own criteria (SCEPman: 200 is up, 5xx is not)."""
+        return self.connected or (self.status is not None and is_expected(self.status, self.expected))
+
+
+def is_expected(status: int, ranges: StatusRanges) -> bool:
+    """Return whether a status lies in one of the ranges."""
+    return any(least <= status <= most for least, most in ranges)
 
 
 class ScepProof(msgspec.Struct, frozen=True, kw_only=True):

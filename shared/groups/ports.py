@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from shared.groups.model import NameAnswer, ProbeResult, Profile, ScepProof, Site
+from shared.groups.model import NameAnswer, ProbeRequest, ProbeResult, Profile, ScepProof, Site
 
 
 class Profiles(Protocol):
@@ -24,8 +24,8 @@ class Sites(Protocol):
 class Probes(Protocol):
     """Asking a region itself, on its default host name, never through Traffic Manager. Never raises."""
 
-    async def get_probe(self, host: str, *, port: int, path: str) -> ProbeResult:
-        """One GET of the probe path."""
+    async def get_probe(self, host: str, asked: ProbeRequest) -> ProbeResult:
+        """One probe as the profile wants it: a GET, or a connection alone."""
         ...
 
     async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:

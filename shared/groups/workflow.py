@@ -23,6 +23,7 @@ from shared.groups.model import (
     ScepProof,
     Site,
 )
+from shared.groups.monitoring import probe_request
 from shared.groups.ports import Probes, Profiles, Sites
 from shared.store import Key, Store, key, read, revise
 from shared.words import clipped
@@ -252,8 +253,8 @@ async def _ask(
     proving = bool(looking.scep_path) and _due(scep.at if scep else None, now, prove_every)
     async with asyncio.TaskGroup() as asking:
         if probing:
-            path = monitor.path or "/probe"
-            new_probe = asking.create_task(probes.get_probe(region.host, port=port, path=path))
+            asked = probe_request(of.profile, region.name)
+            new_probe = asking.create_task(probes.get_probe(region.host, asked))
         if proving:
             new_scep = asking.create_task(
                 probes.get_scep_proof(region.host, port=port, path=looking.scep_path)

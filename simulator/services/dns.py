@@ -67,7 +67,7 @@ class Zones:
             if custom.lower() == name and profile_name in self.world.profiles:
                 return Record(cname, CUSTOM_TTL, self.world.profiles[profile_name].fqdn)
         if site := self.world.site_by_host(name):
-            return None if site.faults.unresolved else Record(a, HOST_TTL, site.address)
+            return None if site.faults.unresolved or site.faults.hidden else Record(a, HOST_TTL, site.address)
         if artifacts := self.world.artifact_hosts.get(name):
             return Record(a, ARTIFACTS_TTL, artifacts.address)
         if receiver := next((it for it in self.world.receivers.values() if it.host == name), None):

@@ -30,6 +30,7 @@ from simulator.world import Site, World
 
 NOT_WORKING = "At least one SCEPman component is not working"
 STOPPED = "<title>Web App - Unavailable</title><h1>Error 403 - This web app is stopped.</h1>"
+FORBIDDEN = "<title>403 Forbidden</title><h1>Error 403 - Forbidden</h1>"  # an access restriction
 CRASHED = "<title>Application Error</title><h1>:( Application Error</h1>"
 MARKER = "FAILED TO INITIALIZE RUN FROM PACKAGE.txt"  # the file that the platform leaves in the app's place
 NO_PACKAGE = f"<title>503 Cannot download ZIP</title><h1>503 Cannot download ZIP</h1><p>{MARKER}</p>"
@@ -151,11 +152,13 @@ async def _front_end(
         return web.Response(status=502)  # nobody reads it: the connection is gone
     if site.state == "Stopped":
         return _page(403, STOPPED)
+    if site.faults.monitor_refused and request.headers.get("User-Agent") == MONITOR_AGENT:
+        return _page(403, FORBIDDEN)
     if site.package.failed:
         return _not_started(site)
     answer = await handler(request)
     if (
-        site.faults.tls or site.faults.unresolved
+        site.faults.tls or site.faults.unresolved or site.faults.hidden
     ):  # who was connected before meets it with the next connection
         answer.force_close()
     return answer

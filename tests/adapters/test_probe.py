@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 
 import aiohttp
+import msgspec
 import pytest
 import trustme
 from aiohttp import web
@@ -18,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from shared.adapters.probe import SCEP_BODY, HttpProbes
-from shared.groups.model import Fault, ProbeResult, ScepProof
+from shared.groups.model import Fault, ProbeRequest, ProbeResult, ScepProof, StatusRanges
 from tests.fakes.clock import START, FakeClock
 
 HOST = "app-a.azurewebsites.test"
@@ -112,7 +113,7 @@ async def probed(
 ) -> ProbeResult:
     """What a probe of that handler says."""
     async with serving(handler, name=name) as port, probes(trusted=trusted, seconds=seconds) as asking:
-        return await asking.get_probe(HOST, port=port, path="/probe")
+        return await asking.get_probe(HOST, ProbeRequest(port=port, path="/probe"))
 
 
 async def proved(caps: Handler, certificate: Handler) -> ScepProof:
@@ -206,14 +207,14 @@ async def test_a_refused_connection() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         async with probes() as asking:
-            result = await asking.get_probe(HOST, port=unused.getsockname()[1], path="/probe")
+            result = await asking.get_probe(HOST, ProbeRequest(port=unused.getsockname()[1], path="/probe"))
     assert result == ProbeResult(at=START, problem="the connection was refused", fault=Fault.SILENT)
 
 
 async def test_a_name_without_address() -> None:
     """The host name does not resolve."""
     async with probes() as asking:
-        result = await asking.get_probe("app.nowhere.invalid", port=443, path="/probe")
+        result = await asking.get_probe("app.nowhere.invalid", ProbeRequest(port=443, path="/probe"))
     assert result == ProbeResult(at=START, problem="the host name does not resolve", fault=Fault.NAME)
 
 
@@ -230,7 +231,7 @@ async def test_a_name_without_address() -> None:
 async def test_what_makes_no_url(host: str, port: int, path: str) -> None:
     """Wrong configuration is an answer too, not an exception."""
     async with probes() as asking:
-        result = await asking.get_probe(host, port=port, path=path)
+        result = await asking.get_probe(host, ProbeRequest(port=port, path=path))
         proof = await asking.get_scep_proof(host, port=port, path=path)
     assert result.problem
     assert not proof.ok
@@ -255,7 +256,9 @@ async def test_a_server_without_tls(said: bytes, words: str) -> None:
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with server, probes() as asking:
-        result = await asking.get_probe(HOST, port=server.sockets[0].getsockname()[1], path="/probe")
+        result = await asking.get_probe(
+            HOST, ProbeRequest(port=server.sockets[0].getsockname()[1], path="/probe")
+        )
     fault = Fault.TLS if "TLS" in words else Fault.SILENT
     assert result == ProbeResult(at=START, problem=words, fault=fault)
 
@@ -287,7 +290,7 @@ async def test_time_is_taken_from_the_clock() -> None:
 
     async with serving(handle) as port, probes() as asking:
         asking._clock = clock
-        result = await asking.get_probe(HOST, port=port, path="/probe")
+        result = await asking.get_probe(HOST, ProbeRequest(port=port, path="/probe"))
     assert result == ProbeResult(at=clock.now(), status=200, millis=1500)
 
 
@@ -374,3 +377,77 @@ async def test_kinds_of_failure() -> None:
     assert (await probed(answer(301, Location="/elsewhere"))).fault is Fault.REDIRECT
     assert (await probed(answer(), trusted=False)).fault is Fault.TLS
     assert (await probed(answer(), name="app-b.azurewebsites.test")).fault is Fault.TLS
+
+
+async def asked_for(request: ProbeRequest, handler: Handler) -> ProbeResult:
+    """What a probe of that sort says of the handler."""
+    async with serving(handler) as port, probes() as asking:
+        return await asking.get_probe(HOST, msgspec.structs.replace(request, port=port))
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "ok"),
+    [
+        (204, ((200, 299),), True),
+        (403, ((200, 200), (403, 403)), True),
+        (301, ((301, 301),), True),
+        (302, ((301, 301),), False),
+        (200, ((403, 403),), False),
+    ],
+)
+async def test_the_profile_says_what_is_good(status: int, expected: StatusRanges, *, ok: bool) -> None:
+    """A redirect too, when it is expected; it is not followed."""
+    result = await asked_for(ProbeRequest(expected=expected), answer(status, Location="https://x.test/"))
+    assert (result.status, result.ok) == (status, ok)
+
+
+async def test_a_probe_brings_the_profiles_headers() -> None:
+    """The Host header above all: it decides which app answers."""
+
+    async def handle(request: web.Request) -> web.Response:
+        found = (request.headers["Host"], request.headers["X-Probe"], request.query_string)
+        return web.Response(status=200 if found == ("scep.contoso.com", "tm", "full=1") else 404)
+
+    headers = (("Host", "scep.contoso.com"), ("X-Probe", "tm"))
+    assert (await asked_for(ProbeRequest(path="/probe?full=1", headers=headers), handle)).ok
+
+
+async def test_plain_http() -> None:
+    """A profile may probe without TLS."""
+    app = web.Application()
+    app.router.add_get("/up", answer(200))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with probes() as asking:
+            port = runner.addresses[0][1]
+            result = await asking.get_probe(HOST, ProbeRequest(protocol="HTTP", port=port, path="/up"))
+            await_tls = await asking.get_probe(HOST, ProbeRequest(port=port, path="/up"))
+    finally:
+        await runner.cleanup()
+    assert result.ok
+    assert await_tls.fault is Fault.TLS
+
+
+async def test_a_connection_alone() -> None:
+    """TCP asks for no more; a refusal, a name without an address and a port that is none are answers too."""
+    async with serving(answer(503)) as port, probes() as asking:
+        asking._resolver = _Loopback()
+        result = await asking.get_probe(HOST, ProbeRequest(protocol="TCP", port=port))
+        assert (result.ok, result.status, result.problem) == (True, None, "")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        async with probes() as asking:
+            asking._resolver = _Loopback()
+            closed = ProbeRequest(protocol="TCP", port=unused.getsockname()[1])
+            result = await asking.get_probe(HOST, closed)
+            assert (result.ok, result.problem, result.fault) == (
+                False,
+                "the connection was refused",
+                Fault.SILENT,
+            )
+            none = await asking.get_probe(HOST, ProbeRequest(protocol="TCP", port=70_000))
+            assert none.fault is Fault.SILENT
+            nowhere = await asking.get_probe("app.nowhere.invalid", ProbeRequest(protocol="TCP"))
+            assert (nowhere.problem, nowhere.fault) == ("the host name does not resolve", Fault.NAME)

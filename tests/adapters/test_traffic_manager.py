@@ -122,6 +122,20 @@ async def test_a_profile_knows_whose_endpoint_it_is() -> None:
     assert everything.nested_in == ()
 
 
+async def test_what_traffic_manager_takes_for_good() -> None:
+    """Statuses and headers of the profile, headers of an endpoint; a header without a name is none."""
+    monitor = {
+        "expectedStatusCodeRanges": [{"min": 200, "max": 299}, {"min": 403, "max": 403}],
+        "customHeaders": [{"name": "Host", "value": "scep.contoso.com"}, {"value": "x"}],
+    }
+    (profile,) = await profiles(answering(200, {"value": [{"properties": {"monitorConfig": monitor}}]}))
+    assert profile.monitor.expected == ((200, 299), (403, 403))
+    assert profile.monitor.headers == (("Host", "scep.contoso.com"),)
+    said = an_endpoint(customHeaders=[{"name": "Host", "value": "west.contoso.com"}])
+    ((endpoint,),) = [it.endpoints for it in await profiles(answering(200, said))]
+    assert endpoint.headers == (("Host", "west.contoso.com"),)
+
+
 async def test_no_failure_is_tolerated() -> None:
     """Zero tolerated failures are zero, not the default."""
     said = {"value": [{"properties": {"monitorConfig": {"toleratedNumberOfFailures": 0}}}]}

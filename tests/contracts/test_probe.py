@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from shared.adapters.probe import HttpProbes
-from shared.groups.model import ProbeResult, ScepProof
+from shared.groups.model import ProbeRequest, ProbeResult, ScepProof
 from shared.groups.ports import Probes
 from simulator.pair import a_pair
 from simulator.world import World
@@ -29,7 +29,7 @@ class Bench:
 
     async def probe(self, host: str) -> ProbeResult:
         """A host's probe."""
-        return await self.port.get_probe(host, port=self.tcp, path="/probe")
+        return await self.port.get_probe(host, ProbeRequest(port=self.tcp))
 
     async def prove(self, host: str) -> ScepProof:
         """A host's SCEP proof."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from shared.clock import Clock
-from shared.groups.model import ProbeResult, ScepProof
+from shared.groups.model import ProbeRequest, ProbeResult, ScepProof
 
 type Answer = int | str | ProbeResult | Callable[[], int | str | ProbeResult]  # a text is a problem
 
@@ -31,12 +31,14 @@ class FakeProbes:
         self.results = dict(results)
         self.scep = dict(scep or {})
         self.asked: list[tuple[str, str]] = []  # (host, probe | scep)
+        self.requests: list[ProbeRequest] = []
         self._clock = clock
 
-    async def get_probe(self, host: str, *, port: int, path: str) -> ProbeResult:
+    async def get_probe(self, host: str, asked: ProbeRequest) -> ProbeResult:
         """What `results` says of the host; an unknown host has no address."""
         self.asked.append((host, "probe"))
-        return self._probe(host)
+        self.requests.append(asked)
+        return msgspec.structs.replace(self._probe(host), expected=asked.expected)
 
     async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
         """What `scep` says of the host, or a proof of `CA` if the host is well."""

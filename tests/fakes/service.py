@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 
 from shared.clock import Clock
 from shared.drills.model import ServiceAnswer
+from shared.groups.model import ONLY_200, StatusRanges
 
 
 class FakeService:
@@ -19,7 +20,9 @@ class FakeService:
         """Noted."""
         self.began_at = set(addresses)
 
-    async def ask(self, host: str, *, port: int, path: str, scep: bool) -> ServiceAnswer:
+    async def ask(
+        self, host: str, *, port: int, path: str, scep: bool, expected: StatusRanges = ONLY_200
+    ) -> ServiceAnswer:
         """What `answers` says."""
         self.asked += 1
         address, problem = self.answers()

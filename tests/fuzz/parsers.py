@@ -97,6 +97,7 @@ NO_TARGET: dict[str, str] = {
     "shared/incidents/render.py incident_facts": OURS,
     "shared/incidents/workflow.py _message": OURS,
     "shared/pages.py _ticks": OURS,
+    "shared/groups/routing.py _families": "any text is a target; an address is looked for, and none is one too",
     "shared/reconcile/summary.py _attention": OURS,
     "shared/reconcile/summary.py summary_facts": OURS,
     "shared/settings.py _policy": "the file's text goes to `policy`; what is no UTF-8 is a problem of the setting",

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from shared.groups.classify import authorities, classify, judge, one_authority, standing, standings
@@ -256,3 +257,75 @@ def test_how_two_authorities_differ() -> None:
     nameless = authorities({"west": authority("0a", key="k1"), "east": authority("0b", key="k2")})
     assert nameless is not None
     assert len(nameless.evidence) == 2
+
+
+# -- our probe and Traffic Manager's, which ask alike ----------------------------------------------------------
+
+NEEDED = timedelta(seconds=80)  # twice the builders' interval and timeout
+REFUSED = ProbeResult(at=START + NEEDED, status=403)
+
+
+def lasting(health: Health, seconds: float = NEEDED.total_seconds()) -> Health:
+    return msgspec.structs.replace(health, at=START + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("west", "cause"),
+    [
+        (lasting(seen(DEGRADED)), Cause.PROBE_PATH),
+        (lasting(seen(DEGRADED), 79), Cause.UNKNOWN),  # Traffic Manager has not had the time to see it
+        (lasting(seen(DEGRADED, SLOW)), Cause.ONE_REGION),
+        (lasting(seen(DEGRADED, GOOD, UNPROVED)), Cause.ONE_REGION),
+        (lasting(seen(ONLINE, REFUSED, UNPROVED)), Cause.PROBE_PATH),
+        (lasting(seen(ONLINE, REFUSED, UNPROVED), 79), Cause.ONE_REGION),
+        (lasting(seen(DEGRADED, REFUSED, UNPROVED)), Cause.ONE_REGION),
+        (lasting(seen(ONLINE, BAD, UNPROVED)), Cause.ONE_REGION),
+    ],
+)
+def test_a_disagreement_is_the_probe_path(west: Health, cause: Cause) -> None:
+    """Both ask by the profile's criteria: whoever fails for good is kept from the app."""
+    assert cause_of(west, seen(ONLINE)) is cause
+    finding = classify(a_group(), {"west": west, "east": seen(ONLINE)})["west"]
+    named = [it for it in finding.evidence if "AzureTrafficManager" in it and "access restrictions" in it]
+    assert bool(named) is (cause is Cause.PROBE_PATH)
+
+
+def test_all_regions_keep_traffic_manager_out() -> None:
+    """One rule of the apps, and all are Degraded: each is the probe path, no shared dependency."""
+    west = lasting(seen(DEGRADED))
+    assert cause_of(west, west) is Cause.PROBE_PATH
+
+
+@pytest.mark.parametrize(
+    ("probe", "ok", "words"),
+    [
+        (
+            ProbeResult(at=START, status=204, expected=((200, 299),)),
+            True,
+            "answered 204 (the profile expects 200-299)",
+        ),
+        (
+            ProbeResult(at=START, status=403, expected=((403, 403),)),
+            True,
+            "answered 403 (the profile expects 403)",
+        ),
+        (
+            ProbeResult(at=START, status=200, expected=((301, 302), (403, 403))),
+            False,
+            "answered 200 (the profile expects 301-302, 403)",
+        ),
+        (ProbeResult(at=START, connected=True), True, "was connected"),
+        (ProbeResult(at=START), False, "had no answer"),
+    ],
+)
+def test_good_is_what_the_profile_expects(probe: ProbeResult, words: str, *, ok: bool) -> None:
+    """Not 200 alone; and the evidence says what was expected."""
+    assert probe.ok is ok
+    assert words in evidence(seen(STOPPED, probe))
+
+
+def test_nobody_is_always_served_as_a_witness() -> None:
+    """Traffic Manager does not probe what is always served: it does not say that only we are blind."""
+    silent = seen(MonitorStatus.UNMONITORED, MUTE, None)
+    assert cause_of(silent, silent) is Cause.SHARED
+    assert cause_of(seen(ONLINE, MUTE, None), silent) is Cause.UNKNOWN

@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import Denied
 from shared.groups.discover import Scope
-from shared.groups.model import Group, Health, MonitorStatus, ProbeResult, ScepProof, State
+from shared.groups.model import Group, Health, MonitorStatus, ProbeRequest, ProbeResult, ScepProof, State
 from shared.groups.workflow import (
     Looking,
     Watched,
@@ -209,9 +209,9 @@ class Overtaken:
         self._probes, self._group, self._watch, self._late = probes, group, watch, late
         self._done = False
 
-    async def get_probe(self, host: str, *, port: int, path: str) -> ProbeResult:
+    async def get_probe(self, host: str, asked: ProbeRequest) -> ProbeResult:
         """The answer, after the other's whole look."""
-        said = await self._probes.get_probe(host, port=port, path=path)
+        said = await self._probes.get_probe(host, asked)
         if not self._done:
             self._done = True
             theirs = FakeProbes(self._probes.results, clock=self._late)

@@ -102,12 +102,9 @@ def no_address(world: World) -> None:
 
 
 def only_we_are_blind(world: World) -> None:
-    """Traffic Manager does not look any more; then every app is gone for us."""
-    for profile in world.profiles.values():
-        for endpoint in profile.endpoints:
-            endpoint.always_serve = True
+    """Every app is gone for us, and Traffic Manager reaches them all."""
     for site in world.sites.values():
-        site.faults.down = True
+        site.faults.hidden = True
 
 
 # What is done, what it is found to be, and a piece of the evidence.
@@ -126,7 +123,7 @@ PROVOKED: tuple[tuple[Callable[[World], None], Cause, str], ...] = (
     (certificate_of_another, Cause.TLS_OR_NAME, "its certificate is not valid"),
     (no_handshake, Cause.TLS_OR_NAME, "the handshake failed"),
     (no_address, Cause.TLS_OR_NAME, "the host name does not resolve"),
-    (only_we_are_blind, Cause.UNKNOWN, "Traffic Manager says Unmonitored"),
+    (only_we_are_blind, Cause.UNKNOWN, "Traffic Manager says Online"),
 )
 
 

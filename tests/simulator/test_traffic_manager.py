@@ -138,6 +138,15 @@ async def test_only_200_is_up(tmp_path: Path, status: int) -> None:
         await until(lambda: (west.observed, north.observed) == ("Degraded", "Online"))
 
 
+async def test_access_restrictions_keep_the_prober_out(tmp_path: Path) -> None:
+    """The app answers everybody else; the prober alone is refused."""
+    world = contoso(tolerated=0)
+    world.sites[WEST].faults.monitor_refused = True
+    west, north = world.profiles[PROFILE].endpoints
+    async with running(world, tmp_path, scepman.serve, traffic_manager.serve):
+        await until(lambda: (west.observed, north.observed) == ("Degraded", "Online"))
+
+
 async def test_a_disabled_or_stopped_endpoint_is_not_probed_and_begins_anew(tmp_path: Path) -> None:
     """After it is enabled again it is CheckingEndpoint until the first probe says more."""
     world = contoso()
