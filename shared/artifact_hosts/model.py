@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from shared.absence import Absence
 from shared.groups.model import Os
 from shared.groups.soak import Start
 
@@ -178,6 +179,7 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     copied: bool = False  # the old URL lies in Key Vault; else the catalogue has it
     done_at: datetime | None = None
     put_back_at: datetime | None = None
+    copy_missing: Absence | None = None  # the vault does not find the copy of the old URL
 
     @property
     def copy_name(self) -> str:

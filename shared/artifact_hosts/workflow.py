@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from shared.absence import missed
 from shared.artifact_hosts import history
 from shared.artifact_hosts.catalogue import Catalogue, package_setting, use_of
 from shared.artifact_hosts.choose import FIT, Choice, choose
@@ -647,6 +648,14 @@ class _Round:
     async def _undo(self, claimed: Packages, flight: Flight) -> bool:
         """Put the region's old URL back."""
         old = await self._old_url(flight)
+        if old is None and flight.copied:
+            gone = missed(flight.copy_missing, self.tools.clock.now())
+            if not gone.is_proof:
+                waiting = f"the vault does not find the old package URL of {flight.region}; it is asked again"
+                noted = enter(claimed, State.UNDOING, waiting, self.tools.clock.now())
+                flight = msgspec.structs.replace(flight, copy_missing=gone)
+                await self._save(msgspec.structs.replace(noted, flight=flight))
+                return True
         if old is None:
             reason = f"{flight.region} did not come back, and its old package URL is gone: mend it by hand"
             log.warning("%s: %s", self.group.name, reason)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from shared.absence import Absence
 from shared.groups.model import Group, Health
 
 SHORTEST, LONGEST = 1, 4 * 3600  # seconds of an observation, and of a target
@@ -150,6 +151,7 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     restored_at: datetime | None = None  # Azure took the change
     was_back: bool = False  # the endpoint was seen enabled since, or while it was to be out
     unheard: bool = False  # an enabling was not answered: it may have taken effect
+    absent: Absence | None = None  # enabling was answered with: there is no such endpoint
     online_at: datetime | None = None
     ended_at: datetime | None = None
     ending: Ending | None = None

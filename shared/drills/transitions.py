@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from shared.absence import missed
 from shared.drills.measure import TOLERATED, failed_in_a_row, judged, measure
 from shared.drills.model import (
     ALPHABET,
@@ -409,10 +410,14 @@ def enabled(drill: Drill, now: datetime) -> Drill | None:
 
 
 def not_enabled(drill: Drill, reason: str, effect: Effect, now: datetime, *, gone: bool) -> Drill | None:
-    """The call ended in an error that says so much of its effect; `gone`: there is no such endpoint."""
+    """The call ended in an error that says so much of its effect; `gone`: it says that there is no such endpoint.
+
+    One such answer is no proof: a drill whose region could come back by itself, and disabled, is not over.
+    """
     if drill.state is not State.RESTORING:
         return None
-    if gone:
+    drill = msgspec.structs.replace(drill, absent=missed(drill.absent, now) if gone else None)
+    if drill.absent is not None and drill.absent.is_proof:
         ended = msgspec.structs.replace(drill, owed=_unstuck(drill))
         return _over(ended, State.INTERRUPTED, f"{drill.region} is no endpoint any more", now).drill
     text = f"{drill.region} could not be enabled and is tried again at every wake-up: {reason}"

@@ -2,10 +2,12 @@
 
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
+from shared.absence import Absence, missed
 from shared.groups.model import Group, Profile, Region, Site
 from shared.store import key as store_key
 
@@ -45,6 +47,33 @@ def site_ids(profile: Profile) -> tuple[str, ...]:
 def _is_site(target_id: str) -> bool:
     _, found, name = target_id.lower().partition(_SITE)
     return bool(found) and bool(name) and "/" not in name
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An endpoint that leads to a web app, as long as it is not proved to be gone."""
+
+    name: str
+    site_id: str  # in lower case
+    missing: Absence | None = None
+
+
+def members(profile: Profile, known: Sequence[Member], now: datetime) -> tuple[Member, ...]:
+    """The endpoints that lead to web apps now, and those that this answer leaves out without proof."""
+    there = tuple(
+        Member(name=it.name, site_id=it.target_id.lower())
+        for it in profile.endpoints
+        if _is_site(it.target_id)
+    )
+    names = {it.name for it in there}
+    away = (
+        msgspec.structs.replace(it, missing=missed(it.missing, now)) for it in known if it.name not in names
+    )
+    return (*there, *(it for it in away if it.missing is None or not it.missing.is_proof))
+
+
+def are_same(some: Iterable[Member], others: Iterable[Member]) -> bool:
+    """Whether both are the same regions, be some of them missing for the moment or not."""
+    return {(it.name, it.site_id) for it in some} == {(it.name, it.site_id) for it in others}
 
 
 def group(profile: Profile, sites: Mapping[str, Site]) -> Group:

@@ -128,6 +128,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile
     regions: tuple[Region, ...]
     read_at: datetime | None = None  # when Traffic Manager was asked, where that is known
+    missing: tuple[str, ...] = ()  # regions whose endpoint this answer leaves out, which is no proof yet
+    outdated: bool = False  # a later answer had other regions
 
     def region(self, name: str) -> Region | None:
         """The region of that name, in any case."""

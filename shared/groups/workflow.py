@@ -9,9 +9,9 @@ from typing import Self
 import msgspec
 
 from shared.clock import Clock
-from shared.errors import NotFound
+from shared.errors import Denied, NotFound, TransientError
 from shared.groups.classify import judge, one_authority
-from shared.groups.discover import Scope, chosen, group, row_name, site_ids
+from shared.groups.discover import Member, Scope, are_same, chosen, group, members, row_name, site_ids
 from shared.groups.model import (
     Endpoint,
     Group,
@@ -51,6 +51,8 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     health: dict[str, Health]
     sites: tuple[Site, ...] = ()
     sites_at: datetime | None = None
+    members: tuple[Member, ...] = ()
+    members_at: datetime | None = None  # of the answer that had other members than the one before
 
     def shorter(self) -> Self | None:
         """Without what of a proof is only for people to read."""
@@ -149,7 +151,8 @@ async def assemble(
 ) -> Group:
     """The group behind a profile that was read at `read_at`; a site's own facts are read once a day.
 
-    An endpoint whose site is gone is no region any more; the others go on.
+    A region leaves when its endpoint is proved to be gone, and by nothing else: of a site that cannot be read what
+    was known of it goes on. An endpoint whose site was never there is no region, and stops no other.
     """
     row, _ = await read(store, watched_key(profile.id), Watched)
     known = {it.id.lower(): it for it in row.sites} if row else {}
@@ -157,27 +160,63 @@ async def assemble(
     now = clock.now()
     old = row is None or row.sites_at is None or now - row.sites_at > timedelta(seconds=looking.sites_every)
     if old or any(it.lower() not in known for it in wanted):
-        facts = await asyncio.gather(*(_site(it, sites) for it in wanted))
+        facts = await asyncio.gather(*(_site(it, sites, known.get(it.lower())) for it in wanted))
         fresh = tuple(it for it in facts if it is not None)
+        # What a missing endpoint led to is kept for when it is back.
+        kept = tuple(it for name, it in known.items() if name not in {site.id.lower() for site in fresh})
+        there = {it.site_id for it in row.members} if row else set()
+        await _remember(store, profile.id, {}, (*fresh, *(it for it in kept if it.id.lower() in there)), now)
         known = {it.id.lower(): it for it in fresh}
-        await _remember(store, profile.id, {}, fresh, now)
-    return msgspec.structs.replace(group(profile, known), read_at=read_at)
+    missing, outdated = await _meet(profile, row, store, read_at, now)
+    return msgspec.structs.replace(group(profile, known), read_at=read_at, missing=missing, outdated=outdated)
 
 
-async def _site(site_id: str, sites: Sites) -> Site | None:
-    """The site's facts under the id that the endpoint has for it, or None when there is no such site."""
+async def _meet(
+    profile: Profile, row: Watched | None, store: Store, read_at: datetime | None, now: datetime
+) -> tuple[tuple[str, ...], bool]:
+    """Who is missing from this answer, and whether it is older than one with other members."""
+    before = row.members if row else ()
+    if row is not None and row.members_at is not None and read_at is not None and read_at < row.members_at:
+        return (), not are_same(before, members(profile, (), now))
+    after = members(profile, before, now)
+    if after != before:
+
+        def decide(it: Watched | None) -> Watched:
+            known = it or Watched(profile_id=profile.id, health={})
+            if known.members_at is not None and (read_at is None or read_at < known.members_at):
+                return known  # somebody read a newer answer meanwhile
+            at = known.members_at if are_same(known.members, after) else read_at
+            return msgspec.structs.replace(known, members=after, members_at=at)
+
+        await revise(store, watched_key(profile.id), Watched, decide)
+    missing = tuple(it.name for it in after if it.missing is not None)
+    if missing:
+        log.warning("%s: not in Traffic Manager's answer: %s", profile.name, ", ".join(missing))
+    return missing, False
+
+
+async def _site(site_id: str, sites: Sites, known: Site | None) -> Site | None:
+    """The site's facts under the id that the endpoint has for it; where they cannot be read, those that are known.
+
+    None: there is no such site, and there was none before.
+    """
     try:
         return msgspec.structs.replace(await sites.get_site(site_id), id=site_id)
     except NotFound as error:
-        log.warning("an endpoint leads to a site that is gone: %s", error)
-        return None
+        log.warning("an endpoint leads to a site that cannot be found: %s", error)
+        return known
+    except (Denied, TransientError) as error:
+        if known is None:
+            raise
+        log.warning("a site's facts cannot be read: %s", error)
+        return known
 
 
-async def forget_sites(store: Store, profile_id: str) -> None:
-    """Read the sites' own facts anew next time: one of them turned out to be gone."""
+async def doubt_sites(store: Store, profile_id: str) -> None:
+    """Read the sites' own facts anew next time: one of them was not found. What is known of them stays."""
 
     def decide(row: Watched | None) -> Watched | None:
-        return row and msgspec.structs.replace(row, sites=(), sites_at=None)
+        return row and msgspec.structs.replace(row, sites_at=None)
 
     await revise(store, watched_key(profile_id), Watched, decide)
 
@@ -278,8 +317,8 @@ async def _remember(
             for name, it in health.items()
             if name not in known.health or known.health[name].at <= it.at
         }
-        return Watched(
-            profile_id=profile_id,
+        return msgspec.structs.replace(
+            known,
             health={**known.health, **younger},
             sites=known.sites if sites is None else tuple(sites),
             sites_at=known.sites_at if sites is None else now,

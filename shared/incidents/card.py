@@ -6,7 +6,7 @@ from typing import Final
 from shared.cards import Card, Link, Tone
 from shared.incidents.explain import cause_name, told
 from shared.incidents.measures import measure
-from shared.incidents.model import UNTRUSTED, Incident, Severity, Stage, Telling, Topic
+from shared.incidents.model import UNREAD, UNTRUSTED, Incident, Severity, Stage, Telling, Topic
 from shared.words import moment, spoken
 
 _TONES: Final = {
@@ -55,7 +55,8 @@ def _headline(incident: Incident, telling: Telling) -> str:
         case Telling.OPENED:
             return _opened(incident)
         case Telling.HELD:
-            return "a settings change waits for your decision"
+            unread = incident.cause == UNREAD
+            return "a region cannot be read" if unread else "a settings change waits for your decision"
         case Telling.ESCALATED_1:
             return "worse: no region serves"
         case Telling.ESCALATED_2:
@@ -74,7 +75,8 @@ def _opened(incident: Incident) -> str:
             left = "known to be well" if incident.cause == UNTRUSTED else "left"
             return f"no artifact host is {left}"
         case Topic.SETTINGS:
-            return "a settings change waits for a person"
+            unread = incident.cause == UNREAD
+            return "a region cannot be read" if unread else "a settings change waits for a person"
         case Topic.SERVICE if incident.stage is Stage.DETECTED:
             return "may have failed; not confirmed"
         case Topic.SERVICE if incident.severity is Severity.CRITICAL:

@@ -137,7 +137,8 @@ def _calm(name: str, claim: Claim, reason: str, now: datetime) -> Fact:
 def _left(group: Group, live: AbstractSet[Subject], now: datetime) -> Iterable[Fact]:
     """Regions with an open incident that are no regions any more."""
     for topic, name in sorted(live):
-        if topic is Topic.SERVICE and name and group.region(name) is None:
+        here = group.region(name) is not None or name in group.missing
+        if topic is Topic.SERVICE and name and not here:
             yield _calm(name, Claim.OUT, f"no endpoint of {group.name} leads there any more", now)
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from shared.groups.classify import AUTHORITY, TABLE
 from shared.groups.model import Cause
-from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Incident
+from shared.incidents.model import EXHAUSTED, HELD, UNREAD, UNTRUSTED, Incident
 
 _CAUSES: Final = {str(it.cause): (it.means, it.we, it.you) for it in (*TABLE, AUTHORITY)}
 
@@ -14,6 +14,11 @@ OTHERS: Final = {
         "a settings change waits for a person; the regions stay different until then",
         "keeps the change where it was made",
         "look at the plan and decide: approve it, take a side, or put the change back",
+    ),
+    UNREAD: (
+        "Azure does not find a region of the profile, or does not let it be read: its settings are not compared",
+        "keeps all that was begun and decided as it is, and asks again every minute",
+        "restore the site or the permission to read it, or remove its endpoint from the profile",
     ),
     EXHAUSTED: (
         "no artifact host serves the region's package: the region runs, but would not come back from a restart",
@@ -37,6 +42,7 @@ _NAMES: Final = {
     Cause.STOPPED: "stopped, or the plan is below Standard",
     Cause.UNKNOWN: "not known yet",
     HELD: "a held settings change",
+    UNREAD: "a region that cannot be read",
     EXHAUSTED: "no artifact host left",
     UNTRUSTED: "no artifact host known to be well",
 }

@@ -66,7 +66,7 @@ class Fact(
     topic: Topic = Topic.SERVICE
     region: str = ""  # empty: the whole group
     claim: Claim | None = None  # of a look
-    cause: str = ""  # of a look: a groups.model.Cause, or HELD, EXHAUSTED, UNTRUSTED
+    cause: str = ""  # of a look: a groups.model.Cause, or HELD, UNREAD, EXHAUSTED, UNTRUSTED
     severity: Severity = Severity.MINOR  # of a look: how bad it would be, once confirmed
     id: str = ""  # tells apart what happened at one time: an alert's id, a plan's fingerprint
     who: str = ""  # who or what did or said it
@@ -89,6 +89,7 @@ def _mark(topic: str, region: str, kind: str, at: datetime, *rest: str) -> str:
 
 _YOUNG: Final = 50  # facts of a ledger that keep all they say
 HELD = "held-change"
+UNREAD = "unread"  # a region's settings cannot be read, for minutes
 EXHAUSTED = "hosts-exhausted"
 UNTRUSTED = "hosts-untrusted"
 

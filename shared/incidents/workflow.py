@@ -21,7 +21,7 @@ from shared.disruption.permit import Denial, Granted, stands
 from shared.disruption.ports import EndpointControl
 from shared.disruption.workflow import Held as HeldPermit
 from shared.disruption.workflow import permit_key, release, request
-from shared.errors import AppError, Conflict, Effect, IllegalTransition, NotFound, Refused
+from shared.errors import AppError, Conflict, Effect, IllegalTransition, NotFound, Refused, Unavailable
 from shared.groups.classify import TROUBLED, classify, standings
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, MonitorStatus, Site
@@ -314,6 +314,8 @@ async def _keep_out(
     group: Group, health: Mapping[str, Health], recent: Collection[Incident], tools: Tools
 ) -> None:
     """One step of the failback hold. What it has done goes into the timelines."""
+    if group.missing:
+        return  # whose endpoint this answer leaves out is neither given back nor given up
     at = hold_key(group.id)
     before, version = await read(tools.store, at, HoldRow)
     # A hold that was begun is seen through whatever the settings say by now, or it would mistake somebody else's
@@ -421,7 +423,7 @@ async def _fresh(group: Group, tools: Tools) -> Group:
     for profile in await tools.profiles.list_profiles(group.id.split("/")[2]):
         if profile.id.lower() == wanted:
             return msgspec.structs.replace(group, profile=profile)
-    raise NotFound(f"{group.name} is gone")
+    raise Unavailable(f"{group.name} is not among the profiles that Traffic Manager named")
 
 
 async def _note_hold(group: Group, tools: Tools, change: Callable[[HoldRow, datetime], HoldRow]) -> HoldRow:

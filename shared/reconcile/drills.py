@@ -16,7 +16,7 @@ from shared.drills.model import PRACTICE, Drill, Entry, Open, Request, Seen
 from shared.drills.ports import Look
 from shared.drills.schedule import CATCH_UP, due, missed
 from shared.drills.workflow import Checked, Started
-from shared.errors import AppError, NotFound, Refused, Unreadable
+from shared.errors import AppError, NotFound, Refused, Unavailable, Unreadable
 from shared.groups.model import Group, Health, Profile
 from shared.groups.workflow import assemble, discover, observe
 from shared.incidents import detect
@@ -118,11 +118,15 @@ class _Unwritten:
 
 
 async def _group(group_id: str, ports: Ports, settings: Settings, store: Store) -> Group:
-    """The group with its profile read now."""
+    """The group with its profile read now.
+
+    Raises:
+        Unavailable: this answer leaves the profile or an endpoint of it out, which proves nothing: look again.
+    """
     wanted, read_at = group_id.lower(), ports.clock.now()
     for profile in await discover(settings.scope, ports.profiles):
         if profile.id.lower() == wanted:
-            return await assemble(
+            group = await assemble(
                 profile,
                 store=store,
                 sites=ports.sites,
@@ -130,7 +134,10 @@ async def _group(group_id: str, ports: Ports, settings: Settings, store: Store) 
                 looking=settings.looking,
                 read_at=read_at,
             )
-    raise NotFound(f"{group_id.rsplit('/', 1)[-1]} is no group of ours any more")
+            if group.missing:
+                raise Unavailable(f"Traffic Manager's answer leaves out {', '.join(group.missing)}")
+            return group
+    raise Unavailable(f"{group_id.rsplit('/', 1)[-1]} is not among the profiles that Traffic Manager named")
 
 
 async def _seen(group: Group, health: Mapping[str, Health], recent: Iterable[Incident], ports: Ports) -> Seen:

@@ -23,7 +23,7 @@ from shared.groups.classify import TROUBLED, standings
 from shared.groups.model import Group, Health, Profile
 from shared.groups.workflow import Watched, discover, watched_key
 from shared.incidents import detect, workflow
-from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Fact, Incident, Topic
+from shared.incidents.model import EXHAUSTED, HELD, UNREAD, UNTRUSTED, Fact, Incident, Topic
 from shared.ports import Ports
 from shared.settings import Settings
 from shared.settings_sync.advice import advise
@@ -136,7 +136,10 @@ def _held(
     live: Collection[tuple[Topic, str]],
     now: datetime,
 ) -> Iterable[Fact]:
-    if rollout.state in _WAITING:
+    if rollout.unread is not None and rollout.unread.is_proof:
+        since = rollout.unread.since
+        yield detect.matter(Topic.SETTINGS, since=since, now=now, cause=UNREAD, text=rollout.reason)
+    elif rollout.state in _WAITING:
         plan = rollout.plan
         yield detect.matter(
             Topic.SETTINGS,

@@ -130,6 +130,8 @@ def _silent(health: Mapping[str, Health], now: datetime) -> str:
 def _in_step(rollout: Rollout | None, silent: str) -> Axis:
     if silent or rollout is None:
         return Axis(Answer.UNKNOWN, silent or "the settings were not compared yet")
+    if rollout.unread is not None:
+        return Axis(Answer.UNKNOWN, rollout.reason)
     answer = Answer.YES if rollout.state is State.CONVERGED else Answer.NO
     return Axis(answer, f"{rollout.state}: {rollout.reason}")
 
@@ -162,6 +164,8 @@ def _attention(
     ]
     if rollout is not None and rollout.state in {State.HELD, State.CONTAINED}:
         found.append(f"settings are {rollout.state}: {rollout.reason}")
+    elif rollout is not None and rollout.unread is not None and rollout.unread.is_proof:
+        found.append(f"settings cannot be read: {rollout.reason}")
     if packages_stuck:
         found.append(f"packages: {packages_stuck}")
     return found

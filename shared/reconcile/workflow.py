@@ -18,6 +18,7 @@ from shared.errors import (
     AppError,
     BadEvent,
     Conflict,
+    Denied,
     ForeignKey,
     IllegalTransition,
     NotFound,
@@ -38,7 +39,7 @@ from shared.fleet import (
 )
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
-from shared.groups.workflow import assemble, discover, forget_sites, observe, watched_key
+from shared.groups.workflow import assemble, discover, doubt_sites, observe, watched_key
 from shared.ports import Ports
 from shared.reconcile import drills, incidents
 from shared.reconcile.hindrance import no_package
@@ -146,7 +147,7 @@ async def run(
     """
     drilled = await _caught(drills.tend(profile, ports, settings, patient=patient))
     ports = _recalling(profile, ports)
-    group = await _assemble(profile, ports, settings, read_at or ports.clock.now())
+    group = await _current(profile, ports, settings, read_at or ports.clock.now())
     eyes = _eyes(group, ports, settings)
     health, recent = await incidents.look(group, eyes, await eyes(), ports, settings)
     if isinstance(drilled, AppError):
@@ -202,6 +203,10 @@ async def _keep_in_step(
     if len(group.regions) < REGIONS and not (rollout and rollout.flight):  # what was begun is seen through
         note = f"{group.name} has {len(group.regions)} web apps behind it: nothing to keep in step"
         return Round(group, health, rollout, note)
+    if group.missing:
+        note = f"Traffic Manager's answer leaves out {', '.join(group.missing)}, which may be there still"
+        await workflow.wait(group, note, tools)
+        return Round(group, health, rollout, note)
     is_new_key = rollout is not None and rollout.key_id != settings.secret.id
     if (
         not doorbell
@@ -211,8 +216,9 @@ async def _keep_in_step(
         return Round(group, health, rollout, "nobody rang and no sweep is due")
     try:
         rollout = await _insist(lambda: workflow.sync(group, eyes, tools, worker=ports.ids.new()))
-    except NotFound:
-        await forget_sites(ports.store, profile.id)  # the next round asks which of them there are
+    except (NotFound, Denied) as error:
+        await doubt_sites(ports.store, profile.id)  # the next round asks for their own facts
+        await workflow.wait(group, str(error), tools)
         raise
     return Round(group, health, rollout)
 
@@ -236,6 +242,8 @@ async def _tend(
     restarted: str,
 ) -> Tended | None:
     """The packages' part of a round. What the settings' part read just now is not read again."""
+    if group.missing:
+        return None
     if len(group.regions) < REGIONS:
         row = await artifact_hosts.read_packages(ports.store, group.id)
         if row is None or row.flight is None:  # one that is alone has no refuge: nothing could be done
@@ -495,10 +503,14 @@ async def decision(id: str, ports: Ports, settings: Settings) -> tuple[Group, Ro
 
 async def settle(profile: Profile, asked: ask.Request, ports: Ports, settings: Settings) -> Round:
     """Take a person's word, then run a round so that it takes effect at once."""
-    group = await _assemble(profile, ports, settings)
+    read_at = ports.clock.now()
+    profile = await _anew(profile, ports)  # a person may have thought for long
+    group = await _assemble(profile, ports, settings, read_at)
+    if group.missing:
+        raise Unavailable(f"Traffic Manager's answer leaves out {', '.join(group.missing)}: ask again")
     tools = await _tools_of(group, ports, settings)
     await _insist(lambda: workflow.settle(group, asked, tools))
-    return await run(profile, ports, settings, doorbell=True)
+    return await run(profile, ports, settings, doorbell=True, read_at=read_at)
 
 
 async def order(profile: Profile, asked: Order, ports: Ports, settings: Settings) -> Round:
@@ -521,6 +533,33 @@ async def show_packages(
     return group, tended, seen
 
 
+async def _current(profile: Profile, ports: Ports, settings: Settings, read_at: datetime) -> Group:
+    """The group by this answer of Traffic Manager, or by a new one where a newer one had other regions.
+
+    Raises:
+        Conflict: the newer one is newer still, by another machine's clock.
+    """
+    group = await _assemble(profile, ports, settings, read_at)
+    if group.outdated:
+        read_at = ports.clock.now()
+        group = await _assemble(await _anew(profile, ports), ports, settings, read_at)
+    if group.outdated:
+        raise Conflict(f"{group.name}: a later answer of Traffic Manager had other regions")
+    return group
+
+
+async def _anew(profile: Profile, ports: Ports) -> Profile:
+    """The profile as Traffic Manager has it now.
+
+    Raises:
+        Unavailable: its answer leaves it out, which proves nothing.
+    """
+    for it in await ports.profiles.list_profiles(profile.id.split("/")[2]):
+        if it.id.lower() == profile.id.lower():
+            return it
+    raise Unavailable(f"{profile.name} is not among the profiles that Traffic Manager named")
+
+
 async def _assemble(
     profile: Profile, ports: Ports, settings: Settings, read_at: datetime | None = None
 ) -> Group:
@@ -530,7 +569,7 @@ async def _assemble(
         sites=ports.sites,
         clock=ports.clock,
         looking=settings.looking,
-        read_at=read_at,
+        read_at=read_at or ports.clock.now(),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Self
 
 import msgspec
 
+from shared.absence import Absence
 from shared.groups.model import Region
 from shared.groups.soak import Start
 
@@ -182,6 +183,7 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     start: Start  # how the target was before the write
     written_at: datetime | None = None
     put_back_at: datetime | None = None
+    copy_missing: Absence | None = None  # the vault does not find the copy of the old values
 
     @property
     def copy_name(self) -> str:
@@ -239,6 +241,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     flight: Flight | None = None
     plan: Plan | None = None  # as last seen, for people: key names, never values
     looked_at: datetime | None = None  # when the settings were last read
+    regions_at: datetime | None = None  # of Traffic Manager's answer that first had these regions
+    unread: Absence | None = None  # since then a region could not be read, and nothing is compared
     history: tuple[Happening, ...] = ()  # the newest last, bounded
 
     def shorter(self) -> Self | None:

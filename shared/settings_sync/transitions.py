@@ -4,13 +4,13 @@
 and does what the step says. Nothing here reads a clock or the world.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from shared.errors import IllegalTransition
-from shared.groups.model import Health
+from shared.groups.model import Health, Region
 from shared.groups.model import State as HealthState
 from shared.groups.soak import Start, came_back, start_of
 from shared.settings_sync.diff import footprint
@@ -36,11 +36,13 @@ from shared.settings_sync.model import (
 )
 from shared.settings_sync.plan import plan
 from shared.settings_sync.policy import Policy
+from shared.words import clipped
 
 POLICY = "the policy on_bad_change"  # who says its word
 WATCHED = 120.0  # seconds for which a region must be seen failing before its write is undone
 MANY = 2  # regions; with fewer there is nothing to keep in step
 HISTORY = 50  # lines of a rollout's history that are kept
+SAID = 500  # characters of such a line that list decisions
 
 SENTENCES: dict[State, str] = {
     State.CONVERGED: "The regions agree in every key that is kept in step.",
@@ -179,9 +181,13 @@ def first_look(group: str, sides: Sequence[Side], key_id: str, now: datetime) ->
 
 
 def look(
-    rollout: Rollout, sides: Sequence[Side], policy: Policy, now: datetime
+    rollout: Rollout, sides: Sequence[Side], policy: Policy, now: datetime, read_at: datetime | None = None
 ) -> tuple[Rollout, tuple[Decision, ...]]:
-    """Take in the regions' settings: footprints, agreement, and the plan. Returns the row and the decisions."""
+    """Take in the regions' settings: footprints, agreement, and the plan. Returns the row and the decisions.
+
+    `read_at`: when Traffic Manager said which regions there are.
+    """
+    is_same = has_regions(rollout, [it.region for it in sides])
     rollout = _join(rollout, sides)
     decisions = merge(
         sides,
@@ -195,19 +201,44 @@ def look(
     states = {it.state for it in decisions}
     settled = _settle(rollout, sides, decisions)
     plan_ = plan(decisions, sides, policy=policy, verdicts=rollout.verdicts, undone=rollout.undone)
+    kept = tuple(it for it in rollout.verdicts if alone or it.state in states or _is_apart(it, decisions))
+    told = _tell_dropped(settled, [it for it in rollout.verdicts if it not in kept], decisions, now)
     return (
         msgspec.structs.replace(
-            settled,
+            told,
             footprints=_footprints(rollout, sides, now),
-            verdicts=tuple(
-                it for it in rollout.verdicts if alone or it.state in states or _is_apart(it, decisions)
-            ),
+            regions_at=rollout.regions_at if is_same else read_at,
+            unread=None,
+            verdicts=kept,
             undone=tuple(it for it in rollout.undone if alone or it in states),
             plan=plan_,
             looked_at=now,
         ),
         decisions,
     )
+
+
+def _tell_dropped(
+    rollout: Rollout, dropped: Sequence[Verdict], decisions: Sequence[Decision], now: datetime
+) -> Rollout:
+    """A line for the words that are good no longer. In what all regions have by now, they are carried out."""
+    done = {it.key for it in decisions if it.action is Action.AGREE}
+    gone = [it for it in dropped if it.key not in done and it.by != POLICY]
+    if not gone:
+        return rollout
+    said = ", ".join(f"{it.key} ({it.kind}{f' {it.side}' if it.side else ''} by {it.by})" for it in gone)
+    why = (
+        f"{counted(len(gone), 'decision')} dropped, since what they were made of changed, or the regions did: "
+        f"{clipped(said, SAID)}; decide anew"
+    )
+    line = Happening(now, rollout.state, why)
+    return msgspec.structs.replace(rollout, history=(*rollout.history, line)[-HISTORY:])
+
+
+def has_regions(rollout: Rollout, regions: Iterable[Region]) -> bool:
+    """Whether these are the regions of the last look."""
+    known = {(it.region, it.site) for it in rollout.footprints}
+    return known == {(it.name, digest(it.site_id.lower())) for it in regions}
 
 
 def _is_apart(verdict: Verdict, decisions: Sequence[Decision]) -> bool:
@@ -730,8 +761,9 @@ def _give_up(
     names = {it.key for it in keys}
     states = set() if retry else {it.state for it in view.decisions if it.key in names}
     spent = {it for it in rollout.verdicts if it.kind is VerdictKind.FORCE and it.state in states}
+    told = _tell_dropped(rollout, sorted(spent, key=lambda it: it.key), (), view.now)
     return msgspec.structs.replace(
-        _disown(rollout, flight, keys),
+        _disown(told, flight, keys),
         undone=tuple(sorted({*rollout.undone, *states})),
         verdicts=tuple(it for it in rollout.verdicts if it not in spent),
     )

@@ -12,12 +12,13 @@ from typing import Protocol
 
 import msgspec
 
+from shared.absence import missed
 from shared.clock import Clock
 from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import SettingsWrites
 from shared.disruption.workflow import release, request
-from shared.errors import AppError, Conflict, Effect, ForeignKey, TransientError, UnsafePlan
+from shared.errors import AppError, Conflict, Effect, ForeignKey, TransientError, Unavailable, UnsafePlan
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Region, RegionSettings, Value
 from shared.settings_sync import ask, patch
@@ -49,6 +50,7 @@ from shared.settings_sync.transitions import (
     Write,
     enter,
     first_look,
+    has_regions,
     in_question,
     landed,
     look,
@@ -133,6 +135,8 @@ def needs_look(rollout: Rollout | None, rules: Rules, now: datetime) -> bool:
     """Whether the timer should read this group's settings now (law 7: converged means quiet)."""
     if rollout is None or rollout.looked_at is None or rollout.flight is not None:
         return True
+    if rollout.unread is not None:
+        return True
     if rollout.state in {State.SOAKING, State.WRITING, State.VERIFYING, State.CONTAINED}:
         return True
     if any(it.at >= rollout.looked_at for it in rollout.verdicts):
@@ -163,8 +167,34 @@ async def look_only(group: Group, tools: Tools) -> tuple[Rollout, tuple[Decision
     """
     row, _ = await read(tools.store, rollout_key(group.id), Rollout)
     await check_key(row, tools)
+    _check_regions(row, group)
     seen = await _read_all(group, tools, row)
-    return look(_begun(group, row, seen, tools), seen.sides, tools.policy, tools.clock.now())
+    return look(_begun(group, row, seen, tools), seen.sides, tools.policy, tools.clock.now(), group.read_at)
+
+
+def _check_regions(row: Rollout | None, group: Group) -> None:
+    """A group's regions are one fact: an older answer's must not overwrite what was decided by a newer one's.
+
+    Raises:
+        Conflict: the row knows a newer answer, with other regions.
+    """
+    if row is None or row.regions_at is None or group.read_at is None or group.read_at >= row.regions_at:
+        return
+    if not has_regions(row, group.regions):
+        raise Conflict(f"{group.name}: a later answer of Traffic Manager had other regions")
+
+
+async def wait(group: Group, why: str, tools: Tools) -> None:
+    """A region cannot be read: whatever is known, decided and begun stays as it is, and the row says why."""
+    now = tools.clock.now()
+
+    def decide(row: Rollout | None) -> Rollout | None:
+        if row is None or row.key_id not in _ours(tools):
+            return None
+        told = row if why in row.reason else enter(row, row.state, f"nothing is compared: {why}", now)
+        return fitted(msgspec.structs.replace(told, unread=missed(row.unread, now)))
+
+    await revise(tools.store, rollout_key(group.id), Rollout, decide)
 
 
 async def check_key(row: Rollout | None, tools: Tools) -> None:
@@ -311,11 +341,12 @@ class _Round:
         tools, group = self.tools, self.group
         self.row, self._version = await read(tools.store, rollout_key(group.id), Rollout)
         await check_key(self.row, tools)
+        _check_regions(self.row, group)
         seen = self._seen = await _read_all(group, tools, self.row)
         rollout = _begun(group, self.row, seen, tools)
         if self.row is None or self.row.key_id != rollout.key_id:
             await _own_store(tools)
-        looked, decisions = look(rollout, seen.sides, tools.policy, tools.clock.now())
+        looked, decisions = look(rollout, seen.sides, tools.policy, tools.clock.now(), group.read_at)
         verifying = looked.flight is not None and looked.flight.phase is Phase.WRITTEN
         health = await self.eyes(prove=verifying)
         region, keys = in_question(looked, health, tools.clock.now(), tools.rules)
@@ -522,7 +553,7 @@ class _Round:
     async def _keep_copy(self, flight: Flight, step: Write) -> bool:
         """Lay the target's old values into the vault. A write that was begun has a copy, or it was not ours."""
         if step.resumed:
-            return await self.tools.copies.get(flight.copy_name) is not None
+            return await self._find_copy(flight) is not None
         seen = self._seen
         source, target = seen.side(flight.source), seen.side(flight.target)
         content = patch.copied(flight.keys, source, target, seen.settings[flight.target])
@@ -530,9 +561,32 @@ class _Round:
         await self.tools.copies.keep(flight.copy_name, content, expires=expires)
         return True
 
+    async def _find_copy(self, flight: Flight) -> Value | None:
+        """The copy of the target's old values, or None when it is proved that there is none (any more).
+
+        Raises:
+            Unavailable: the vault did not find it this time.
+        """
+        found = await self.tools.copies.get(flight.copy_name)
+        gone = missed(flight.copy_missing, self.tools.clock.now()) if found is None else None
+        why = f"the vault does not find the copy of {flight.target}'s old values; it is asked again"
+
+        def noted(row: Rollout, now: datetime) -> Rollout:
+            assert row.flight is not None, "a claim lies in a row"  # noqa: S101 -- an internal order, not input
+            after = row if gone is None or gone.is_proof else enter(row, row.state, why, now)
+            return msgspec.structs.replace(
+                after, flight=msgspec.structs.replace(row.flight, copy_missing=gone)
+            )
+
+        if gone != flight.copy_missing:
+            await self._note(noted)
+        if gone is not None and not gone.is_proof:
+            raise Unavailable(why)
+        return found
+
     async def _undo(self, claimed: Rollout, flight: Flight) -> bool:
         """Put the target's old values back, where it still has ours."""
-        copy = await self.tools.copies.get(flight.copy_name)
+        copy = await self._find_copy(flight)
         if copy is None:
             reason = (
                 f"{flight.target} did not come back, and the copy of its old values is gone: mend it by hand"

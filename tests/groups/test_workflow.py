@@ -1,7 +1,7 @@
 """Looking at groups: few reads, evidence that is remembered, and nothing that one bad site can stop."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,7 +13,7 @@ from shared.groups.workflow import (
     Watched,
     assemble,
     discover,
-    forget_sites,
+    doubt_sites,
     observe,
     watched_key,
 )
@@ -39,10 +39,15 @@ class Watch:
         self.profile = a_profile()
         self.looking = looking or Looking()
 
-    async def group(self) -> Group:
-        """The group as it is assembled now."""
+    async def group(self, read_at: datetime | None = None) -> Group:
+        """The group as it is assembled now, of a profile that was read then."""
         return await assemble(
-            self.profile, store=self.store, sites=self.sites, clock=self.clock, looking=self.looking
+            self.profile,
+            store=self.store,
+            sites=self.sites,
+            clock=self.clock,
+            looking=self.looking,
+            read_at=read_at,
         )
 
     async def look(self, seconds: float = 60.0, *, prove: bool = False) -> Mapping[str, Health]:
@@ -103,19 +108,48 @@ async def test_a_refusal_is_no_absence() -> None:
         await watch.group()
 
 
-async def test_sites_are_asked_for_again_once_they_are_forgotten() -> None:
-    """Health that was seen stays; forgetting what is not there is nothing."""
+async def test_a_site_that_is_not_found_stays_what_it_was() -> None:
+    """Its facts are asked for again, and what is known of it goes on while its endpoint is there."""
     watch = Watch()
-    await forget_sites(watch.store, watch.profile.id)
+    await doubt_sites(watch.store, watch.profile.id)
     assert watch.store.rows == {}
     await watch.look()
+    reads = len(watch.sites.reads)
     del watch.sites.sites[site_id("east").lower()]
-    assert len((await watch.group()).regions) == 2
-    await forget_sites(watch.store, watch.profile.id)
-    assert len((await watch.group()).regions) == 1
-    row, _ = await read(watch.store, watched_key(watch.profile.id), Watched)
-    assert row is not None
-    assert set(row.health) == {"west", "east"}
+    await doubt_sites(watch.store, watch.profile.id)
+    assert [it.name for it in (await watch.group()).regions] == ["west", "east"]
+    assert len(watch.sites.reads) == reads + 1
+
+
+async def test_an_endpoint_is_gone_after_three_answers_over_minutes() -> None:
+    """Until then the region is missing, and one answer that has it begins anew."""
+    watch = Watch()
+    whole = watch.profile
+    await watch.group()
+    watch.profile = a_profile(whole.endpoints[0])
+    for _ in range(2):
+        watch.clock.advance(60)
+        assert (await watch.group()).missing == ("east",)
+    watch.profile = whole
+    assert (await watch.group()).missing == ()
+    watch.profile = a_profile(whole.endpoints[0])
+    for missing in (("east",), ("east",), ()):
+        watch.clock.advance(60)
+        assert (await watch.group()).missing == missing
+
+
+async def test_an_older_answer_with_other_endpoints_is_found_out() -> None:
+    """It counts for nothing; one with the same endpoints is as good as ever."""
+    watch = Watch()
+    begin = watch.clock.now()
+    whole, watch.profile = watch.profile, a_profile(watch.profile.endpoints[0])
+    await watch.group(begin)
+    old, watch.profile = watch.profile, whole
+    assert not (await watch.group(begin + 2 * MINUTE)).outdated
+    assert not (await watch.group(begin + MINUTE)).outdated
+    watch.profile = old
+    group = await watch.group(begin + MINUTE)
+    assert (group.outdated, group.missing) == (True, ())
 
 
 async def test_a_region_is_probed_once_a_minute_and_proved_every_five() -> None:

@@ -10,6 +10,7 @@ from shared.disruption.permit import Denial, Granted
 from shared.disruption.workflow import request
 from shared.errors import (
     AppError,
+    Conflict,
     Denied,
     IllegalTransition,
     NotFound,
@@ -22,13 +23,14 @@ from shared.groups.discover import row_name
 from shared.groups.model import MonitorStatus, Os, ScepProof
 from shared.groups.model import State as Health
 from shared.reconcile import workflow as reconcile
+from shared.reconcile.summary import Answer, summarize
 from shared.settings_sync.ask import Ask
 from shared.settings_sync.model import Phase, Rollout, State
 from shared.settings_sync.policy import KeyClass
 from shared.settings_sync.transitions import Rules, enter
-from shared.settings_sync.workflow import read_rollout, rollout_key
+from shared.settings_sync.workflow import look_only, read_rollout, rollout_key
 from shared.store import Row, read, write
-from tests.builders import a_disruption, a_policy, a_profile, an_endpoint, host, site_id
+from tests.builders import a_disruption, a_group, a_policy, a_profile, an_endpoint, host, site_id
 from tests.fakes.clock import START
 from tests.rounds import Effects, Killed, World, plain, val
 
@@ -723,6 +725,7 @@ async def test_a_region_that_joins_has_no_past_with_the_others() -> None:
     world = await started(World(regions=TRIO))
     trio = world.profiles.profiles
     world.profiles.profiles = [a_profile(*trio[0].endpoints[1:])]
+    await world.ticks(4)  # one answer without it is no proof
     world.edit("west", K00=val("new"))
     await world.ring()
     await settled(world)
@@ -744,6 +747,7 @@ async def test_an_endpoint_that_is_led_to_another_site_is_another_region() -> No
     west, east = an_endpoint("west"), an_endpoint("east", target_id=site_id("north"), target=host("north"))
     world.edit("north", K00=None)
     world.profiles.profiles = [a_profile(west, east)]
+    await world.ticks(4)
     await world.ring()
     rollout = await world.rollout()
     assert rollout.plan is not None
@@ -1171,7 +1175,7 @@ async def test_without_its_copy_a_peer_is_left_to_people_and_nothing_hangs() -> 
     await world.until(State.VERIFYING)
     world.copies.copies.clear()
     world.sick("east")
-    await world.until(State.CONVERGED)
+    await world.until(State.CONVERGED, within=60)
     rollout = await world.rollout()
     assert any("mend it by hand" in it.text for it in rollout.history)
     assert world.written == ["east"]
@@ -1318,16 +1322,151 @@ async def test_a_region_that_leaves_while_it_is_verified_and_comes_back_is_no_st
     assert world.has("east", "K01") == val("new")
 
 
-async def test_a_site_that_is_deleted_under_its_endpoint_is_found_out() -> None:
-    """One round fails for it; from the next on the group is smaller."""
+def unfound(world: World, region: str, error: AppError | None = None) -> None:
+    """Resource Manager answers 404, or what is given, for a region's site."""
+
+    def refuse(asked: str) -> None:
+        if asked.lower() == site_id(region).lower():
+            raise error or NotFound(f"there is no site {asked}")
+
+    world.app.before_read = refuse
+
+
+async def test_a_site_that_is_deleted_under_its_endpoint_stays_a_region() -> None:
+    """Nothing is compared until its endpoint is gone from the profile too; people are told after minutes."""
     world = await started(World(regions=TRIO))
     del world.app.sites[site_id("east").lower()]
-    with pytest.raises(NotFound):
-        await world.ring()
     world.edit("west", K00=val("new"))
-    await world.ring()
+    for _ in range(5):
+        with pytest.raises(NotFound):
+            await world.tick(doorbell=True)
+    assert "nothing is compared" in (await world.rollout()).reason
+    found = await summarize(world.profile_id, world.ports, world.settings)
+    assert found.in_step.answer is Answer.UNKNOWN
+    assert any("a region that cannot be read" in it for it in found.attention)
+    whole = world.profiles.profiles[0].endpoints
+    world.profiles.profiles = [a_profile(*(it for it in whole if it.name != "east"))]
+    await world.ticks(4)
     await settled(world)
     assert world.has("north", "K00") == val("new")
+
+
+@pytest.mark.parametrize("error", [NotFound("404"), Denied("403")], ids=["404", "403"])
+async def test_a_passing_404_forgets_no_way_back(error: AppError) -> None:
+    """The written region is ill and out of sight for a moment: the write is still undone when it is back."""
+    world = await started(World())
+    world.edit("west", K00=val("bad"))
+    await world.ring()
+    await world.until(State.VERIFYING)
+    world.sick("east")
+    unfound(world, "east", error)
+    before = await world.rollout()
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            await world.ring()
+    rollout = await world.rollout()
+    assert (rollout.flight, rollout.baseline) == (before.flight, before.baseline)
+    assert world.copies.copies
+    world.app.before_read = undisturbed
+    await world.ticks(20)
+    assert world.has("east", "K00") == val("old")
+    await world.clean()
+
+
+async def test_an_answer_without_an_endpoint_forgets_no_way_back() -> None:
+    """Traffic Manager leaves the written region out for two minutes: nothing of it is given up."""
+    world = await started(World())
+    world.edit("west", K00=val("bad"))
+    await world.ring()
+    await world.until(State.VERIFYING)
+    world.sick("east")
+    whole = world.profiles.profiles
+    flight = (await world.rollout()).flight
+    world.profiles.profiles = [a_profile(whole[0].endpoints[0])]
+    await world.ring()
+    await world.ticks(1)
+    rollout = await world.rollout()
+    assert rollout.flight == flight
+    assert "leaves out east" in rollout.reason
+    world.profiles.profiles = whole
+    await world.ticks(20)
+    assert world.has("east", "K00") == val("old")
+    await world.clean()
+
+
+async def test_a_copy_that_the_vault_misses_once_is_asked_for_again() -> None:
+    """A passing 404 of the vault is no loss of the old values."""
+    world = await started(World())
+    world.edit("west", K00=val("bad"))
+    await world.ring()
+    await world.until(State.VERIFYING)
+    world.sick("east")
+    kept = dict(world.copies.copies)
+    world.copies.copies.clear()
+    for _ in range(20):
+        await world.ticks(1)
+        if "the vault does not find" in (await world.rollout()).reason:
+            break
+    world.copies.copies.update(kept)
+    await world.ticks(20)
+    assert world.has("east", "K00") == val("old")
+    assert not any("mend it by hand" in it.text for it in (await world.rollout()).history)
+    await world.clean()
+
+
+async def test_an_older_answer_of_traffic_manager_drops_no_decision() -> None:
+    """A third region joins while a change soaks, a side is taken, and a round comes with the cached two regions."""
+    world = World(regions=TRIO, differs={"north": {"K01": val("own"), "K02": val("own")}})
+    trio = world.profiles.profiles
+    pair = a_profile(*(it for it in trio[0].endpoints if it.name != "north"))
+    world.profiles.profiles = [pair]
+    await started(world)
+    world.edit("west", K00=val("new"))
+    await world.ring()
+    read_at = world.clock.now()
+    world.clock.advance(5)
+    world.profiles.profiles = trio
+    await world.ask(Ask.TAKE, region="west", keys=("K01", "K02"))
+    said = {it.key for it in (await world.rollout()).verdicts}
+    assert said == {"K01", "K02"}
+    await reconcile.run(pair, world.ports, world.settings, doorbell=True, read_at=read_at)
+    assert {it.key for it in (await world.rollout()).verdicts} == said
+    await settled(world)
+    assert world.has("north", "K01") == val("old")
+
+
+async def test_a_round_that_was_overtaken_decides_nothing() -> None:
+    """It began with two regions, and a person decided for three before it read the row."""
+    world = World(regions=TRIO, differs={"north": {"K01": val("own")}})
+    trio = world.profiles.profiles
+    pair = a_profile(*(it for it in trio[0].endpoints if it.name != "north"))
+    world.profiles.profiles = [pair]
+    await started(world)
+    tools = reconcile.settings_tools(world.ports, world.settings)
+    old = msgspec.structs.replace(a_group("west", "east"), read_at=world.clock.now())
+    world.clock.advance(5)
+    world.profiles.profiles = trio
+    await world.ask(Ask.TAKE, region="west")
+    with pytest.raises(Conflict, match="had other regions"):
+        await look_only(msgspec.structs.replace(old, id=world.profile_id), tools)
+
+
+async def test_a_decision_that_is_good_no_longer_ends_with_a_line() -> None:
+    """The value changed after the word: the history and the answer say so."""
+    world = await started(World())
+    world.edit("west", K00=val("west"))
+    world.edit("east", K00=val("east"))
+    await world.ring()
+    world.sick("west")
+    world.sick("east")
+    await world.ask(Ask.TAKE, region="west")
+    world.edit("east", K00=val("again"))
+    await world.ring()
+    rollout = await world.rollout()
+    assert rollout.verdicts == ()
+    assert any(
+        "1 decision dropped" in it.text and "K00 (take west by ada)" in it.text for it in rollout.history
+    )
 
 
 # -- Azure's errors --------------------------------------------------------------------------------------------
