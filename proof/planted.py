@@ -343,7 +343,7 @@ BUGS: Final = (
     Bug(
         "the timer reads the settings at every turn",
         SYNC,
-        "    return now - rollout.looked_at >= timedelta(seconds=rules.sweep)",
+        "    return age(rollout.looked_at, now) >= timedelta(seconds=rules.sweep)",
         "    return True",
         laws=(7,),
     ),

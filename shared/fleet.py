@@ -13,6 +13,7 @@ from typing import Annotated, Final, Protocol
 
 import msgspec
 
+from shared.ages import age
 from shared.cards import Card, Tone
 from shared.errors import BadEvent
 from shared.groups.discover import Scope, chosen, row_name
@@ -36,7 +37,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_late(self, now: datetime) -> bool:
         """Whether it is no use any more. Sent in the future counts too: a clock is wrong, and the age unknown."""
-        return abs(now - self.read_at) > LIFETIME
+        return age(self.read_at, now) > LIFETIME
 
 
 class Failed(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from shared.ages import age, waits
 from shared.cards import Card, Link, least
 from shared.clock import Clock
 from shared.errors import AppError, Conflict, Effect, PermanentError, TransientError, Unreadable
@@ -37,6 +38,7 @@ HOUR = timedelta(hours=1)
 DIGEST_EVERY = timedelta(minutes=10)
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 1800.0  # seconds between two tries of one message
 GIVE_UP_AFTER = timedelta(days=1)
+LONGEST_WAIT = GIVE_UP_AFTER / 4  # for the next try, whatever the other side asks for
 KEPT = timedelta(
     days=2
 )  # a sent row stays so long: it counts for the hour, and a repeat of its message is known
@@ -453,7 +455,7 @@ def pause(letter: Letter, error: AppError) -> float:
     spread = hashlib.sha256(f"{letter.channel} {letter.id} {letter.tries}".encode()).digest()[0] / 255 - 0.5
     wait = min(doubled, LONGEST_PAUSE) * (1 + spread / 2)
     asked = error.retry_after if isinstance(error, TransientError) else None
-    return max(wait, min(asked or 0.0, GIVE_UP_AFTER.total_seconds() / 4))
+    return max(wait, min(asked or 0.0, LONGEST_WAIT.total_seconds()))
 
 
 async def _save(store: Store, letter: Letter, version: Version) -> None:
@@ -484,7 +486,7 @@ def _due(waiting: Iterable[_Due], now: datetime) -> list[_Due]:
     blocked = set[str]()
     for row in sorted(waiting, key=lambda it: (it[0].at, it[0].rank, it[0].id)):
         letter = row[0]
-        if letter.next_at > now:
+        if waits(letter.next_at, now, LONGEST_WAIT):
             if not letter.silent:  # perhaps delivered: nothing waits for its second try
                 blocked.add(letter.subject)
         elif letter.subject not in blocked:
@@ -494,12 +496,14 @@ def _due(waiting: Iterable[_Due], now: datetime) -> list[_Due]:
 
 def _is_burst(letters: Iterable[Mark], due: int, now: datetime) -> bool:
     """Whether sending each would make more than `BURST` cards in an hour."""
-    lately = sum(it.sent_at is not None and not it.digested and now - it.sent_at < HOUR for it in letters)
+    lately = sum(it.sent_at is not None and not it.digested and age(it.sent_at, now) < HOUR for it in letters)
     return due > 0 and due + lately > BURST
 
 
 def _digest_lately(letters: Iterable[Mark], now: datetime) -> bool:
-    return any(it.digested and it.sent_at is not None and now - it.sent_at < DIGEST_EVERY for it in letters)
+    return any(
+        it.digested and it.sent_at is not None and age(it.sent_at, now) < DIGEST_EVERY for it in letters
+    )
 
 
 def _is_spent(letter: Mark, now: datetime) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, NewType, Protocol, Self
 
 import msgspec
 
+from shared.ages import waits
 from shared.clock import Clock
 from shared.errors import Conflict, TooLarge, Unreadable
 
@@ -229,7 +230,7 @@ class Recalling:
         if not key.startswith(self._prefix):
             return await self._inner.get(key)
         until, row = self._rows.get(key, (None, None))
-        if until is None or self._clock.now() >= until:
+        if until is None or not waits(until, self._clock.now(), RECALLED):
             row = await self._inner.get(key)
             self._keep(key, row)
         return row

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from shared.ages import age
 from shared.artifact_hosts.model import Check, Glance, HostState, Location, Package, Rules, Served, Watch
 
 BAD: Final = 3  # bad checks in a row make a location down
@@ -34,7 +35,7 @@ def begin(location: Location, now: datetime, *, site_id: str = "") -> Watch:
 
 def known_tag(watch: Watch, now: datetime) -> str:
     """The entity tag to ask with; none when the directory is to be read again."""
-    fresh = watch.read_at is not None and now - watch.read_at < READ_ANEW
+    fresh = watch.read_at is not None and age(watch.read_at, now) < READ_ANEW
     return watch.etag if fresh and watch.package else ""
 
 
@@ -84,7 +85,7 @@ def state_of(watch: Watch | None, now: datetime, rules: Rules) -> HostState:
 
 def is_old(checked: datetime, now: datetime, rules: Rules) -> bool:
     """Whether a check was so long ago that it says nothing about now."""
-    return now - checked > timedelta(seconds=_MISSED * (rules.check_every + _TURN))
+    return age(checked, now) > timedelta(seconds=_MISSED * (rules.check_every + _TURN))
 
 
 def relied_on_from(watch: Watch, rules: Rules) -> datetime:

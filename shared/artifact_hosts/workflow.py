@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from shared.absence import missed
+from shared.ages import age, waits
 from shared.artifact_hosts import history
 from shared.artifact_hosts.catalogue import Catalogue, package_setting, use_of
 from shared.artifact_hosts.choose import FIT, Choice, choose
@@ -143,6 +144,7 @@ async def watch(tools: Tools) -> None:
     now = tools.clock.now()
     known = await watches(tools.store)
     gate = asyncio.Semaphore(CHECKS_AT_ONCE)
+    longest = timedelta(seconds=tools.rules.check_every * (1 + history.JITTER))
 
     async def one(it: Watch) -> None:
         async with gate:
@@ -151,7 +153,7 @@ async def watch(tools: Tools) -> None:
             except AppError as error:
                 log.warning("%s was not checked: %s", it.location, error)
 
-    await asyncio.gather(*(one(it) for it in known.values() if it.next_at <= now))
+    await asyncio.gather(*(one(it) for it in known.values() if not waits(it.next_at, now, longest)))
 
 
 async def _watch_one(it: Watch, tools: Tools, now: datetime) -> None:
@@ -211,7 +213,7 @@ async def _want(locations: Iterable[tuple[Location, str]], known: Mapping[str, W
     now = tools.clock.now()
     for location, site_id in locations:
         row = known.get(location.id)
-        if row is not None and now - row.wanted_at < WANTED_AGAIN and (row.site_id or not site_id):
+        if row is not None and age(row.wanted_at, now) < WANTED_AGAIN and (row.site_id or not site_id):
             continue
 
         def decide(row: Watch | None, location: Location = location, site_id: str = site_id) -> Watch:
@@ -374,7 +376,7 @@ class _Round:
     def _due(self, row: Packages, now: datetime) -> Sequence[str]:
         """The regions whose settings are to be read now: all if nobody did for long, the flight's own always."""
         long = timedelta(seconds=SWEEPS_MISSED * self.tools.rules.sweep)
-        swept = row.looked_at is not None and now - row.looked_at < long
+        swept = row.looked_at is not None and age(row.looked_at, now) < long
         known = {it.region for it in row.uses}
         due = {it.name for it in self.group.regions if not swept or it.name not in known}
         if row.flight is not None and row.flight.work is Work.ROTATE and self.group.region(row.flight.region):
@@ -411,7 +413,7 @@ class _Round:
         for region in self.group.regions:
             use = row.use(region.name)
             at = use.running.version_at if use else None
-            if use is None or row.flight is not None or (at is not None and now - at < every):
+            if use is None or row.flight is not None or (at is not None and age(at, now) < every):
                 continue
             version = await self.tools.pages.get_version(region.host, port=port)
             told = msgspec.structs.replace(
@@ -708,5 +710,5 @@ def _same(before: Packages, after: Packages, rules: Rules) -> bool:
     """Whether only the time of looking differs, and the next sweep does not depend on it yet."""
     if before.looked_at is None or after.looked_at is None:
         return before == after
-    recent = after.looked_at - before.looked_at < timedelta(seconds=rules.sweep / 2)
+    recent = age(before.looked_at, after.looked_at) < timedelta(seconds=rules.sweep / 2)
     return recent and msgspec.structs.replace(after, looked_at=before.looked_at) == before

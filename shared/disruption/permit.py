@@ -46,7 +46,7 @@ def permit(
             )
     if asked.region not in seen:
         return Denial(f"{asked.region} is not a region of {asked.group}")
-    fresh = {name: health for name, health in seen.items() if now - health.as_of < FRESH}
+    fresh = {name: health for name, health in seen.items() if health.age(now) < FRESH}
     refuges = sorted(name for name, it in fresh.items() if it.state is State.HEALTHY and name != asked.region)
     own = fresh.get(asked.region)
     if not refuges and (own is None or own.state is not State.DOWN):
@@ -99,5 +99,7 @@ def stands(held: Permit, seen: Mapping[str, Health], now: datetime) -> bool:
 
 
 def _seen(health: Health, now: datetime) -> str:
-    stale = now - health.as_of >= FRESH
+    if health.is_ahead(now):
+        return f"what is known of it is dated later than now, {now:%H:%M:%S} UTC"
+    stale = health.age(now) >= FRESH
     return f"not seen since {health.as_of:%H:%M:%S} UTC" if stale else f"{health.state}, {health.reason}"

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from shared.absence import missed
+from shared.ages import age, is_ahead
 from shared.drills.measure import TOLERATED, failed_in_a_row, judged, measure
 from shared.drills.model import (
     ALPHABET,
@@ -172,7 +173,7 @@ def is_urgent(drill: Drill, now: datetime, rules: Rules) -> bool:
         case State.DRAINING:
             return not is_claimed(drill, "", now)
         case State.OBSERVING:
-            return now >= drill.deadline or _is_abandoned(drill, "", now)
+            return now >= drill.deadline or is_ahead(drill.since, now) or _is_abandoned(drill, "", now)
         case State.ACCEPTED:
             return now >= drill.deadline
         case State.VERIFYING:
@@ -235,6 +236,8 @@ def _lost(drill: Drill, view: View) -> Ending | None:
     """Whether nobody saw to it, so that whoever comes now gives the region back."""
     if view.now >= drill.deadline:
         reason = "its time was over before anybody brought it to its end"
+    elif is_ahead(drill.since, view.now):
+        reason = "it began later than now: how long the region is out already is not known"
     elif _is_abandoned(drill, view.worker, view.now):
         reason = "the process that was observing is gone"
     else:
@@ -264,7 +267,7 @@ def _must_stop(drill: Drill, view: View, rules: Rules) -> Ending | None:
             return Ending(state=State.INTERRUPTED, reason=f"somebody else enabled {drill.region}")
         if why := trouble(view.seen, drill.region):
             return Ending(state=State.ABORTED, reason=why)
-    if view.now - (drill.looked_at or drill.since) > timedelta(seconds=rules.blind):
+    if age(drill.looked_at or drill.since, view.now) > timedelta(seconds=rules.blind):
         reason = f"the other regions could not be looked at for {spoken(rules.blind)}"
         return Ending(state=State.ABORTED, reason=reason)
     return None
@@ -331,7 +334,7 @@ def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
         or (mine.doubtful and waited < rules.late)
     ):
         return Turn(mine, Watch())
-    elif mine.online_at is None and view.now - (mine.looked_at or mine.since) > timedelta(
+    elif mine.online_at is None and age(mine.looked_at or mine.since, view.now) > timedelta(
         seconds=rules.blind
     ):
         reason = f"nobody saw whether {drill.region} was online again: the last look was too long ago"

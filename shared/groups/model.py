@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NoReturn
 
 import msgspec
+
+from shared.ages import age, is_ahead
 
 
 class Os(StrEnum):
@@ -224,8 +226,18 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def as_of(self) -> datetime:
-        """How old the oldest is of what the state rests on."""
+        """When the oldest was seen of what the state rests on."""
         return min(self.at, self.monitored_at or self.at)
+
+    def age(self, now: datetime) -> timedelta:
+        """How old the oldest is of what the state rests on; older than anything when any of it is from the future."""
+        return timedelta.max if self.is_ahead(now) else age(self.as_of, now)
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Whether any of it is dated later than now: then it is no evidence."""
+        looks = [it.at for it in (self.probe, self.scep) if it is not None]
+        times = (self.at, self.since, self.monitored_at or self.at, *looks)
+        return any(is_ahead(it, now) for it in times)
 
 
 class Standing(StrEnum):

@@ -8,6 +8,7 @@ from typing import Self
 
 import msgspec
 
+from shared.ages import age
 from shared.clock import Clock
 from shared.errors import Denied, NotFound, TransientError
 from shared.groups.classify import judge, one_authority
@@ -122,7 +123,7 @@ class Directory:
             return False
         if reading.cancelled() or reading.exception() is not None:
             return True
-        return self._clock.now() - reading.result().read_at >= KEPT
+        return age(reading.result().read_at, self._clock.now()) >= KEPT
 
     async def _read(self, scope: Scope) -> "_Listing":
         read_at = self._clock.now()
@@ -158,7 +159,9 @@ async def assemble(
     known = {it.id.lower(): it for it in row.sites} if row else {}
     wanted = site_ids(profile)
     now = clock.now()
-    old = row is None or row.sites_at is None or now - row.sites_at > timedelta(seconds=looking.sites_every)
+    old = (
+        row is None or row.sites_at is None or age(row.sites_at, now) > timedelta(seconds=looking.sites_every)
+    )
     if old or any(it.lower() not in known for it in wanted):
         facts = await asyncio.gather(*(_site(it, sites, known.get(it.lower())) for it in wanted))
         fresh = tuple(it for it in facts if it is not None)
@@ -229,8 +232,9 @@ async def observe(
     `prove` asks for a SCEP proof younger than a probe's interval, as a permit needs.
     """
     row, _ = await read(store, watched_key(of.id), Watched)
-    before = row.health if row else {}
     now = clock.now()
+    # What is dated later than now is no evidence: it is looked at anew, and replaced.
+    before = {name: it for name, it in row.health.items() if not it.is_ahead(now)} if row else {}
     results = await asyncio.gather(
         *(_ask(of, it, before.get(it.name), probes, now, looking, prove=prove) for it in of.regions)
     )
@@ -243,7 +247,7 @@ async def observe(
     }
     health = one_authority(seen)
     if health != before:
-        await _remember(store, of.id, health, None, now)
+        await _remember(store, of.id, health, None, clock.now())
     return health
 
 
@@ -302,7 +306,7 @@ async def _ask(
 
 
 def _due(last: datetime | None, now: datetime, every: float) -> bool:
-    return last is None or now - last >= timedelta(seconds=every * JITTER)
+    return last is None or age(last, now) >= timedelta(seconds=every * JITTER)
 
 
 async def _remember(
@@ -315,7 +319,7 @@ async def _remember(
         younger = {
             name: it
             for name, it in health.items()
-            if name not in known.health or known.health[name].at <= it.at
+            if name not in known.health or known.health[name].at <= it.at or known.health[name].is_ahead(now)
         }
         return msgspec.structs.replace(
             known,

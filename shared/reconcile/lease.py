@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from shared.ages import waits
 from shared.errors import Conflict
 from shared.store import Key, Store, key, revise
 
@@ -26,7 +27,7 @@ class Lease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def is_for(self, instance: str, now: datetime) -> bool:
         """Whether this deployment may have it now: it has it already, or nobody has."""
-        return self.holder == instance or now >= self.until
+        return self.holder == instance or not waits(self.until, now, LASTS)
 
 
 async def take(store: Store, instance: str, now: datetime) -> Lease:

@@ -121,9 +121,11 @@ def _silent(health: Mapping[str, Health], now: datetime) -> str:
     """Why what the rows say is not known to be so any more; empty: it is."""
     if not health:
         return "never looked at: is the function app running?"
-    last = max(it.as_of for it in health.values())
-    if now - last < SILENT:
+    if min(it.age(now) for it in health.values()) < SILENT:
         return ""
+    if all(it.is_ahead(now) for it in health.values()):
+        return "what is known of it is dated later than now: is a clock wrong?"
+    last = max(it.as_of for it in health.values())
     return f"not looked at since {moment(last)}: is the function app running?"
 
 

@@ -11,6 +11,7 @@ from functools import partial
 import msgspec
 
 from shared import outbox
+from shared.ages import is_ahead
 from shared.artifact_hosts import workflow as artifact_hosts
 from shared.artifact_hosts.model import Order, Watch, Work
 from shared.artifact_hosts.workflow import Tended
@@ -422,7 +423,9 @@ async def rung(
 async def looked_since(profile: Profile, at: datetime, ports: Ports) -> bool:
     """Whether a group's settings were read well after that time; our clock and Azure's may differ by `SKEW`."""
     rollout = await workflow.read_rollout(ports.store, profile.id)
-    return rollout is not None and rollout.looked_at is not None and rollout.looked_at - at > SKEW
+    if rollout is None or rollout.looked_at is None or is_ahead(rollout.looked_at, ports.clock.now()):
+        return False
+    return rollout.looked_at - at > SKEW
 
 
 async def profile_named(name: str, ports: Ports, settings: Settings) -> Profile:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from shared.ages import is_ahead
 from shared.errors import IllegalTransition
 from shared.groups.model import Health, Region
 from shared.groups.model import State as HealthState
@@ -283,7 +284,9 @@ def _footprints(rollout: Rollout, sides: Sequence[Side], now: datetime) -> tuple
 def _footprint(rollout: Rollout, side: Side, now: datetime) -> Footprint:
     new = Footprint(side.region.name, footprint(side), now, _site(side))
     known = next((it for it in rollout.footprints if it.region == new.region), None)
-    return known if known and (known.digest, known.site) == (new.digest, new.site) else new
+    if known is None or is_ahead(known.at, now):  # when it came to be so is not known
+        return new
+    return known if (known.digest, known.site) == (new.digest, new.site) else new
 
 
 def _site(side: Side) -> str:
@@ -489,7 +492,7 @@ def soaked(
 ) -> bool:
     """Law 2: the source has been healthy for the whole soak since its last change."""
     seen = health.get(source)
-    if seen is None or seen.state is not HealthState.HEALTHY:
+    if seen is None or seen.state is not HealthState.HEALTHY or seen.is_ahead(now):
         return False
     soak = timedelta(seconds=rules.soak)
     # The evidence itself must reach past the soak: a probe from before its end proves nothing about its end.
@@ -689,7 +692,8 @@ def _seen_failing(health: Health | None, now: datetime, rules: Rules) -> bool:
         return True
     if health.state is HealthState.HEALTHY:
         return False
-    return now - health.since >= timedelta(seconds=min(WATCHED, rules.verify_deadline / 2))
+    watched = timedelta(seconds=min(WATCHED, rules.verify_deadline / 2))
+    return not health.is_ahead(now) and now - health.since >= watched
 
 
 def _came_back(flight: Flight, written_at: datetime, view: View, rules: Rules) -> bool:

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from shared.absence import missed
+from shared.ages import age
 from shared.clock import Clock
 from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
@@ -141,7 +142,7 @@ def needs_look(rollout: Rollout | None, rules: Rules, now: datetime) -> bool:
         return True
     if any(it.at >= rollout.looked_at for it in rollout.verdicts):
         return True  # who took a person's word in died before acting on it
-    return now - rollout.looked_at >= timedelta(seconds=rules.sweep)
+    return age(rollout.looked_at, now) >= timedelta(seconds=rules.sweep)
 
 
 async def sync(group: Group, eyes: Eyes, tools: Tools, *, worker: str) -> Rollout:
@@ -708,5 +709,5 @@ def _same(before: Rollout, after: Rollout, rules: Rules) -> bool:
     """Whether only the time of looking differs, and the next sweep does not depend on it yet."""
     if before.looked_at is None or after.looked_at is None:
         return before == after
-    recent = after.looked_at - before.looked_at < timedelta(seconds=rules.sweep / 2)
+    recent = age(before.looked_at, after.looked_at) < timedelta(seconds=rules.sweep / 2)
     return recent and msgspec.structs.replace(after, looked_at=before.looked_at) == before

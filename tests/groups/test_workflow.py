@@ -253,6 +253,7 @@ class Overtaken:
             await observe(
                 self._group, store=watch.store, probes=theirs, clock=self._late, looking=watch.looking
             )
+            watch.clock.advance(30)
         return said
 
     async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
