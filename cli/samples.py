@@ -19,6 +19,7 @@ from shared.incidents.card import incident_card
 from shared.incidents.model import (
     EXHAUSTED,
     HELD,
+    PACKAGE_SETTING,
     UNTRUSTED,
     Claim,
     Fact,
@@ -180,6 +181,14 @@ def cards() -> dict[str, Card]:
             ),
         ),
     )
+    package = look(
+        Claim.BAD,
+        0,
+        PACKAGE_SETTING,
+        severity=Severity.MAJOR,
+        topic=Topic.HOSTS,
+        evidence=("weu cannot start: its package setting is not an https URL of a zip file",),
+    )
     authority = look(
         Claim.BAD,
         0,
@@ -201,6 +210,7 @@ def cards() -> dict[str, Card]:
         "mitigated": card(Telling.MITIGATED, fired(20, 75), _FAILS, _moved(90)),
         "resolved": incident_card(outage(), Telling.RESOLVED, base_url=BASE_URL),
         "held": card(Telling.HELD, held, decision="scepman-1a2b3c4d5e.3f0a11c2d4e5f607"),
+        "package-setting": card(Telling.OPENED, package),
         "hosts-exhausted": card(Telling.OPENED, exhausted),
         "hosts-untrusted": card(Telling.OPENED, untrusted),
         "ca-mismatch": card(Telling.OPENED, authority),

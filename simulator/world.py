@@ -101,6 +101,7 @@ class Site:
     loaded: dict[str, str] = field(default_factory=dict)  # the settings it started with
     references: dict[str, "Reference"] = field(default_factory=dict)  # as resolved at its last start
     package: Start = field(default_factory=Start)  # what it found to run at its last start
+    fetched: bool = False  # it has run from a package URL
 
     @property
     def host(self) -> str:
@@ -326,10 +327,15 @@ class World:
         site.package = self._package(site)
 
     def _package(self, site: Site) -> Start:
-        """What the site runs from now on: what lies at its package URL, or the files that were deployed to it."""
+        """What the site runs from now on: what lies at its package URL, or the files that were deployed to it.
+
+        To a site that has run from a URL no files were ever deployed.
+        """
         url = site.loaded.get(PACKAGE, "")
-        is_remote = url.lower().startswith(("https:", "http:"))
-        return start_from(self.artifact_hosts, url, site.os, self.now()) if is_remote else Start()
+        if not url.lower().startswith(("https:", "http:")):
+            return Start("", "", "download", "no files were deployed here") if site.fetched else Start()
+        site.fetched = True
+        return start_from(self.artifact_hosts, url, site.os, self.now())
 
     def refresh_references(self, site: Site) -> None:
         """Ask the vaults again for every Key Vault reference of a site. The process keeps what it loaded."""

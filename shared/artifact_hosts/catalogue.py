@@ -9,6 +9,7 @@ history.
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -56,6 +57,7 @@ _URL: Final = re.compile(
     r"(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
     re.IGNORECASE,
 )
+_SIGNATURE_END: Final = re.compile(r"[?&]se=(?P<end>[^&#]{1,60})")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _CUSTOM_ID: Final = 16  # hexadecimal digits of a custom location's id
 
@@ -72,6 +74,7 @@ class NotWatched(msgspec.Struct, frozen=True):
     """The region takes its package from no URL that can be watched; the reason is for a person."""
 
     reason: str
+    missing: bool = False  # there is no setting, or nothing in it
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -189,12 +192,41 @@ def use_of(settings: AppSettings, catalogue: Catalogue) -> Location | NotWatched
     found = package_setting(settings)
     text = found[1].reveal().strip() if found else ""
     if not text or text == "0":
-        return NotWatched("its files were deployed to it: no package is fetched when it starts")
+        reason = "its files were deployed to it: no package is fetched when it starts"
+        return NotWatched(reason, missing=True)
     if text == "1":
         return NotWatched("it runs from a zip in its own storage: no package is fetched when it starts")
     if text.startswith("@Microsoft.KeyVault("):
         return NotWatched("its package URL lies in Key Vault, where Counterpart does not read it")
+    if host_of(Value(text)) == "nowhere":
+        return broken("no-url")
     return catalogue.locate(Value(text))
+
+
+def broken(how: str) -> Location:
+    """The place of a region whose package setting leads nowhere; `how` is `missing` or `no-url`."""
+    return Location(id=f"broken.{how}", host="nowhere", channel=how, os=None, origin=Origin.BROKEN)
+
+
+BROKEN: Final = {
+    "missing": f"{SETTING} is missing or empty, although the other regions fetch a package",
+    "no-url": f"{SETTING} is no URL",
+}
+"""What is wrong with a broken setting, by its location's channel."""
+
+
+def signature_until(settings: AppSettings) -> datetime | None:
+    """When the shared access signature of the package URL ends (`se` of its query); None: it has none, or no end.
+
+    Source: the service SAS of Azure Storage, whose times are ISO 8601 in UTC, to the day, minute or second.
+    """
+    found = package_setting(settings)
+    said = _SIGNATURE_END.search(found[1].reveal()) if found else None
+    try:
+        until = datetime.fromisoformat(said["end"].upper().replace("%3A", ":") if said else "")
+    except ValueError:
+        return None
+    return until if until.tzinfo else until.replace(tzinfo=UTC)
 
 
 def unfit(url: Value) -> str:

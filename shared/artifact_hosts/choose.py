@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from shared.artifact_hosts.catalogue import Catalogue
+from shared.artifact_hosts.catalogue import BROKEN, Catalogue
 from shared.artifact_hosts.compare import Comparison, Relation, before, compare
 from shared.artifact_hosts.history import SHAKY, is_old, relied_on_from, state_of, well_for
 from shared.artifact_hosts.model import (
@@ -28,6 +28,7 @@ from shared.artifact_hosts.model import (
 from shared.groups.model import Os
 from shared.words import moment
 
+_KNOWN = frozenset({Origin.CATALOGUE, Origin.LISTED})
 FIT = frozenset({Relation.EQUAL, Relation.NEWER})  # what a region may get without being asked
 _WITH = {Relation.EQUAL: "the same package", Relation.NEWER: "a newer package"}
 
@@ -74,11 +75,12 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     systems: Mapping[str, Os]  # by region
     watches: Mapping[str, Watch]  # by location id
     refused: Sequence[Refused] = ()
+    down: frozenset[str] = frozenset()  # regions that are down
     now: datetime
 
     def state(self, location: Location, rules: Rules) -> HostState:
-        """A location's state; a host that the vendor shut down is down whatever it answers."""
-        if location.origin is Origin.RETIRED:
+        """A location's state; a host that the vendor shut down is down whatever it answers, and so is none at all."""
+        if location.origin in {Origin.RETIRED, Origin.BROKEN}:
             return HostState.DOWN
         return state_of(self.watches.get(location.id), self.now, rules)
 
@@ -86,6 +88,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         """What is wrong with a location."""
         if location.origin is Origin.RETIRED:
             return "the vendor shut this host down in December 2024"
+        if location.origin is Origin.BROKEN:
+            return BROKEN[location.channel]
         watch = self.watches.get(location.id)
         return watch.problem if watch else "not checked yet"
 
@@ -123,8 +127,17 @@ def _must(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Choice:
         return Held(region, why, f"counterpart package rotate --region {region} --reason TEXT")
     if scene.state(location, rules) is not HostState.DOWN:
         return Keep(region, _fine(location, scene, rules))
-    down = f"{location} is down: {scene.problem(location) or SHAKY}"
-    twins = catalogue.twins(location, system)
+    return _elsewhere(use, location, scene, catalogue, rules)
+
+
+def _elsewhere(use: Use, location: Location, scene: Scene, catalogue: Catalogue, rules: Rules) -> Choice:
+    """What to do about a region whose host is down."""
+    region, down = use.region, f"{location} is down: {scene.problem(location) or SHAKY}"
+    twins = places(use, scene, catalogue)
+    if location.origin is Origin.BROKEN:
+        down = scene.problem(location)
+        if twins and region not in scene.down:
+            return Held(region, down, f"counterpart package rotate --region {region} --reason TEXT")
     unsure = any(_may_serve(it, scene, rules) for it in (location, *twins))
     if not twins:
         return Exhausted(region, f"{down}; {_no_twin(location)}", unsure)
@@ -133,6 +146,26 @@ def _must(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Choice:
         others = "; ".join(_not_up(it, scene, rules) for it in twins)
         return Exhausted(region, f"{down}; {others}", unsure)
     return _best(use, up, scene, rules, why=down)
+
+
+def places(use: Use, scene: Scene, catalogue: Catalogue) -> tuple[Location, ...]:
+    """Where the region could take its package from instead.
+
+    Its own channel's other hosts; where its setting says of none, or it is down and has no other host, those of the
+    package that the other regions run.
+    """
+    location, system = use.location, scene.systems[use.region]
+    if location is None:
+        return ()
+    own = catalogue.twins(location, system)
+    if own or (location.origin is not Origin.BROKEN and use.region not in scene.down):
+        return own
+    theirs: dict[str, Location] = {}
+    for peer in scene.uses:
+        if peer.region != use.region and peer.location and peer.location.origin in _KNOWN:
+            mine = (peer.location,) if peer.location.os is system else ()
+            theirs |= {it.id: it for it in (*mine, *catalogue.twins(peer.location, system))}
+    return tuple(theirs.values())
 
 
 def _best(use: Use, up: Sequence[Location], scene: Scene, rules: Rules, *, why: str) -> Choice:
@@ -171,12 +204,27 @@ def _seen_from(use: Use, to: Location, scene: Scene) -> Comparison:
     here = scene.watches.get(use.location.id) if use.location else None
     there = scene.watches.get(to.id)
     own = use.running.package or (here.package if here else None)
+    if own is None and (_is_broken(use) or use.region in scene.down):
+        own = _theirs(use, scene)
     return compare(
         there.package if there else None,
         own,
         before_one=before(there.served, there.package) if there else (),
         before_other=before(here.served, own) if here else (),
     )
+
+
+def _is_broken(use: Use) -> bool:
+    return use.location is not None and use.location.origin is Origin.BROKEN
+
+
+def _theirs(use: Use, scene: Scene) -> Package | None:
+    """The package that the other regions run, for a region of which none is known: they are to be alike."""
+    for peer in scene.uses:
+        watch = scene.watches.get(peer.location.id) if peer.location and peer.region != use.region else None
+        if watch is not None and watch.package is not None:
+            return watch.package
+    return None
 
 
 def _failed_before(use: Use, to: Location, scene: Scene) -> bool:
@@ -277,7 +325,7 @@ def ordered(order: Order, scene: Scene, catalogue: Catalogue, rules: Rules) -> R
     use = next((it for it in scene.uses if it.region == region), None)
     if use is None or use.location is None:
         return Held(region, use.why if use else f"{region} is no region of this group", "")
-    twins = catalogue.twins(use.location, scene.systems[region])
+    twins = places(use, scene, catalogue)
     wanted = [it for it in twins if not order.to or it.host.lower() == order.to.lower()]
     if not wanted:
         known = ", ".join(it.host for it in twins)

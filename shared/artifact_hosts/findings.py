@@ -5,10 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.artifact_hosts.catalogue import Catalogue
-from shared.artifact_hosts.choose import Choice, Exhausted, Held, Scene
+from shared.artifact_hosts.choose import Choice, Exhausted, Held, Scene, places
 from shared.artifact_hosts.compare import Relation, compare
-from shared.artifact_hosts.model import Finding, HostState, Origin, Packages, Rules, Use
+from shared.artifact_hosts.model import SETTING, Finding, HostState, Origin, Packages, Rules, Use
 from shared.groups.model import Os
+from shared.words import moment
+
+SIGNATURE_ENDS = timedelta(days=14)  # before which it is told
 
 
 def skew(uses: Sequence[Use], systems: Mapping[str, Os]) -> str | None:
@@ -36,6 +39,8 @@ def findings(
 ) -> tuple[Finding, ...]:
     """Everything, the gravest first."""
     found = [
+        *_of_settings(scene, catalogue, rules),
+        *_of_signatures(scene),
         *_of_choices(choices),
         *_of_skew(row, scene.now, rules),
         *_of_locations(scene),
@@ -59,6 +64,48 @@ def _of_choices(choices: Sequence[Choice]) -> Iterator[Finding]:
         elif isinstance(it, Held):
             yield Finding(
                 kind="rotation-held", severity=2, region=it.region, text=it.reason, way_out=it.way_out
+            )
+
+
+def _of_settings(scene: Scene, catalogue: Catalogue, rules: Rules) -> Iterator[Finding]:
+    """Package settings that lead to no package: what keeps a region down, or will at its next start."""
+    for use in scene.uses:
+        location = use.location
+        is_down = use.region in scene.down
+        is_broken = location is not None and location.origin is Origin.BROKEN
+        if (
+            location is None
+            or not (is_broken or is_down)
+            or scene.state(location, rules) is not HostState.DOWN
+        ):
+            continue
+        why = (
+            scene.problem(location)
+            if is_broken
+            else f"{SETTING} leads to {location}: {scene.problem(location)}"
+        )
+        rotate = f"counterpart package rotate --region {use.region} --reason TEXT"
+        alone = f"set {SETTING} of {use.region} to a URL that serves the package"
+        yield Finding(
+            kind="package-setting",
+            severity=2 if is_down else 3,
+            region=use.region,
+            text=f"{use.region} {'is down and cannot start' if is_down else 'would not start again'}: {why}",
+            way_out=rotate if places(use, scene, catalogue) else alone,
+        )
+
+
+def _of_signatures(scene: Scene) -> Iterator[Finding]:
+    for use in scene.uses:
+        until = use.signature_until
+        if until is not None and until - scene.now < SIGNATURE_ENDS:
+            ended = until <= scene.now
+            yield Finding(
+                kind="signature-ends",
+                severity=2 if ended else 3,
+                region=use.region,
+                text=f"the signature of {use.region}'s package URL {'ended' if ended else 'ends'} {moment(until)}",
+                way_out=f"put a URL with a longer shared access signature into {SETTING} of {use.region}",
             )
 
 

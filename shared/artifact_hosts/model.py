@@ -24,6 +24,7 @@ class Origin(StrEnum):
     LISTED = "listed"  # an operator's own, named in the configuration
     UNLISTED = "unlisted"  # found in a site's settings, and nowhere else
     RETIRED = "retired"  # a host that the vendor has shut down
+    BROKEN = "broken"  # none: the setting is missing, empty, or no URL, where it should be one
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +144,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     home: str = ""  # the host that it was moved away from when that was down; empty while it is at home
     running: Running = Running()
+    signature_until: datetime | None = None  # when the URL's shared access signature ends
 
 
 class Work(StrEnum):

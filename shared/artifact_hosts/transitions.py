@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from shared.artifact_hosts.catalogue import Catalogue, NotWatched
+from shared.artifact_hosts.catalogue import Catalogue, NotWatched, broken
 from shared.artifact_hosts.choose import Choice, Exhausted, Held, Keep, Rotate, Scene, choose, ordered
 from shared.artifact_hosts.model import (
     Flight,
     Happening,
     Location,
     Order,
+    Origin,
     Outcome,
     Package,
     Packages,
@@ -30,6 +31,7 @@ from shared.artifact_hosts.model import (
     Work,
 )
 from shared.groups.model import Health, Os
+from shared.groups.model import State as HealthState
 from shared.groups.soak import Start, came_back, start_of
 
 HISTORY = 50  # lines that are kept
@@ -127,13 +129,23 @@ def enter(row: Packages, state: State, reason: str, now: datetime) -> Packages:
 
 
 def located(row: Packages, found: Mapping[str, Location | NotWatched], regions: Sequence[str]) -> Packages:
-    """Take in where these regions get their packages; regions that left the group are forgotten."""
+    """Take in where these regions get their packages; regions that left the group are forgotten.
+
+    A region without a package URL is one whose setting is broken when it had one, or the others have one: tools that
+    deploy are known to remove the setting silently.
+    """
+    fetched = any(it.location is not None for it in row.uses)
+    fetched |= any(isinstance(it, Location) for it in found.values())
     uses = []
     for region in regions:
         known = row.use(region) or Use(region=region, location=None, why="not looked at yet")
         match found.get(region):
             case None:
                 uses.append(known)
+            case NotWatched(missing=True) if fetched:
+                uses.append(
+                    msgspec.structs.replace(known, location=broken("missing"), why="", signature_until=None)
+                )
             case NotWatched(reason):
                 uses.append(Use(region=region, location=None, why=reason, running=known.running))
             case Location() as location:
@@ -166,6 +178,7 @@ def running(row: Packages, region: str, now_runs: Running) -> Packages:
 def scene(row: Packages, view: View) -> Scene:
     """What a choice is made from."""
     return Scene(
+        down=frozenset(name for name, it in view.health.items() if it.state is HealthState.DOWN),
         uses=tuple(it for it in row.uses if it.region in view.systems),
         systems=view.systems,
         watches=view.watches,
@@ -392,7 +405,8 @@ def _arrived(row: Packages, flight: Flight, at: datetime) -> Packages:
     use = row.use(flight.region)
     if use is None or flight.old is None or flight.new is None:
         return row
-    home = "" if flight.by else use.home or flight.old.host
+    left = "" if flight.old.origin is Origin.BROKEN else flight.old.host
+    home = "" if flight.by else use.home or left
     here = msgspec.structs.replace(use, home="" if home == flight.new.host else home)
     return msgspec.structs.replace(row, uses=tuple(here if it is use else it for it in row.uses))
 

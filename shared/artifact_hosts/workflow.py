@@ -16,12 +16,21 @@ import msgspec
 from shared.absence import missed
 from shared.ages import age, waits
 from shared.artifact_hosts import history
-from shared.artifact_hosts.catalogue import Catalogue, package_setting, use_of
+from shared.artifact_hosts.catalogue import (
+    BROKEN,
+    Catalogue,
+    NotWatched,
+    broken,
+    package_setting,
+    signature_until,
+    use_of,
+)
 from shared.artifact_hosts.choose import FIT, Choice, choose
 from shared.artifact_hosts.compare import compare
 from shared.artifact_hosts.findings import findings, skew
 from shared.artifact_hosts.model import (
     HOSTS,
+    SETTING,
     Check,
     Finding,
     Flight,
@@ -63,9 +72,10 @@ from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import AppControl, SettingsWrites
 from shared.disruption.workflow import release, request
-from shared.errors import AppError, Effect, IllegalTransition, NotFound, StalePlan, UnsafePlan
+from shared.errors import AppError, Effect, IllegalTransition, NotFound, UnsafePlan
 from shared.groups.discover import row_name
 from shared.groups.model import AppSettings, Group, Health, RegionSettings, Value
+from shared.groups.model import State as HealthState
 from shared.store import Key, Store, Version, key, read, readable, revise, write
 
 log = logging.getLogger(__name__)
@@ -229,7 +239,7 @@ def _wanted(group: Group, row: Packages, catalogue: Catalogue) -> tuple[tuple[Lo
     found: dict[str, tuple[Location, str]] = {}
     for region in group.regions:
         use = row.use(region.name)
-        if use is None or use.location is None:
+        if use is None or use.location is None or use.location.origin is Origin.BROKEN:
             continue
         for twin in catalogue.twins(use.location, region.os):
             found.setdefault(twin.id, (twin, ""))
@@ -267,11 +277,16 @@ async def tend(group: Group, eyes: Eyes, tools: Tools, *, worker: str, notes: No
     raise AssertionError(f"{group.name}: its packages did not come to rest in {MOVES_AT_ONCE} steps")
 
 
-async def look_only(group: Group, tools: Tools) -> tuple[Tended, Mapping[str, Watch]]:
-    """What is known and what would be done, from the rows alone: nothing is read from Azure, nothing written."""
+async def look_only(
+    group: Group, health: Mapping[str, Health], tools: Tools
+) -> tuple[Tended, Mapping[str, Watch]]:
+    """What is known and what would be done, from the rows alone: nothing is read from Azure, nothing written.
+
+    `health` is the regions' as last seen.
+    """
     row = await read_packages(tools.store, group.id) or first(group.name, tools.clock.now())
     seen = await watches(tools.store)
-    return _summed_up(group, row, seen, tools), seen
+    return _summed_up(group, row, seen, health, tools), seen
 
 
 async def order(group: Group, asked: Order, tools: Tools) -> Packages:
@@ -311,12 +326,17 @@ async def order(group: Group, asked: Order, tools: Tools) -> Packages:
 
 
 def _summed_up(
-    group: Group, row: Packages, seen: Mapping[str, Watch], tools: Tools, known: tuple[Choice, ...] = ()
+    group: Group,
+    row: Packages,
+    seen: Mapping[str, Watch],
+    health: Mapping[str, Health],
+    tools: Tools,
+    known: tuple[Choice, ...] = (),
 ) -> Tended:
     view = View(
         systems={it.name: it.os for it in group.regions},
         watches=seen,
-        health={},
+        health=health,
         fresh=frozenset(),
         now=tools.clock.now(),
         worker="",
@@ -338,6 +358,7 @@ class _Round:
         self._settings: dict[str, RegionSettings] = dict(notes.settings)  # read since the last step
         self._told = notes.restarted  # not yet noted in the row
         self._watches: Mapping[str, Watch] = {}
+        self._health: Mapping[str, Health] = {}
         self._wanted: frozenset[str] = frozenset()
 
     # -- deciding
@@ -354,17 +375,18 @@ class _Round:
             self._settings[name] = await self._read(name)
         found = {name: use_of(it.app, tools.catalogue) for name, it in self._settings.items()}
         regions = [it.name for it in group.regions]
-        row = located(row, found, regions)
+        row = signed(located(row, found, regions), {name: it.app for name, it in self._settings.items()})
         if set(found) >= set(regions):
             row = msgspec.structs.replace(row, looked_at=now)
         await self._watch(row, found)
         row = await self._versions(self._restarts(row, now), now)
         row = self._skewed(row, now)
         verifying = row.flight is not None and row.flight.phase is Phase.DONE
+        self._health = await self.eyes(prove=verifying)
         view = View(
             systems={it.name: it.os for it in group.regions},
             watches=self._watches,
-            health=await self.eyes(prove=verifying),
+            health=self._health,
             fresh=frozenset(found),
             now=tools.clock.now(),
             worker=self.worker,
@@ -456,7 +478,7 @@ class _Round:
     async def sum_up(self, choices: tuple[Choice, ...]) -> Tended:
         """What this round found; new findings are logged and remembered, so that each is told once."""
         row = self.row or first(self.group.name, self.tools.clock.now())
-        tended = _summed_up(self.group, row, self._watches, self.tools, choices)
+        tended = _summed_up(self.group, row, self._watches, self._health, self.tools, choices)
         kinds = tuple(sorted({f"{it.kind} {it.region}".strip() for it in tended.findings}))
         if kinds == row.findings or row.flight is not None:
             return tended
@@ -559,6 +581,8 @@ class _Round:
     def _moved(self, flight: Flight, settings: AppSettings) -> str:
         """Why the region is not where the flight was decided for, or nothing."""
         now_at = use_of(settings, self.tools.catalogue)
+        if isinstance(now_at, NotWatched) and now_at.missing:
+            now_at = broken("missing")
         if isinstance(now_at, Location) and flight.old is not None and now_at.id == flight.old.id:
             return ""
         return f"the package URL of {flight.region} was changed by somebody else meanwhile"
@@ -615,6 +639,11 @@ class _Round:
         use = claimed.use(flight.region)
         if use is None or use.location is None:
             return ""
+        health = (await self.eyes()).get(flight.region)
+        if health is not None and health.state is HealthState.DOWN:
+            return ""  # a restart makes nothing worse, and may be what it waits for
+        if use.location.origin is Origin.BROKEN:
+            return f"{flight.region} is not restarted: {BROKEN[use.location.channel]}"
         url = self.tools.catalogue.url(use.location)
         url = url or await _url_at(self._site(flight), use.location, self.tools)
         if url is None:
@@ -688,6 +717,17 @@ class _Round:
         return self.tools.catalogue.url(flight.old) if flight.old else None
 
 
+def signed(row: Packages, settings: Mapping[str, AppSettings]) -> Packages:
+    """Note when the signatures end that were read in the regions' package URLs; never the URL."""
+    uses = tuple(
+        msgspec.structs.replace(it, signature_until=signature_until(settings[it.region]))
+        if it.region in settings
+        else it
+        for it in row.uses
+    )
+    return row if uses == row.uses else msgspec.structs.replace(row, uses=uses)
+
+
 def _is_anothers(flight: Flight | None, worker: str, now: datetime) -> bool:
     """Whether another worker is at it right now."""
     return (
@@ -701,9 +741,7 @@ def _is_anothers(flight: Flight | None, worker: str, now: datetime) -> bool:
 def _with_package(settings: AppSettings, url: Value) -> AppSettings:
     """The settings as read, with another package URL under the name that the site has for it."""
     found = package_setting(settings)
-    if found is None:
-        raise StalePlan("the site has no package URL any more")
-    return AppSettings({**settings, found[0]: url})
+    return AppSettings({**settings, found[0] if found else SETTING: url})
 
 
 def _same(before: Packages, after: Packages, rules: Rules) -> bool:

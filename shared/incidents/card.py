@@ -6,7 +6,16 @@ from typing import Final
 from shared.cards import Card, Link, Tone
 from shared.incidents.explain import cause_name, told
 from shared.incidents.measures import measure
-from shared.incidents.model import UNREAD, UNTRUSTED, Incident, Severity, Stage, Telling, Topic
+from shared.incidents.model import (
+    PACKAGE_SETTING,
+    UNREAD,
+    UNTRUSTED,
+    Incident,
+    Severity,
+    Stage,
+    Telling,
+    Topic,
+)
 from shared.words import moment, spoken
 
 _TONES: Final = {
@@ -16,6 +25,12 @@ _TONES: Final = {
     Telling.ESCALATED_1: Tone.ATTENTION,
     Telling.MITIGATED: Tone.WARNING,
     Telling.RESOLVED: Tone.GOOD,
+}
+
+
+_HOSTS: Final = {
+    PACKAGE_SETTING: "its package setting leads to no package",
+    UNTRUSTED: "no artifact host is known to be well",
 }
 
 
@@ -72,8 +87,7 @@ def _opened(incident: Incident) -> str:
         case Topic.AUTHORITY:
             return "the regions prove different certificate authorities"
         case Topic.HOSTS:
-            left = "known to be well" if incident.cause == UNTRUSTED else "left"
-            return f"no artifact host is {left}"
+            return _HOSTS.get(incident.cause, "no artifact host is left")
         case Topic.SETTINGS:
             unread = incident.cause == UNREAD
             return "a region cannot be read" if unread else "a settings change waits for a person"

@@ -167,6 +167,7 @@ def matter(
     id: str = "",  # noqa: A002 -- the fact's own field
     region: str = "",
     evidence: Sequence[str] = (),
+    severity: Severity = Severity.MINOR,
 ) -> Fact:
     """Something that is no region's health: with a cause it is so since then, without one it is over since then.
 
@@ -180,6 +181,7 @@ def matter(
         region=region,
         claim=Claim.BAD if cause else Claim.WELL,
         cause=cause,
+        severity=severity,
         id=id,
         who=US,
         text=text,

@@ -4,7 +4,7 @@ from typing import Final
 
 from shared.groups.classify import AUTHORITY, TABLE
 from shared.groups.model import Cause
-from shared.incidents.model import EXHAUSTED, HELD, UNREAD, UNTRUSTED, Incident
+from shared.incidents.model import EXHAUSTED, HELD, PACKAGE_SETTING, UNREAD, UNTRUSTED, Incident
 
 _CAUSES: Final = {str(it.cause): (it.means, it.we, it.you) for it in (*TABLE, AUTHORITY)}
 
@@ -19,6 +19,11 @@ OTHERS: Final = {
         "Azure does not find a region of the profile, or does not let it be read: its settings are not compared",
         "keeps all that was begun and decided as it is, and asks again every minute",
         "restore the site or the permission to read it, or remove its endpoint from the profile",
+    ),
+    PACKAGE_SETTING: (
+        "the region's package setting leads to no package: it cannot start, or would not start again",
+        "brings a region that is down to a host that serves what the other regions run, if it may rotate",
+        "look who changed WEBSITE_RUN_FROM_PACKAGE; rotate the region, or set a URL that serves the package",
     ),
     EXHAUSTED: (
         "no artifact host serves the region's package: the region runs, but would not come back from a restart",
@@ -43,6 +48,7 @@ _NAMES: Final = {
     Cause.UNKNOWN: "not known yet",
     HELD: "a held settings change",
     UNREAD: "a region that cannot be read",
+    PACKAGE_SETTING: "the package setting",
     EXHAUSTED: "no artifact host left",
     UNTRUSTED: "no artifact host known to be well",
 }

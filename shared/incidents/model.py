@@ -90,6 +90,7 @@ def _mark(topic: str, region: str, kind: str, at: datetime, *rest: str) -> str:
 _YOUNG: Final = 50  # facts of a ledger that keep all they say
 HELD = "held-change"
 UNREAD = "unread"  # a region's settings cannot be read, for minutes
+PACKAGE_SETTING = "package-setting"
 EXHAUSTED = "hosts-exhausted"
 UNTRUSTED = "hosts-untrusted"
 

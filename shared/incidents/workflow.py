@@ -357,8 +357,8 @@ async def _keep_out(
 
 
 def _was_cut_off(before: Hold, after: Hold | None) -> bool:
-    """Whether who took the region out died, or ran out of time, before saying so: this look found it out."""
-    return before.phase is Phase.DISABLING and after is not None and after.phase is Phase.HELD
+    """Whether whoever was to take the region out died, or heard no answer: this look found out what became of it."""
+    return before.phase is Phase.DISABLING and (after is None or after.phase is Phase.HELD)
 
 
 async def _tell_history(group: Group, before: HoldRow, after: HoldRow, tools: Tools) -> None:
@@ -411,7 +411,7 @@ async def _permitted(
             found = instead((await _fresh(group, tools)).profile, held.region)
             if not found.by:
                 raise Refused(f"{found.reason} (law 1)")
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, AppError):  # Azure was asked for nothing yet
         await release(tools.store, name, held.id)
         raise
     return answer

@@ -23,7 +23,17 @@ from shared.groups.classify import TROUBLED, standings
 from shared.groups.model import Group, Health, Profile
 from shared.groups.workflow import Watched, discover, watched_key
 from shared.incidents import detect, workflow
-from shared.incidents.model import EXHAUSTED, HELD, UNREAD, UNTRUSTED, Fact, Incident, Topic
+from shared.incidents.model import (
+    EXHAUSTED,
+    HELD,
+    PACKAGE_SETTING,
+    UNREAD,
+    UNTRUSTED,
+    Fact,
+    Incident,
+    Severity,
+    Topic,
+)
 from shared.ports import Ports
 from shared.settings import Settings
 from shared.settings_sync.advice import advise
@@ -34,7 +44,8 @@ from shared.store import Store, read
 log = logging.getLogger(__name__)
 
 _WAITING = frozenset({State.HELD, State.CONTAINED})
-_NO_HOST = {"no-package-host": EXHAUSTED, "no-trusted-host": UNTRUSTED}  # by the finding of artifact_hosts
+# By the finding of artifact_hosts.
+_NO_HOST = {"package-setting": PACKAGE_SETTING, "no-package-host": EXHAUSTED, "no-trusted-host": UNTRUSTED}
 _WAYS = 2  # that a card names
 _KEYS = 20  # that one line of a timeline names
 NIGHTLY = (3, 0)  # hour and minute, UTC, when what is older than the retention is deleted
@@ -169,7 +180,11 @@ def _ways(group: Group, rollout: Rollout, health: Mapping[str, Health]) -> Itera
 
 def _exhausted(tended: Tended, recent: Iterable[Incident], now: datetime) -> Iterable[Fact]:
     """An incident whose last hope has gone gets worse, and never better before it is over: hosts come and go."""
-    found = {it.region: it for it in tended.findings if it.kind in _NO_HOST}
+    order = list(_NO_HOST)
+    grave = sorted(
+        (it for it in tended.findings if it.kind in _NO_HOST), key=lambda it: -order.index(it.kind)
+    )
+    found = {it.region: it for it in grave}  # of several of one region the most telling one
     known = {it.region: it.cause for it in recent if it.open and it.topic is Topic.HOSTS}
     for region, it in found.items():
         cause = _NO_HOST[it.kind]
@@ -183,6 +198,7 @@ def _exhausted(tended: Tended, recent: Iterable[Incident], now: datetime) -> Ite
                 region=region,
                 text=it.text,
                 evidence=evidence,
+                severity=Severity(it.severity) if cause == PACKAGE_SETTING else Severity.MINOR,
             )
     for region in known.keys() - found.keys():
         yield detect.matter(

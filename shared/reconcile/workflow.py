@@ -40,7 +40,7 @@ from shared.fleet import (
 )
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
-from shared.groups.workflow import assemble, discover, doubt_sites, observe, watched_key
+from shared.groups.workflow import Watched, assemble, discover, doubt_sites, observe, watched_key
 from shared.ports import Ports
 from shared.reconcile import drills, incidents
 from shared.reconcile.hindrance import no_package
@@ -49,7 +49,7 @@ from shared.settings_sync import ask, workflow
 from shared.settings_sync.model import Decision, Rollout
 from shared.settings_sync.ports import SettingsReads
 from shared.settings_sync.workflow import Eyes
-from shared.store import ATTEMPTS, Recalling
+from shared.store import ATTEMPTS, Recalling, read
 
 log = logging.getLogger(__name__)
 
@@ -532,7 +532,10 @@ async def show_packages(
     """What is known of a group's packages and of all hosts. Writes nothing about them."""
     group = await _assemble(profile, ports, settings)
     rollout = await workflow.read_rollout(ports.store, group.id)
-    tended, seen = await artifact_hosts.look_only(group, await _packages_of(rollout, ports, settings))
+    watched, _ = await read(ports.store, watched_key(group.id), Watched)
+    health = watched.health if watched is not None else {}
+    tools = await _packages_of(rollout, ports, settings)
+    tended, seen = await artifact_hosts.look_only(group, health, tools)
     return group, tended, seen
 
 

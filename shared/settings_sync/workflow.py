@@ -90,7 +90,7 @@ class Eyes(Protocol):
 class Hindrance(Protocol):
     """Why a region had better not be restarted now, by what this slice knows nothing of; empty: nothing."""
 
-    def __call__(self, region: str) -> Awaitable[str]:
+    def __call__(self, region: str, health: Mapping[str, Health], /) -> Awaitable[str]:
         """Look, just before a write."""
         ...
 
@@ -476,7 +476,8 @@ class _Round:
     async def _ready(self, claimed: Rollout, flight: Flight, step: Write) -> tuple[_Seen, Permit] | None:
         """What the regions have, read last, and the permit: a PUT is made of these. None: not now, says the row."""
         hindrance = self.tools.hindrance
-        if hindrance and not step.resumed and (why_not := await hindrance(flight.target)):
+        why_not = await hindrance(flight.target, await self.eyes()) if hindrance and not step.resumed else ""
+        if why_not:
             await self._wait(why_not, step)
             return None
         granted, health = await self._permit(flight)

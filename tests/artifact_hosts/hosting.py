@@ -100,6 +100,14 @@ def a_check(
     return msgspec.structs.replace(plain, **changes)
 
 
+def _place(url: str | None, catalogue: Catalogue) -> str:
+    """The id of the place that a setting leads to, or does not."""
+    text = (url or "").strip()
+    if not text:
+        return "broken.missing"
+    return catalogue.locate(Value(text)).id if text.lower().startswith("http") else "broken.no-url"
+
+
 class PackageGuard:
     """The ports SettingsWrites and AppControl, watching that every disturbance keeps the laws."""
 
@@ -119,7 +127,7 @@ class PackageGuard:
         (changed,) = {it for it in old.keys() | new.keys() if old.get(it) != new.get(it)}
         assert changed.upper() == SETTING, "the rest of the settings is untouched"
         flight = self._flight(region, permit)
-        was = world.settings.packages.locate(Value(old[changed])).id
+        was = _place(old.get(changed), world.settings.packages)
         if flight.phase == "undoing":
             assert flight.new is not None
             assert was == flight.new.id, "somebody else's value, overwritten"
@@ -127,7 +135,7 @@ class PackageGuard:
         else:
             assert flight.old is not None
             assert was == flight.old.id, "somebody else's value, overwritten"
-            self._old[flight.id] = old[changed]
+            self._old[flight.id] = old.get(changed, "")
             self._check_target(region, new[changed], flight)
         async with world.effects.one("PUT"):
             await world.app.put_app_settings(site_id, settings, permit=permit)

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.artifact_hosts.model import HostState, State, Work
+from shared.artifact_hosts.model import SETTING, HostState, State, Work
 from shared.errors import AppError, Denied, IllegalTransition, NotFound, Throttled, Unavailable, UnsafePlan
 from shared.groups.model import MonitorStatus, Os
 from shared.settings_sync.model import State as RolloutState
@@ -25,6 +26,7 @@ from tests.artifact_hosts.hosting import (
     a_package,
 )
 from tests.builders import host, site_id
+from tests.fakes.clock import START
 from tests.fakes.packages import A_PACKAGE
 from tests.rounds import SECRET, Effects, Killed, val
 
@@ -205,6 +207,84 @@ async def test_a_region_that_is_down_for_want_of_its_package_is_mended() -> None
     assert world.url("west") == VENDOR_URL
     assert (await world.tended()).state is State.WATCHING
     await world.tidy()
+
+
+@pytest.mark.parametrize("value", [None, "", "false"])
+async def test_a_region_that_its_package_setting_keeps_down_is_brought_back(value: str | None) -> None:
+    """Removed, emptied or no URL: found in one round, and the region gets what the other one runs, by a permit."""
+    world = await up()
+    world.edit("west", WEBSITE_RUN_FROM_PACKAGE=value)
+    world.sick("west")
+    tended = (await world.tick(doorbell=True)).packages
+    assert tended is not None
+    (found,) = [it for it in tended.findings if it.kind == "package-setting"]
+    assert (found.severity, found.region) == (2, "west")
+    assert SETTING in found.text
+    assert world.written == ["west"]
+    assert world.url("west") in {GITHUB_URL, VENDOR_URL}
+    world.profiles.set_endpoint("west", status=MonitorStatus.ONLINE)
+    await world.minutes(10)
+    assert (await world.tended()).state is State.WATCHING
+    await world.tidy()
+
+
+async def test_a_region_that_is_up_without_a_package_setting_waits_for_a_person() -> None:
+    """A tool removed it: the region runs, would not start again, is not written, and is told with the way out."""
+    world = await up()
+    world.edit("west", WEBSITE_RUN_FROM_PACKAGE=None)
+    tended = await world.minutes(16)
+    (found,) = [it for it in tended.findings if it.kind == "package-setting"]
+    assert (found.severity, found.way_out) == (3, "counterpart package rotate --region west --reason TEXT")
+    assert world.written == []
+    world.edit("east", K=val("new"))
+    row = await world.minutes(10)
+    assert row is not None
+    rollout = await world.rollout()
+    assert "would not start again" in rollout.reason or rollout.state.value == "converged"
+    await world.order(Work.ROTATE, "west", reason="it was removed")
+    await world.minutes(10)
+    assert world.url("west") in {GITHUB_URL, VENDOR_URL}
+
+
+async def test_a_region_that_is_down_with_an_expired_signature_gets_what_the_others_run() -> None:
+    """Its own URL answers 403: it has no other host, and being down it may take the other regions'."""
+    world = await up({"west": ONE_URL, "east": VENDOR_URL})
+    world.packages.lying[ONE_URL] = "it answers 403"
+    world.sick("west")
+    await world.minutes(17)
+    world.profiles.set_endpoint("west", status=MonitorStatus.ONLINE)
+    await world.minutes(10)
+    assert world.url("west") in {GITHUB_URL, VENDOR_URL}
+    await world.tidy()
+
+
+async def test_with_rotation_on_request_it_is_a_finding_only() -> None:
+    """A person is told which command brings the region back."""
+    world = await up(rotate=False)
+    world.edit("west", WEBSITE_RUN_FROM_PACKAGE="false")
+    world.sick("west")
+    tended = await world.minutes(3)
+    assert world.written == []
+    assert any(
+        it.kind == "package-setting" and "rotate --region west" in it.way_out for it in tended.findings
+    )
+
+
+@pytest.mark.parametrize(("days", "severity"), [(13, 3), (-1, 2), (15, None)])
+async def test_a_signature_that_ends_is_told_in_time(
+    days: int, severity: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fourteen days before; the URL and its signature stand nowhere."""
+    caplog.set_level(logging.DEBUG)
+    end = START + timedelta(days=days, hours=12)
+    url = (
+        f"https://one.blob.core.windows.net/zip/a.zip?sv=2024&se={end:%Y-%m-%dT%H%%3A%M%%3A%SZ}&sig={SECRET}"
+    )
+    world = await up({"west": url, "east": VENDOR_URL})
+    tended = await world.minutes(2)
+    found = [it.severity for it in tended.findings if it.kind == "signature-ends"]
+    assert found == ([] if severity is None else [severity])
+    no_leak(world, caplog)
 
 
 async def test_never_the_last_healthy_region() -> None:

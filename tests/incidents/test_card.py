@@ -7,7 +7,18 @@ from shared.cards import Link, Tone
 from shared.groups.model import Cause
 from shared.incidents.card import incident_card, subject
 from shared.incidents.explain import explained
-from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Claim, Fact, Incident, Severity, Telling, Topic
+from shared.incidents.model import (
+    EXHAUSTED,
+    HELD,
+    PACKAGE_SETTING,
+    UNTRUSTED,
+    Claim,
+    Fact,
+    Incident,
+    Severity,
+    Telling,
+    Topic,
+)
 from shared.incidents.render import markdown
 from shared.incidents.transitions import derive
 from tests.incidents.facts import RULES, acked, bad, fired, look, moved, suspect, well
@@ -92,6 +103,7 @@ def test_a_held_change_leads_to_its_plan() -> None:
 GROUP_WIDE = {"region": "", "severity": Severity.MINOR}
 OPENED = {
     "a settings change waits for a person": bad(1, topic=Topic.SETTINGS, cause=HELD, **GROUP_WIDE),
+    "its package setting leads to no package": bad(1, topic=Topic.HOSTS, cause=PACKAGE_SETTING),
     "no artifact host is left": bad(1, topic=Topic.HOSTS, cause=EXHAUSTED),
     "no artifact host is known to be well": bad(1, topic=Topic.HOSTS, cause=UNTRUSTED),
     "the regions prove different certificate authorities": bad(

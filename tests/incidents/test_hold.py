@@ -350,6 +350,30 @@ async def test_dying_around_the_change(error: BaseException, after: bool) -> Non
     assert world.enabled("west")
 
 
+async def test_a_profile_that_cannot_be_read_before_the_change_leaves_no_permit() -> None:
+    """Nothing was asked of Azure, so nobody else has to wait for it."""
+    world = Held()
+    await world.minutes(2)
+    world.breaks("west")
+    refused: list[int] = []
+
+    def fails() -> None:
+        permits = [it.row.body for key, it in world.store.rows.items() if key.startswith("permit/")]
+        if any(b"failback-hold" in it for it in permits) and not refused:
+            refused.append(1)
+            raise Unavailable("list profiles: HTTP 503")
+
+    world.profiles.before_read = fails
+    await world.minutes(1)
+    while not refused:
+        await world.minutes(1)
+    permit = await world.permit()
+    assert permit is not None
+    assert permit.permit is None
+    await world.minutes(5)
+    assert not world.enabled("west")
+
+
 async def test_out_of_time_before_the_change_the_permit_is_free() -> None:
     """A look after an alert has seven seconds; what it did not come to do keeps nobody else waiting."""
     world = Held()

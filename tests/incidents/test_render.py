@@ -13,14 +13,14 @@ from shared.groups.model import Cause
 from shared.incidents.card import runbook
 from shared.incidents.explain import cause_name, explained
 from shared.incidents.measures import means, measure
-from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Entry, Severity, Stage
+from shared.incidents.model import EXHAUSTED, HELD, PACKAGE_SETTING, UNTRUSTED, Entry, Severity, Stage
 from shared.incidents.render import COLUMNS, incident_facts, markdown, means_facts, measures_csv, page
 from shared.incidents.transitions import STAGES, Rules, advance, incidents
 from shared.pages import html
 from tests.incidents.facts import a_ledger, at, bad
 
 ROOT = Path(__file__).parents[2]
-CAUSES = [*Cause, HELD, EXHAUSTED, UNTRUSTED]
+CAUSES = [*Cause, HELD, PACKAGE_SETTING, EXHAUSTED, UNTRUSTED]
 
 
 @pytest.mark.parametrize("cause", CAUSES)

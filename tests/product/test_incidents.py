@@ -11,20 +11,31 @@ import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from cli.reference import ROOT
-from shared import outbox
+from shared import absence, outbox
 from shared.cards import LARGEST
 from shared.errors import Unavailable
 from shared.groups.classify import AUTHORITY, TABLE
 from shared.groups.model import Cause
 from shared.incidents.explain import OTHERS
 from shared.incidents.hold import SHARES
-from shared.incidents.model import EXHAUSTED, HELD, UNTRUSTED, Incident, Severity, Stage, Topic
+from shared.incidents.model import (
+    EXHAUSTED,
+    HELD,
+    PACKAGE_SETTING,
+    UNREAD,
+    UNTRUSTED,
+    Incident,
+    Severity,
+    Stage,
+    Topic,
+)
 from shared.store import Key, Row, Stored, Version
 from simulator.pair import many
 from simulator.services import dns as dns_service
@@ -150,7 +161,7 @@ def test_every_row_is_provoked() -> None:
     assert {it.cause for it in TABLE} == {cause for _, cause, _ in PROVOKED}
     assert (AUTHORITY.cause, set(OTHERS)) == (
         Cause.AUTHORITY,
-        {HELD, EXHAUSTED, UNTRUSTED},
+        {HELD, UNREAD, PACKAGE_SETTING, EXHAUSTED, UNTRUSTED},
     )  # the tests below
 
 
@@ -194,6 +205,25 @@ async def test_a_held_settings_change() -> None:
         links = [it["url"] for it in card.body["attachments"][0]["content"]["actions"]]
         assert links[0].startswith("https://func.test/api/decisions/scepman-")
         assert links[1] == f"https://func.test/api/incidents/{found.id}"
+
+
+async def test_a_site_that_azure_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resource Manager answers 404 for it again and again: its settings are not compared, and people are told."""
+    monkeypatch.setattr(absence, "OVER", timedelta(seconds=1))
+    async with watching(COUNTERPART_SWEEP="0s") as here:
+        here.world.arm.rules.append(lambda _, path: 404 if f"/sites/{WEU}/" in path else None)
+        found = await here.until(lambda them: any(it.cause == UNREAD for it in them))
+        assert {it.topic for it in found if it.cause == UNREAD} == {Topic.SETTINGS}
+
+
+async def test_a_package_setting_that_leads_to_no_package() -> None:
+    """Somebody empties it: the region is down for want of a package, and the incident names the setting."""
+    async with watching(COUNTERPART_SWEEP="0s", COUNTERPART_PACKAGE_CHECK_EVERY="100ms") as here:
+        here.world.edit(here.site(WEU), {PACKAGE: "false"})
+        found = await here.until(lambda them: any(it.cause == PACKAGE_SETTING for it in them))
+        assert {(it.topic, it.region) for it in found if it.cause == PACKAGE_SETTING} == {
+            (Topic.HOSTS, "weu")
+        }
 
 
 async def test_no_package_host_is_left() -> None:

@@ -15,10 +15,11 @@ from shared.groups.workflow import discover
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
 from shared.settings import Settings
+from shared.settings_sync.ask import Ask, Request
 from shared.settings_sync.model import Rollout, State
 from simulator.pair import COPIES_VAULT, a_pair, three_regions
 from simulator.server import Cloud
-from simulator.world import Site, World
+from simulator.world import PACKAGE, EndpointState, Site, World
 
 KEY = "AppConfig:OCSP:CacheTimeOutSecondsIfDeviceExists"
 LINUX_KEY = "AppConfig__OCSP__CacheTimeOutSecondsIfDeviceExists"
@@ -28,6 +29,7 @@ TIMES = {
     "COUNTERPART_PROVE_EVERY": "0s",
     "COUNTERPART_VERIFY_DEADLINE": "2s",
 }
+PACKAGES = {"COUNTERPART_PACKAGE_CHECK_EVERY": "0s"}
 
 
 @dataclass
@@ -44,6 +46,9 @@ class Running:
 
     def site(self, short: str) -> Site:
         return self.world.sites[f"app-scepman-{short}"]
+
+    def endpoint(self, short: str) -> EndpointState:
+        return next(it for it in self.world.profiles["scepman"].endpoints if it.name == short)
 
     def writes(self, short: str) -> int:
         return sum(
@@ -71,10 +76,10 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(world: World) -> AsyncIterator[Running]:
+async def running(world: World, **more: str) -> AsyncIterator[Running]:
     world.speed, world.boot_seconds = 50.0, 0.05
     async with Cloud(world) as cloud:
-        env = {**cloud.env(), **TIMES}
+        env = {**cloud.env(), **TIMES, **more}
         with environment(env):
             settings = Settings.from_env(env)
             quick = msgspec.structs.replace(settings.rules, claim=2.0)
@@ -99,6 +104,38 @@ async def test_windows_to_linux_and_back() -> None:
         await on.until(State.CONVERGED)
         assert KEY not in on.site("weu").app_settings
         assert (on.writes("neu"), on.writes("weu")) == (1, 2)
+
+
+async def test_every_setting_of_a_region_wrong_and_back_again() -> None:
+    """One edit sets them to `false`, the package too: one revert, and the region serves again by itself.
+
+    But for the three keys of its identity, which no other region can give back.
+    """
+    async with running(a_pair(), **PACKAGES) as on:
+        broken, other = on.site("weu"), on.site("neu")
+        before = dict(broken.app_settings)
+        for _ in range(6):
+            await reconcile.watch_packages(on.ports, on.settings)
+        on.world.edit(broken, dict.fromkeys((it for it in before if "ManagedIdentity" not in it), "false"))
+        held = await on.until(State.HELD)
+        assert held.plan is not None
+        (profile,) = await discover(on.settings.scope, on.ports.profiles)
+        names = tuple(it.key for it in held.plan.changes)
+        asked = Request(ask=Ask.REVERT, fingerprint=held.plan.fingerprint, by="ada", reason="x", keys=names)
+        await reconcile.settle(profile, asked, on.ports, on.settings)
+        async with asyncio.timeout(30):
+            while True:
+                await reconcile.watch_packages(on.ports, on.settings)
+                with contextlib.suppress(AppError):
+                    rollout = await on.round()
+                    served = (
+                        on.world.monitor_status(on.world.profiles["scepman"], on.endpoint("weu")) == "Online"
+                    )
+                    if rollout.state is State.CONVERGED and served:
+                        break
+                await asyncio.sleep(0.05)
+        assert broken.app_settings[PACKAGE] in {before[PACKAGE], other.app_settings[PACKAGE]}
+        assert on.writes("neu") == 0
 
 
 async def test_null_is_left_null() -> None:

@@ -107,14 +107,15 @@ async def test_a_deletion_travels() -> None:
 
 async def test_a_new_key_travels_and_each_region_keeps_what_is_its_own() -> None:
     """Local keys of both regions are as they were after the write."""
-    own = {"Update_Channel": val("beta"), "WEBSITE_RUN_FROM_PACKAGE": val("a host")}
-    world = World(differs={"west": own, "east": {"WEBSITE_RUN_FROM_PACKAGE": val("another host")}})
+    here, there = val("https://a.test/a.zip?"), val("https://b.test/a.zip?")
+    own = {"Update_Channel": val("beta"), "WEBSITE_RUN_FROM_PACKAGE": here}
+    world = World(differs={"west": own, "east": {"WEBSITE_RUN_FROM_PACKAGE": there}})
     await started(world)
     world.edit("west", New=val(1))
     await world.ring()
     await settled(world)
     assert world.has("east", "New") == val(1)
-    assert world.has("east", "WEBSITE_RUN_FROM_PACKAGE") == val("another host")
+    assert world.has("east", "WEBSITE_RUN_FROM_PACKAGE") == there
     assert world.has("east", "Update_Channel") is None
 
 

@@ -395,7 +395,7 @@ def test_a_start_without_a_usable_package_fails(fault: FileFaults, reason: str) 
         ("https://install.scepman.com:8443/dist/Artifacts.zip", "download", "reset"),
         ("https://github.com/glueckkanja/gk-scepman/raw/master/dist/Artifacts.zip", "download", "resolve"),
         ("https://[install.scepman.com/dist/Artifacts.zip", "download", "https and .zip"),
-        ("1", "", ""),
+        ("1", "download", "no files were deployed"),
     ],
 )
 def test_what_the_setting_may_say(url: str, failed: str, reason: str) -> None:
