@@ -1,11 +1,12 @@
-"""When somebody asks whether Counterpart is well, we say whether it is configured and reaches its store.
+"""When somebody asks whether Counterpart is well, we say whether it is configured, reaches its store and may act.
 
-Never says more to an anonymous caller than that, and which settings are wrong. Changes nothing. Whatever is
-wrong with the store is a 503: a monitor asks again, and nobody takes it for a fault of the request.
+It may not act while its clock is wrong. Never says more to an anonymous caller than that, and which settings
+are wrong. Changes nothing. Whatever is wrong with the store is a 503: a monitor asks again, and nobody takes it for a
+fault of the request.
 """
 
 from handlers._edge import Answer, Asked
-from shared.errors import AppError, Unavailable
+from shared.errors import AppError, Unavailable, WrongClock
 from shared.ports import Ports
 from shared.settings import Settings
 from shared.store import key
@@ -18,4 +19,6 @@ async def handle(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
         await ports.store.get(key("health", "check"))
     except AppError as error:
         raise Unavailable(f"the store cannot be read: {error}") from error
+    if ports.wrong_clock:
+        raise WrongClock(ports.wrong_clock)
     return Answer(200, {"status": "ok", "store": "ok"})

@@ -22,6 +22,13 @@ log = logging.getLogger(__name__)
 async def handle(timer: str, *, ports: Ports, settings: Settings) -> None:
     """Run one round for every group. `timer` is the host's note, in which only lateness would matter."""
     del timer
+    try:
+        await _turn(ports, settings)
+    finally:
+        await reconcile.tell_wrong_clock(ports)
+
+
+async def _turn(ports: Ports, settings: Settings) -> None:
     if settings.instance and not await _is_on_duty(ports, settings):
         return
     rounds = await reconcile.run_all(ports, settings)

@@ -5,15 +5,16 @@ is not ours never pay for a management library (the libraries' import costs are 
 """
 
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from shared.clock import RandomIds, SystemClock
+from shared.clock import Compared, RandomIds, SystemClock
 from shared.outbox import Channel
 from shared.ports import Ports
 from shared.settings import SYSTEM, Settings
-from shared.store import Store
+from shared.store import Guarded, Store
 
 if TYPE_CHECKING:
     import aiohttp
@@ -60,12 +61,14 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
     from shared.adapters.audit_only import AuditOnly
     from shared.adapters.dns import DnsNames
     from shared.adapters.home_page import HttpHomePages
-    from shared.adapters.http import open_session
+    from shared.adapters.http import comparing, open_session
 
     # The SDKs log every request at INFO; a timer that looks every minute would bury what matters.
     logging.getLogger("azure").setLevel(logging.WARNING)
-    session = open_session(settings.ca_bundle or None, settings.dns_servers)
     clock = SystemClock()
+    compared = Compared(clock)
+    dated = comparing(compared, [settings.arm_url, *re.findall(r"https?://[^;]+", settings.store)])
+    session = open_session(settings.ca_bundle or None, settings.dns_servers, traces=[dated])
     credential = _Late(lambda: _credential(settings, session))
     pace = _Late(_pace)
     late = {
@@ -90,7 +93,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
     return Ports(
         clock=clock,
         ids=RandomIds(),
-        store=cast("Store", late["store"]),
+        store=Guarded(cast("Store", late["store"]), compared),
         profiles=cast("TrafficManagerProfiles", late["profiles"]),
         sites=app_service,
         probes=cast("HttpProbes", late["probes"]),
@@ -108,6 +111,7 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
         },
         service=cast("HttpService", late["service"]),
         channels=_channels(settings, session, cast("EventGridTopic", late["topic"])),
+        compared=compared,
         identity=cast("SignedIn", late["identity"]),
         errands=cast("StorageQueueErrands", late["errands"]) if settings.queue is not None else None,
     )

@@ -2,8 +2,12 @@
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final, Protocol
+
+LIMIT: Final = timedelta(seconds=5)  # by which our clock may be wrong; beyond that nothing is done by it
+SECOND: Final = timedelta(seconds=1)  # what a `Date` header is exact to
 
 
 class Clock(Protocol):
@@ -36,6 +40,47 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait on the running loop."""
         await asyncio.sleep(seconds)
+
+
+class Compared:
+    """Our clock beside the times that Resource Manager's and the store's answers are dated with.
+
+    An answer was dated between asking and hearing, so that only what lies outside of that is known to be wrong. The
+    last answer counts: a clock that was set right is right, and one that jumps is found out by the next answer.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead, self._who = timedelta(), ""
+
+    def now(self) -> datetime:
+        """Our time, for `heard`."""
+        return self._clock.now()
+
+    def heard(self, who: str, date: str, asked: datetime) -> None:
+        """An answer came now, with this `Date` header, to what was asked then. One without a date says nothing."""
+        try:
+            said = parsedate_to_datetime(date)
+        except ValueError:
+            return
+        if said.tzinfo is not None:
+            self.compare(who, said, asked)
+
+    def compare(self, who: str, said: datetime, asked: datetime) -> None:
+        """An answer came now, dated `said`, to what was asked then."""
+        ahead, behind = asked - (said + SECOND), said - self.now()
+        self._ahead, self._who = max(ahead, timedelta()) or -max(behind, timedelta()), who
+
+    @property
+    def wrong(self) -> str:
+        """Why nothing may be done by our clock; empty: it is right, as far as is known."""
+        if abs(self._ahead) <= LIMIT:
+            return ""
+        way = "ahead of" if self._ahead > timedelta() else "behind"
+        seconds = f"{abs(self._ahead).total_seconds():.0f} s"
+        return (
+            f"this machine's clock is {seconds} {way} the time that {self._who} says: nothing is done by it"
+        )
 
 
 class RandomIds:

@@ -7,7 +7,7 @@
         BadEvent  SettingsError  ForeignKey  UnsafePlan  StalePlan  IllegalTransition  NotFound  Refused  Denied
         TooLarge
       TransientError  later may work; may carry retry_after
-        Conflict  Busy  Throttled  Unavailable  Unreadable
+        Conflict  Busy  Throttled  Unavailable  Unreadable  WrongClock
 """
 
 from collections.abc import Mapping
@@ -119,3 +119,7 @@ class Unavailable(TransientError):
 
 class Unreadable(TransientError):
     """A row of the store was written by another version of the product: that one can read it, this one cannot."""
+
+
+class WrongClock(TransientError):
+    """This machine's clock is wrong, so nothing is written: it would be dated with a time that is not so."""

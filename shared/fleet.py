@@ -26,6 +26,7 @@ LIFETIME: Final = timedelta(seconds=45)
 LARGEST: Final = 64 * 1024  # bytes of a storage queue's message, encoded as Base64
 _LEFT: Final = "the function app's log has the traceback. Step by step: docs/runbooks/rounds-fail.md"
 _FOREIGN_RUNBOOK: Final = "step by step: docs/runbooks/foreign-key.md"
+_CLOCK_RUNBOOK: Final = "step by step: docs/runbooks/wrong-clock.md"
 _UNREADABLE_RUNBOOK: Final = "docs/runbooks/rows-unreadable.md"
 
 
@@ -121,6 +122,29 @@ def failing(group_id: str, name: str, now: datetime, unreadable: str = "") -> Me
             ),
         ),
         facts={"group": name, "group_id": group_id},
+        severity=2,
+    )
+
+
+def wrong_clock(now: datetime, why: str) -> Message:
+    """What people are told when this machine's clock is wrong: once a day."""
+    return Message(
+        id=f"wrong-clock.{now:%Y%m%d}",
+        kind="clock.wrong",
+        subject="clock",
+        at=now,
+        card=Card(
+            title="Counterpart's clock is wrong: it does nothing",
+            tone=Tone.ATTENTION,
+            facts=(("By its clock", f"{now:%Y-%m-%d %H:%M:%S} UTC"),),
+            lines=(
+                f"What it means: {why}.",
+                "Nothing is written, nothing is disturbed, and no incident is opened, until the clock is right.",
+                "Counterpart compares the clock with each answer, and goes on by itself.",
+                f"Left to you: {_CLOCK_RUNBOOK}",
+            ),
+        ),
+        facts={"why": why},
         severity=2,
     )
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from shared.artifact_hosts.model import HOSTS
 from shared.artifact_hosts.ports import HomePages, PackageReads
-from shared.clock import Clock, Ids
+from shared.clock import Clock, Compared, Ids
 from shared.disruption.ports import AppControl, EndpointControl, SettingsWrites
 from shared.drills.ports import ServiceLooks
 from shared.fleet import Errands
@@ -49,7 +49,13 @@ class Ports:
     service: ServiceLooks
     channels: Mapping[str, Channel]  # where people and programs are told, by name
     identity: Identity | None = None  # None: nobody acts here in a name of their own
+    compared: Compared | None = None  # None: nobody says what time it is
     errands: Errands | None = None  # None: there is no queue, so the timer looks at every group itself
+
+    @property
+    def wrong_clock(self) -> str:
+        """Why nothing is written here; empty: our clock is right, as far as is known."""
+        return self.compared.wrong if self.compared is not None else ""
 
     @cached_property
     def directory(self) -> Directory:

@@ -17,8 +17,8 @@ from typing import Any, NewType, Protocol, Self
 import msgspec
 
 from shared.ages import waits
-from shared.clock import Clock
-from shared.errors import Conflict, TooLarge, Unreadable
+from shared.clock import Clock, Compared
+from shared.errors import Conflict, TooLarge, Unreadable, WrongClock
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ Version = NewType("Version", str)
 MAX_BODY = 512 * 1024  # bytes; an Azure Tables entity holds 1 MiB (UTF-16 doubles ASCII text)
 BOUND = MAX_BODY // 2  # bytes that a row takes; what is left is room for what nobody foresaw
 ATTEMPTS = 3
+MESSAGES = "outbox/"  # before the keys of what people are to be told
 RECALLED = timedelta(seconds=5)  # that a row is remembered where it is asked for often
 MANY_RECALLED = 512  # rows
 MANY_DECODED, SMALL = 128, 32 * 1024  # so many rows of at most so many bytes are kept decoded
@@ -213,6 +214,38 @@ async def revise[T: msgspec.Struct](
         else:
             return after
     raise AssertionError("unreachable: the loop returns or raises")
+
+
+class Guarded:
+    """A store to which nothing is written by a clock that is wrong, but what people are told.
+
+    Every step is written down before it is taken, so that none is taken then.
+    """
+
+    def __init__(self, inner: Store, compared: Compared) -> None:
+        self._inner, self._compared = inner, compared
+
+    async def get(self, key: Key) -> Stored | None:
+        """As the port says."""
+        return await self._inner.get(key)
+
+    async def put(self, row: Row, *, if_version: Version | None) -> Version:
+        """As the port says. Raises WrongClock."""
+        self._check(row.key)
+        return await self._inner.put(row, if_version=if_version)
+
+    async def delete(self, key: Key, *, if_version: Version) -> None:
+        """As the port says. Raises WrongClock."""
+        self._check(key)
+        await self._inner.delete(key, if_version=if_version)
+
+    def list(self, prefix: str) -> AsyncIterator[Stored]:
+        """As the port says."""
+        return self._inner.list(prefix)
+
+    def _check(self, key: Key) -> None:
+        if (why := self._compared.wrong) and not key.startswith(MESSAGES):
+            raise WrongClock(why)
 
 
 class Recalling:

@@ -10,8 +10,11 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import dns.asyncresolver
@@ -23,6 +26,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from shared.adapters.failures import Foreign, translated
+from shared.clock import Compared
 from shared.errors import AppError, SettingsError
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=60, connect=10, sock_read=30)  # seconds; a call may say less
@@ -40,13 +44,16 @@ _TYPES: Final[dict[int, dns.rdatatype.RdataType]] = {
 }
 
 
-def open_session(ca_bundle: str | None, dns_servers: tuple[str, ...]) -> aiohttp.ClientSession:
+def open_session(
+    ca_bundle: str | None, dns_servers: tuple[str, ...], *, traces: Sequence[aiohttp.TraceConfig] = ()
+) -> aiohttp.ClientSession:
     """Open the session; an event loop must be running. Whoever opens it closes it.
 
     Args:
         ca_bundle: path of a PEM file of authorities to trust beside the system's.
         dns_servers: "ip" or "ip:port"; none leaves names to the system. With them no proxy of the environment is
             used: a proxy would resolve the names itself.
+        traces: who is shown each request and its answer.
 
     Raises:
         SettingsError: the bundle cannot be read, or a server is no address.
@@ -62,7 +69,25 @@ def open_session(ca_bundle: str | None, dns_servers: tuple[str, ...]) -> aiohttp
         timeout=TIMEOUT,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=not dns_servers,
+        trace_configs=list(traces),
     )
+
+
+def comparing(compared: Compared, urls: Iterable[str]) -> aiohttp.TraceConfig:
+    """Compare our clock with the `Date` of the answers from these hosts: no other's word on the time counts."""
+    hosts = {urlsplit(it).hostname for it in urls}
+    trace = aiohttp.TraceConfig()
+
+    async def asked(_: object, context: SimpleNamespace, __: object) -> None:
+        context.asked = compared.now()
+
+    async def answered(_: object, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
+        if params.url.host in hosts:
+            compared.heard(str(params.url.host), params.response.headers.get("Date", ""), context.asked)
+
+    trace.on_request_start.append(asked)
+    trace.on_request_end.append(answered)
+    return trace
 
 
 def resolver(dns_servers: tuple[str, ...]) -> AbstractResolver:

@@ -91,6 +91,7 @@ async def summarize(group_id: str, ports: Ports, settings: Settings) -> Summary:
         if hold is not None
         else "",
         attention=(
+            *((ports.wrong_clock,) if ports.wrong_clock else ()),
             *((f"settings and packages are held: {FOREIGN}",) if _is_foreign(rollout, settings) else ()),
             *_attention(rollout, silent, opened, row.reason if row and row.state in _STUCK else ""),
         ),

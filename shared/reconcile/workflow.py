@@ -37,6 +37,7 @@ from shared.fleet import (
     parse,
     shuffled,
     written,
+    wrong_clock,
 )
 from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
@@ -364,6 +365,18 @@ async def _tell_foreign(why: str, ports: Ports) -> None:
     now = ports.clock.now()
     try:
         await outbox.post(ports.store, foreign_key(now, why), tuple(ports.channels), now)
+    except AppError as untold:
+        log.warning("nobody was told of it: %s", untold)
+
+
+async def tell_wrong_clock(ports: Ports) -> None:
+    """People are told once a day that our clock is wrong; the log says so each time."""
+    if not ports.wrong_clock:
+        return
+    log.error("%s", ports.wrong_clock)
+    now = ports.clock.now()
+    try:
+        await outbox.post(ports.store, wrong_clock(now, ports.wrong_clock), tuple(ports.channels), now)
     except AppError as untold:
         log.warning("nobody was told of it: %s", untold)
 
