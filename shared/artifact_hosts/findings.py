@@ -77,6 +77,7 @@ def _of_settings(scene: Scene, catalogue: Catalogue, rules: Rules) -> Iterator[F
             location is None
             or not (is_broken or is_down)
             or scene.state(location, rules) is not HostState.DOWN
+            or not scene.problem(location)  # it answers again, and is only not relied on yet
         ):
             continue
         why = (
