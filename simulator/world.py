@@ -4,6 +4,7 @@ Plain state and the rules by which it changes by itself (an app restarts, boots,
 faces in `simulator.services` read and change it; nothing here speaks HTTP, and nothing here knows the product.
 """
 
+import ipaddress
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ SUBSCRIPTION = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 
 type Os = Literal["windows", "linux"]
 type Plain = str | bool | int | float | None  # a setting as Resource Manager stores it: text nearly always
+type EndpointKind = Literal["azureEndpoints", "externalEndpoints", "nestedEndpoints"]
 type Tls = Literal["", "broken", "expired", "other-name"]
 type Tier = Literal["Free", "Shared", "Basic", "Standard", "PremiumV2", "PremiumV3", "IsolatedV2"]
 
@@ -117,17 +119,46 @@ class Site:
         )
 
 
+@dataclass(frozen=True)
+class Subnet:
+    """Addresses that Subnet routing gives to an endpoint: a range, or the beginning and the length of a network."""
+
+    first: str
+    last: str | None = None
+    scope: int | None = None
+
+    def range(self) -> tuple[int, int]:
+        """The first and the last address as numbers. ValueError when it is neither form."""
+        if self.last is not None:
+            low, high = int(ipaddress.ip_address(self.first)), int(ipaddress.ip_address(self.last))
+            if low > high:
+                raise ValueError(f"{self.first} comes after {self.last}")
+            return low, high
+        length = "" if self.scope is None else f"/{self.scope}"
+        network = ipaddress.ip_network(f"{self.first}{length}")
+        return int(network.network_address), int(network.broadcast_address)
+
+
 @dataclass
 class EndpointState:
     """One endpoint of a profile; `observed` is what the prober last concluded."""
 
     name: str
-    target_site: str  # the site's name
+    target_site: str = ""  # the site's name, of an Azure endpoint
     enabled: bool = True
     weight: int = 1
     priority: int = 1
     always_serve: bool = False
     headers: dict[str, str] = field(default_factory=dict)  # sent with its probes, over the profile's
+    kind: EndpointKind = "azureEndpoints"
+    target: str = ""  # of the other kinds: a host name or an address; of a nested profile, its DNS name
+    child: str = ""  # of a nested endpoint: the other profile's ARM id, when that was given
+    location: str | None = None  # None: the site's
+    least_children: int = 1  # of a nested endpoint: how many endpoints are to be available there
+    least_ipv4: int | None = None
+    least_ipv6: int | None = None
+    places: tuple[str, ...] = ()  # geoMapping
+    subnets: tuple[Subnet, ...] = ()
     observed: str = "CheckingEndpoint"
     failures: int = 0  # consecutive
 
@@ -153,11 +184,16 @@ class ProfileState:
     tags: dict[str, str] = field(default_factory=dict)
     subscription: str = SUBSCRIPTION
     zone: str = "trafficmanager.test"
+    relative_name: str = ""  # empty: the profile's name
+    most_answers: int | None = None  # maxReturn, of MultiValue routing
+    traffic_view: bool = False
+    record_types: tuple[str, ...] | None = None  # allowedEndpointRecordTypes
+    record_type: str | None = None
 
     @property
     def fqdn(self) -> str:
         """The profile's DNS name."""
-        return f"{self.name}.{self.zone}"
+        return f"{self.relative_name or self.name}.{self.zone}"
 
     @property
     def id(self) -> str:
@@ -266,6 +302,10 @@ class World:
     ca_name: str = "SCEPman-Root-CA-V1"  # the CA certificate's name in the vault: a setting's value
     ca_common_name: str = "Contoso Device Root CA"  # in the certificate itself, for everybody to read
     ca_certificate: bytes = b""  # DER; set when the SCEPman hosts start
+    places: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # network -> where on earth it is, the narrowest first: ("US-CA", "US", "GEO-NA")
+    user_metrics_keys: dict[str, str] = field(default_factory=dict)  # Traffic Manager's, by subscription
     shared: SharedFaults = field(default_factory=SharedFaults)
     receivers: dict[str, Receiver] = field(
         default_factory=dict
@@ -439,14 +479,58 @@ class World:
 
     def monitor_status(self, profile: ProfileState, endpoint: EndpointState) -> str:
         """The endpoint's `endpointMonitorStatus`: what was configured wins over what was observed."""
-        site = self.sites.get(endpoint.target_site)
         if not endpoint.enabled:
             return "Disabled"
         if not profile.enabled:
             return "Inactive"
+        if endpoint.kind == "nestedEndpoints":
+            return self._nested_status(endpoint)
+        if endpoint.kind == "externalEndpoints":
+            return "Unmonitored" if endpoint.always_serve else endpoint.observed
+        site = self.sites.get(endpoint.target_site)
         if site is None or site.state == "Stopped" or site.tier in BELOW_STANDARD:
             return "Stopped"
         return "Unmonitored" if endpoint.always_serve else endpoint.observed
+
+    def _nested_status(self, endpoint: EndpointState) -> str:
+        """What the other profile's endpoints make of it; a profile elsewhere is not known yet."""
+        child = self.child_of(endpoint)
+        if child is None:
+            return "CheckingEndpoint"
+        if self.profile_status(child) in {"Disabled", "Inactive"}:
+            return "Stopped"
+        online, checked = [], []
+        for it in child.endpoints:
+            status = self.monitor_status(child, it)
+            online += [it] if status in {"Online", "Unmonitored"} else []
+            checked += [it] if status in {"Online", "Unmonitored", "CheckingEndpoint"} else []
+        if _are_enough(online, endpoint):
+            return "Online"
+        return "CheckingEndpoint" if _are_enough(checked, endpoint) else "Degraded"
+
+    def child_of(self, endpoint: EndpointState) -> ProfileState | None:
+        """The profile that a nested endpoint leads to."""
+        wanted = {endpoint.child.lower(), endpoint.target.lower()} - {""}
+        if endpoint.kind != "nestedEndpoints":
+            return None
+        return next((it for it in self.profiles.values() if {it.id.lower(), it.fqdn.lower()} & wanted), None)
+
+    def site_of(self, endpoint: EndpointState) -> Site | None:
+        """The site that an endpoint's probes come to, and its devices."""
+        if endpoint.kind == "azureEndpoints":
+            return self.sites.get(endpoint.target_site)
+        wanted = endpoint.target.lower()
+        return next(
+            (it for it in self.sites.values() if wanted in {it.host, it.address, *it.host_names}), None
+        )
+
+    def target_of(self, endpoint: EndpointState) -> str | None:
+        """The host name or address that an endpoint leads to."""
+        if endpoint.kind == "azureEndpoints":
+            site = self.sites.get(endpoint.target_site)
+            return site.host if site else None
+        child = self.child_of(endpoint)
+        return child.fqdn if child else endpoint.target or None
 
     def profile_status(self, profile: ProfileState) -> str:
         """The profile's `profileMonitorStatus`, which follows from its endpoints."""
@@ -507,6 +591,24 @@ class World:
     def site_by_host(self, host: str) -> Site | None:
         """The site that answers to a default host name."""
         return next((site for site in self.sites.values() if site.host == host.lower()), None)
+
+
+def _are_enough(available: list[EndpointState], wanted: EndpointState) -> bool:
+    """Whether a nested endpoint has as many available endpoints as it wants, of each kind of address."""
+    versions = [ip_version(it.target) for it in available]
+    return (
+        len(available) >= wanted.least_children
+        and versions.count(4) >= (wanted.least_ipv4 or 0)
+        and versions.count(6) >= (wanted.least_ipv6 or 0)
+    )
+
+
+def ip_version(target: str) -> int | None:
+    """4 or 6 of an address, None of a name."""
+    try:
+        return ipaddress.ip_address(target).version
+    except ValueError:
+        return None
 
 
 def new_version() -> str:

@@ -25,8 +25,8 @@ import dns.rrset
 
 from simulator.listeners import bound
 from simulator.premises import LOOPBACK, Premises
-from simulator.services.traffic_manager import choose
-from simulator.world import World
+from simulator.services.traffic_manager import resolve
+from simulator.world import World, ip_version
 
 CUSTOM_TTL = 300  # seconds: a CNAME that an administrator set
 HOST_TTL = 30  # seconds: App Service's own records
@@ -41,11 +41,12 @@ IDLE = 10.0  # seconds for which a TCP client may say nothing
 
 @dataclass(frozen=True)
 class Record:
-    """One CNAME or A record."""
+    """CNAME, A or AAAA records of one name; without a value, the name exists and has none."""
 
     kind: dns.rdatatype.RdataType
     ttl: int
     value: str
+    more: tuple[str, ...] = ()
 
 
 @dataclass
@@ -55,14 +56,23 @@ class Zones:
     world: World
     turns: Counter[str] = field(default_factory=Counter)
 
-    def record(self, name: str, client: str) -> Record | None:
+    def record(
+        self, name: str, client: str, wanted: dns.rdatatype.RdataType = dns.rdatatype.A
+    ) -> Record | None:
         """The record of a name (lower case, no final dot); None where there is no such name."""
         cname, a = dns.rdatatype.CNAME, dns.rdatatype.A
         profile = next((it for it in self.world.profiles.values() if it.fqdn.lower() == name), None)
         if profile is not None:
-            host = choose(profile, self.world, turn=self.turns[profile.name], client=client)
-            self.turns[profile.name] += 1
-            return None if host is None else Record(cname, profile.ttl, host)
+            version = 6 if wanted == dns.rdatatype.AAAA else 4
+            found = resolve(
+                profile,
+                self.world,
+                turn=self.turns[profile.id],
+                client=client,
+                version=version,
+            )
+            self.turns[profile.id] += 1
+            return None if found is None else _led_to(found, profile.ttl)
         for custom, profile_name in self.world.custom_domains.items():
             if custom.lower() == name and profile_name in self.world.profiles:
                 return Record(cname, CUSTOM_TTL, self.world.profiles[profile_name].fqdn)
@@ -74,6 +84,16 @@ class Zones:
             return Record(a, RECEIVER_TTL, receiver.address)
         vault = next((it for it in self.world.vaults.values() if it.host.lower() == name), None)
         return None if vault is None else Record(a, VAULT_TTL, vault.address)
+
+
+def _led_to(found: tuple[str, ...], ttl: int) -> Record:
+    """What a profile's name leads to: another name, or addresses, all of the first one's kind."""
+    first, *others = found or ("",)
+    version = ip_version(first)
+    if version is None:
+        return Record(dns.rdatatype.CNAME, ttl, first)
+    kind = dns.rdatatype.A if version == 4 else dns.rdatatype.AAAA
+    return Record(kind, ttl, first, tuple(it for it in others if ip_version(it) == version))
 
 
 def respond(zones: Zones, query: dns.message.Message) -> dns.message.Message:
@@ -94,15 +114,15 @@ def _follow(zones: Zones, response: dns.message.Message, question: dns.rrset.RRs
     """Add the chain of records from the question's name; a SOA where it ends without what was asked."""
     name, wanted = question.name, question.rdtype
     for _ in range(LONGEST_CHAIN):
-        record = zones.record(name.to_text(omit_final_dot=True).lower(), client)
+        record = zones.record(name.to_text(omit_final_dot=True).lower(), client, wanted)
         if record is None:
             response.set_rcode(dns.rcode.NXDOMAIN)
             break
-        if record.kind not in (wanted, dns.rdatatype.CNAME):
+        if not record.value or record.kind not in (wanted, dns.rdatatype.CNAME):
             break
         is_alias = record.kind == dns.rdatatype.CNAME
         value = f"{record.value}." if is_alias else record.value
-        response.answer.append(dns.rrset.from_text(name, record.ttl, "IN", record.kind, value))
+        response.answer.append(dns.rrset.from_text(name, record.ttl, "IN", record.kind, value, *record.more))
         if not is_alias or wanted == dns.rdatatype.CNAME:
             return
         name = dns.name.from_text(value)

@@ -5,14 +5,15 @@ The prober asks every endpoint of every profile at the profile's interval and wr
 `World.monitor_status`. Azure probes from many sites and counts per site; this is one of them. `World.speed`
 shortens the waits.
 
-Not imitated: nested and external endpoints, geographic, subnet and multi-value routing (they answer like
-Performance), the delay until a restarted app is noticed.
+Not imitated: the delay until a restarted app is noticed; where a client is on the earth, which `World.places` says;
+probes over plain HTTP, and external targets that are none of the world's sites: nobody answers there.
 """
 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+import ipaddress
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -20,16 +21,24 @@ import aiohttp
 
 from simulator.listeners import stopped
 from simulator.premises import Premises
-from simulator.world import EndpointState, ProfileState, Site, World
+from simulator.world import EndpointState, ProfileState, Site, World, ip_version
 
 AGENT = "Azure Traffic Manager Endpoint Monitor"
 SERVING = frozenset({"Online", "CheckingEndpoint", "Unmonitored"})
 PROBED = frozenset({"Online", "CheckingEndpoint", "Degraded"})
+ANSWERABLE = SERVING | {"Degraded"}
+BY_ORIGIN = frozenset({"Geographic", "Subnet"})
+MOST_ANSWERS = 2  # of MultiValue routing, unless the profile says otherwise
 TICK = 0.02  # seconds between looks for probes that are due, at least
 LONGEST_TICK = 0.25  # seconds; otherwise a fiftieth of the shortest interval
 AT_ONCE = 16  # probes; a world of a thousand groups must not choke the machine that plays it
 STAYS = 0.05  # seconds for which a connection must last to count
 LEAST_TIMEOUT = 1.5  # seconds: however fast the world runs, an answer on a busy machine needs time
+
+
+def merged(*headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers with the later ones above the earlier ones, in any casing."""
+    return {name.title(): value for its in headers for name, value in its.items()}
 
 
 def concluded(observed: str, failures: int, tolerated: int, *, ok: bool) -> tuple[str, int]:
@@ -42,8 +51,8 @@ def concluded(observed: str, failures: int, tolerated: int, *, ok: bool) -> tupl
     return ("Degraded" if failures + 1 > tolerated else observed), failures + 1
 
 
-def answers(profile: ProfileState, world: World) -> list[str]:
-    """The default host names that the profile's DNS name may answer, best first; none means NXDOMAIN.
+def eligible(profile: ProfileState, world: World) -> list[EndpointState]:
+    """The endpoints that may be answered whoever asks, best first; none means NXDOMAIN.
 
     Serving endpoints are Online, CheckingEndpoint or Unmonitored. When every eligible endpoint is Degraded
     all of them are answered; Disabled, Stopped and Inactive ones never are.
@@ -53,37 +62,95 @@ def answers(profile: ProfileState, world: World) -> list[str]:
     chosen = serving or [endpoint for endpoint, status in by_status if status == "Degraded"]
     if profile.routing == "Priority":
         chosen = sorted(chosen, key=lambda endpoint: endpoint.priority)
-    return [world.sites[endpoint.target_site].host for endpoint in chosen]
+    return [it for it in chosen if world.target_of(it) is not None]
+
+
+def answers(profile: ProfileState, world: World) -> list[str]:
+    """Where these endpoints lead."""
+    return [it for endpoint in eligible(profile, world) if (it := world.target_of(endpoint))]
+
+
+def resolve(
+    profile: ProfileState, world: World, *, turn: int, client: str = "", version: int = 4
+) -> tuple[str, ...] | None:
+    """What is answered to this question: names or addresses; none for NODATA, None for NXDOMAIN.
+
+    `turn` counts the questions for this profile; `client` says where the client is, when its question says so
+    (EDNS client subnet); `version` which addresses it asks for. Performance answers a known client always the
+    same (its nearest), others in turn. A nested profile is asked in turn, and its own answer given.
+    """
+    if not any(world.monitor_status(profile, it) in ANSWERABLE for it in profile.endpoints):
+        return None
+    chosen = _by_origin(profile, world, client) if profile.routing in BY_ORIGIN else None
+    if profile.routing in BY_ORIGIN and chosen is None:
+        return ()
+    if chosen is None:
+        able = eligible(profile, world)
+        if not able:
+            return None
+        if profile.routing == "MultiValue":
+            able = [it for it in able if ip_version(it.target) == version]
+            many = able[turn % max(len(able), 1) :] + able[: turn % max(len(able), 1)]
+            return tuple(it.target for it in many[: profile.most_answers or MOST_ANSWERS])
+        chosen = _chosen(profile, able, world, turn, client)
+    child = world.child_of(chosen)
+    if child is not None:
+        return resolve(child, world, turn=turn, client=client, version=version)
+    target = world.target_of(chosen)
+    return () if target is None else (target,)
 
 
 def choose(profile: ProfileState, world: World, *, turn: int, client: str = "") -> str | None:
-    """The one host name answered to this question, or None for NXDOMAIN.
+    """The first of what is answered to this question, or None."""
+    return next(iter(resolve(profile, world, turn=turn, client=client) or ()), None)
 
-    `turn` counts the questions for this profile; `client` says where the client is, when its question says so
-    (EDNS client subnet). Performance answers a known client always the same (its nearest), others in turn.
-    """
-    hosts = answers(profile, world)
-    if not hosts:
-        return None
+
+def _chosen(
+    profile: ProfileState, able: list[EndpointState], world: World, turn: int, client: str
+) -> EndpointState:
+    """The one of these that Priority, Weighted or Performance routing answers."""
     if profile.routing == "Priority":
-        return hosts[0]
+        return able[0]
     if profile.routing == "Weighted":
-        cycle = _weighted_cycle(profile, world, hosts)
+        cycle = _weighted_cycle(able)
         return cycle[turn % len(cycle)]
     if client:
-        return min(hosts, key=lambda host: hashlib.sha256(f"{client} {host}".encode()).digest())
-    return hosts[turn % len(hosts)]
+        return min(able, key=lambda it: hashlib.sha256(f"{client} {world.target_of(it)}".encode()).digest())
+    return able[turn % len(able)]
 
 
-def _weighted_cycle(profile: ProfileState, world: World, hosts: list[str]) -> list[str]:
-    """Each host as often as its weight says, evenly spread."""
-    weights = {
-        world.sites[it.target_site].host: it.weight
-        for it in profile.endpoints
-        if it.target_site in world.sites
-    }
-    places = [(Fraction(2 * n + 1, 2 * weights[host]), host) for host in hosts for n in range(weights[host])]
-    return [host for _, host in sorted(places)]
+def _by_origin(profile: ProfileState, world: World, client: str) -> EndpointState | None:
+    """The one endpoint that Geographic or Subnet routing has for a client, healthy or not; None: NODATA.
+
+    A disabled endpoint takes no part in the matching; a stopped one is matched, and not answered.
+    """
+    taking = [it for it in profile.endpoints if it.enabled]
+    if profile.routing == "Geographic":
+        found = next((it for place in places_of(client, world) for it in taking if place in it.places), None)
+    else:
+        number = int(ipaddress.ip_address(client.partition("/")[0])) if client else -1
+        mapped = (
+            it for it in taking if any(low <= number <= high for low, high in (n.range() for n in it.subnets))
+        )
+        found = next(mapped, None) or next((it for it in taking if not it.subnets), None)
+    if found is None or world.monitor_status(profile, found) not in ANSWERABLE:
+        return None
+    return found
+
+
+def places_of(client: str, world: World) -> tuple[str, ...]:
+    """Where a client is, the narrowest first: `World.places` says it of networks; the world of all others."""
+    found: tuple[str, ...] = ()
+    if client:
+        address = ipaddress.ip_address(client.partition("/")[0])
+        found = next((it for net, it in world.places.items() if address in ipaddress.ip_network(net)), ())
+    return (*found, "WORLD")
+
+
+def _weighted_cycle(able: list[EndpointState]) -> list[EndpointState]:
+    """Each endpoint as often as its weight says, evenly spread."""
+    spread = [(Fraction(2 * n + 1, 2 * it.weight), it.name, it) for it in able for n in range(it.weight)]
+    return [it for _, _, it in sorted(spread, key=lambda place: place[:2])]
 
 
 @dataclass
@@ -123,7 +190,7 @@ class Prober:
         now = asyncio.get_running_loop().time()
         for profile in tuple(self.world.profiles.values()):
             for endpoint in profile.endpoints:
-                watch = self._watches.setdefault((profile.name, endpoint.name), _Watch())
+                watch = self._watches.setdefault((profile.id, endpoint.name), _Watch())
                 self._look_at(session, profile, endpoint, watch, now)
 
     def _look_at(
@@ -134,13 +201,14 @@ class Prober:
         watch: _Watch,
         now: float,
     ) -> None:
-        if self.world.monitor_status(profile, endpoint) not in PROBED:
+        is_nested = endpoint.kind == "nestedEndpoints"  # its status follows from the other profile's
+        if is_nested or self.world.monitor_status(profile, endpoint) not in PROBED:
             self._forget(endpoint, watch)
             return
         if now < watch.due or (watch.probe and not watch.probe.done()):
             return
         watch.due = now + profile.interval / self.world.speed
-        site = self.world.sites[endpoint.target_site]
+        site = self.world.site_of(endpoint)
         watch.probe = asyncio.create_task(self._probe(session, profile, endpoint, site))
 
     def _forget(self, endpoint: EndpointState, watch: _Watch) -> None:
@@ -150,9 +218,13 @@ class Prober:
             watch.probe.cancel()
 
     async def _probe(
-        self, session: aiohttp.ClientSession, profile: ProfileState, endpoint: EndpointState, site: Site
+        self,
+        session: aiohttp.ClientSession,
+        profile: ProfileState,
+        endpoint: EndpointState,
+        site: Site | None,
     ) -> None:
-        ok = await self._is_up(session, profile, endpoint, site)
+        ok = site is not None and await self._is_up(session, profile, endpoint, site)
         before = endpoint.observed
         endpoint.observed, endpoint.failures = concluded(before, endpoint.failures, profile.tolerated, ok=ok)
         if endpoint.observed != before:
@@ -179,7 +251,8 @@ class Prober:
         self, session: aiohttp.ClientSession, profile: ProfileState, endpoint: EndpointState, site: Site
     ) -> bool:
         """One GET without trust in any certificate. A redirect is not followed, and is up only if it is expected."""
-        headers = {"Host": site.host, "User-Agent": AGENT} | profile.headers | endpoint.headers
+        host = endpoint.target if endpoint.kind == "externalEndpoints" else site.host
+        headers = merged({"Host": host, "User-Agent": AGENT}, profile.headers, endpoint.headers)
         async with session.get(
             f"https://{site.address}:{self.https_port}{profile.path}",
             headers=headers,

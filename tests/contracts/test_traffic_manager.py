@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pytest
 
 from shared.adapters.traffic_manager import TrafficManagerProfiles
-from shared.groups.model import Endpoint, Monitor, MonitorStatus, Profile
+from shared.groups.model import Endpoint, Monitor, MonitorStatus, Nesting, Profile
 from shared.groups.ports import Profiles
 from simulator.pair import a_pair
-from simulator.world import SUBSCRIPTION, World
+from simulator.world import SUBSCRIPTION, EndpointState, ProfileState, World
 from tests.contracts.simulated import simulated
 from tests.fakes.traffic_manager import FakeProfiles
 
@@ -118,3 +118,33 @@ async def test_an_endpoint_is_disabled(bench: Bench) -> None:
         (False, MonitorStatus.DISABLED),
         (True, MonitorStatus.ONLINE),
     ]
+
+
+async def test_what_routing_and_probing_rest_on() -> None:
+    """Always served, places, headers, expected statuses and nestings come through the adapter as they are."""
+    world = a_pair()
+    inner = world.profiles["scepman"]
+    inner.expected, inner.headers = ((200, 299), (403, 403)), {"Host": "scep.contoso.test"}
+    weu, neu = inner.endpoints
+    weu.always_serve, weu.headers, neu.places = True, {"X-Probe": "tm"}, ("DE", "GEO-AS")
+    nested = EndpointState("eu", kind="nestedEndpoints", child=inner.id, least_children=2, least_ipv6=1)
+    world.profiles["all"] = ProfileState("all", inner.resource_group, [nested])
+    async with simulated(world) as here:
+        adapter = TrafficManagerProfiles(here.credential, here.session, base_url=here.cloud.arm_url)
+        found = {it.name: it for it in await adapter.list_profiles(SUBSCRIPTION)}
+        await adapter.aclose()
+    said = found["scepman"]
+    assert said.nested_in == (Nesting(profile="all", endpoint="eu", least=2, least_ipv6=1),)
+    assert (said.monitor.expected, said.monitor.headers) == (
+        ((200, 299), (403, 403)),
+        (("Host", "scep.contoso.test"),),
+    )
+    west, north = said.endpoints
+    assert (west.always_serve, west.headers, west.status) == (
+        True,
+        (("X-Probe", "tm"),),
+        MonitorStatus.UNMONITORED,
+    )
+    assert north.geo_mapping == ("DE", "GEO-AS")
+    (outer,) = found["all"].endpoints
+    assert (outer.type, outer.status) == ("nestedEndpoints", MonitorStatus.DEGRADED)

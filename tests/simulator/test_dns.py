@@ -13,6 +13,7 @@ import pytest
 
 from simulator.premises import Premises
 from simulator.services import dns as dns_service
+from simulator.world import EndpointState
 from tests.simulator.small_world import NORTH, PROFILE, SERVICE, WEST, contoso, running
 
 FQDN = f"{PROFILE}.trafficmanager.test"
@@ -79,6 +80,25 @@ async def test_a_drained_region_is_not_answered_and_none_is_nxdomain(tmp_path: P
     assert answer.rcode() == dns.rcode.NXDOMAIN
     assert chain(answer) == [(SERVICE, dns_service.CUSTOM_TTL, "CNAME", FQDN)]
     assert [rr.rdtype for rr in answer.authority] == [dns.rdatatype.SOA]
+
+
+async def test_addresses_and_no_answer(tmp_path: Path) -> None:
+    """MultiValue routing answers addresses of the kind asked for; who belongs nowhere gets an empty answer."""
+    world = contoso(routing="MultiValue")
+    profile = world.profiles[PROFILE]
+    targets = ("192.0.2.1", "192.0.2.2", "2001:db8::1")
+    profile.endpoints[:] = [
+        EndpointState(it, kind="externalEndpoints", target=it, priority=number + 1)
+        for number, it in enumerate(targets)
+    ]
+    async with running(world, tmp_path, dns_service.serve) as cloud:
+        four, six = await query(cloud, FQDN), await query(cloud, FQDN, "AAAA")
+        profile.routing = "Geographic"
+        nobody = await query(cloud, FQDN)
+    assert sorted(it.to_text() for it in four.answer[0]) == ["192.0.2.1", "192.0.2.2"]
+    assert [it.to_text() for it in six.answer[0]] == ["2001:db8::1"]
+    assert (nobody.rcode(), nobody.answer) == (dns.rcode.NOERROR, [])
+    assert [rr.rdtype for rr in nobody.authority] == [dns.rdatatype.SOA]
 
 
 NAMES: tuple[tuple[str, str, int, str | None], ...] = (

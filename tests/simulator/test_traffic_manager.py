@@ -9,8 +9,8 @@ import pytest
 
 from simulator.services import scepman, traffic_manager
 from simulator.services.traffic_manager import answers, choose, concluded
-from simulator.world import World
-from tests.simulator.small_world import NORTH, PROFILE, WEST, contoso, running
+from simulator.world import EndpointState, World
+from tests.simulator.small_world import NORTH, PROFILE, SERVICE, WEST, contoso, running
 
 W, N = f"{WEST}.azurewebsites.test", f"{NORTH}.azurewebsites.test"
 
@@ -136,6 +136,28 @@ async def test_only_200_is_up(tmp_path: Path, status: int) -> None:
     west, north = world.profiles[PROFILE].endpoints
     async with running(world, tmp_path, scepman.serve, traffic_manager.serve):
         await until(lambda: (west.observed, north.observed) == ("Degraded", "Online"))
+
+
+async def test_the_profile_says_what_is_up_and_what_is_sent(tmp_path: Path) -> None:
+    """Expected statuses; a Host header of the profile, and above it the endpoint's, in any casing."""
+    world = contoso(tolerated=0, expected=((200, 299), (404, 404)), headers={"Host": SERVICE})
+    world.sites[WEST].faults.status = 204
+    west, north = world.profiles[PROFILE].endpoints
+    async with running(world, tmp_path, scepman.serve, traffic_manager.serve):
+        await until(lambda: west.observed == north.observed == "Online")
+        world.profiles[PROFILE].expected = ((200, 299),)
+        north.headers = {"host": "elsewhere.contoso.test"}  # App Service has no such site
+        await until(lambda: (west.observed, north.observed) == ("Online", "Degraded"))
+
+
+async def test_external_endpoints_are_probed(tmp_path: Path) -> None:
+    """By their name, where one of the world's sites answers to it; an unknown one is found to be down."""
+    world = contoso(tolerated=0)
+    endpoints = world.profiles[PROFILE].endpoints
+    endpoints[0] = EndpointState("west", kind="externalEndpoints", target=W)
+    endpoints[1] = EndpointState("north", kind="externalEndpoints", target="nobody.contoso.test", priority=2)
+    async with running(world, tmp_path, scepman.serve, traffic_manager.serve):
+        await until(lambda: [it.observed for it in endpoints] == ["Online", "Degraded"])
 
 
 async def test_access_restrictions_keep_the_prober_out(tmp_path: Path) -> None:
