@@ -48,7 +48,7 @@ async def app_service_changed(event: str) -> None:
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *", use_monitor=False)
 async def reconcile(timer: str) -> None:
     """Every minute, for every group."""
-    await settle(handlers.reconcile.handle, timer, world)
+    await settle(handlers.reconcile.handle, timer, world, timer=True)
 
 
 @app.queue_trigger(arg_name="message", queue_name="counterpart-groups", connection="AzureWebJobsStorage")

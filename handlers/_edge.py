@@ -3,6 +3,7 @@
 `settle` is for triggers that redeliver on failure, `answer` for HTTP. No handler catches errors itself.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from shared.errors import (
 )
 from shared.pages import Page, html
 from shared.ports import Ports
+from shared.reconcile import turn
 from shared.reconcile.incidents import sending_beside
 from shared.settings import Settings
 
@@ -41,6 +43,9 @@ _LOGIN = "/.auth/login/aad"
 JSON, HTML, MARKDOWN = "application/json", "text/html", "text/markdown"
 # Seconds that a trigger waits at its end for messages that are being sent; what is left then is the timer's.
 LINGER, HTTP_LINGER = 30.0, 1.0
+STAND_IN = (
+    30.0  # seconds that an event waits for the timer's turn, taken in its place; then it goes on by itself
+)
 LONGEST = 256 * 1024  # bytes of a request's body: as much as an alert may have
 
 type World = Callable[[], tuple[Ports, Settings]]
@@ -98,17 +103,39 @@ STATUSES: tuple[tuple[type[AppError], int, str], ...] = (
 )
 
 
-async def settle(handle: Reaction, value: str, world: World) -> None:
+async def settle(handle: Reaction, value: str, world: World, *, timer: bool = False) -> None:
     """Run a reaction. What cannot be helped by redelivery is logged and acknowledged; all else rises.
 
     A wrong configuration rises too: once it is mended, the event is wanted.
+
+    Args:
+        handle: the reaction.
+        value: what the trigger brings.
+        world: the ports and the settings.
+        timer: it is the timer's own; any other one takes the timer's turn when that is overdue.
     """
     ports, settings = world()
+    if timer:
+        await turn.fired(ports)
     try:
         async with sending_beside(ports, settings, linger=LINGER):
             await handle(value, ports=ports, settings=settings)
     except PermanentError as error:
         log.warning("%s: %s", type(error).__name__, error)
+    finally:
+        if not timer and ports.pulse.is_old(ports.clock.now()):
+            await asyncio.wait([_stand_in(ports, settings)], timeout=STAND_IN)
+
+
+_STANDING_IN = set[asyncio.Task[None]]()  # the loop itself holds a task weakly
+
+
+def _stand_in(ports: Ports, settings: Settings) -> asyncio.Task[None]:
+    """Take the timer's turn, if it is overdue, beside what was asked: that must be answered in time."""
+    task = asyncio.create_task(turn.stand_in(ports, settings))
+    _STANDING_IN.add(task)
+    task.add_done_callback(_STANDING_IN.discard)
+    return task
 
 
 async def answer(
@@ -127,6 +154,8 @@ async def answer(
         return _sign_in_first(req)
     try:
         ports, settings = world()
+        if ports.pulse.is_old(ports.clock.now()):
+            _stand_in(ports, settings)
         async with sending_beside(ports, settings, linger=HTTP_LINGER):
             answered = await handle(_asked(req, sign_in=sign_in), ports=ports, settings=settings)
     except AppError as error:

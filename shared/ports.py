@@ -15,6 +15,7 @@ from shared.groups.ports import Names, Probes, Profiles, Sites
 from shared.groups.workflow import Directory
 from shared.joining import Joining
 from shared.outbox import Channel
+from shared.pulse import Pulse
 from shared.settings_sync.ports import RollbackCopies, SettingsReads
 from shared.store import Recalling, Store
 
@@ -66,6 +67,11 @@ class Ports:
     def recalling(self) -> Recalling:
         """The store, with the package hosts' rows remembered for a moment: all groups ask for the same."""
         return Recalling(self.store, f"{HOSTS}/", self.clock)
+
+    @cached_property
+    def pulse(self) -> Pulse:
+        """What this process knows of the timer."""
+        return Pulse()
 
     @cached_property
     def doorbells(self) -> Joining[object]:
