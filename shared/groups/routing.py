@@ -84,7 +84,7 @@ def _only(profile: Profile, own: Endpoint, places: str = "") -> str:
 
 def _is_within(code: str, given: set[str]) -> bool:
     """Return whether a place lies in one of those given: itself, the country of a state, or the world."""
-    return bool({code, _WORLD} & given) or ("GEO-" not in code and code.partition("-")[0] in given)
+    return bool({code, _WORLD} & given) or any(code.startswith(f"{it}-") for it in given)
 
 
 def _families(endpoint: Endpoint) -> set[str]:

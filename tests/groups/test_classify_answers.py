@@ -290,6 +290,13 @@ def test_a_disagreement_is_the_probe_path(west: Health, cause: Cause) -> None:
     assert bool(named) is (cause is Cause.PROBE_PATH)
 
 
+def test_every_region_is_compared() -> None:
+    """Also behind one about which nothing is known yet, and one that agrees."""
+    first, west = seen(ONLINE, None, None), lasting(seen(DEGRADED))
+    found = classify(a_group("north", "east", "west"), {"north": first, "east": seen(ONLINE), "west": west})
+    assert found["west"].cause is Cause.PROBE_PATH
+
+
 def test_all_regions_keep_traffic_manager_out() -> None:
     """One rule of the apps, and all are Degraded: each is the probe path, no shared dependency."""
     west = lasting(seen(DEGRADED))
