@@ -32,7 +32,7 @@ from handlers import (
 from handlers._edge import LINGER, Answer, Asked
 from proof.loop import Loop
 from proof.observer import Observer
-from proof.ports import PROFILE, READ, Line, Process, ports, site_id
+from proof.ports import PROFILE, READ, Line, Process, guarded, ports, site_id
 from proof.ports import dice as dice_of
 from proof.story import Story
 from proof.weather import Weather
@@ -49,6 +49,7 @@ PROCESS: ContextVar[Process] = ContextVar("PROCESS")
 TURN: Final = 60.0  # from one turn of the timer to the next
 AGAIN: Final = (10.0, 30.0, 60.0, 300.0)  # seconds until a failed delivery comes again
 CURIOUS: Final = 5  # of so many cards one is followed to its page,
+WRONG: Final = (-3600.0, -600.0, -60.0, -10.0, 10.0, 60.0, 600.0, 3600.0)  # seconds that a clock may be off
 NOSY: Final = 100  # and at so many turns of the timer one person looks whether we are well
 
 
@@ -122,6 +123,7 @@ class Cast:
         self.opened: Counter[str] = Counter()  # pages, by their kind
         self._curiosity = dice_of("pages")  # its own, so that who reads changes nothing else
         self._strangers = dice_of("strangers")  # likewise
+        self._clocks = dice_of("clocks")  # likewise
         self.on_effect: Callable[[Line, str], None] | None = None
         self.instances = [Instance(name, self) for name in ("a", "b")]
         world.on_settings, world.on_status = self._settings_changed, self._status_changed
@@ -443,6 +445,35 @@ class Cast:
         self.observer.check(3, same, lambda: "somebody with another key changed what is remembered")
         self.world.rows, self.world.writes = rows, writes
 
+    def mistime(self) -> None:
+        """Somebody at a machine whose clock is minutes off runs a round over the same store: at once."""
+        self.opened["mistimed"] += 1
+        rows, writes = self.world.rows.copy(), self.world.writes
+        visitor = Process("mistimed", self.loop)
+        visitor.skew = self._clocks.choice(WRONG)
+
+        async def go(ports: Ports) -> None:
+            profile = await rounds.profile_named("scepman", ports, self.settings)
+            await rounds.run(profile, ports, self.settings, doorbell=True)
+
+        line = Line(self.world, visitor, Weather())
+        line.calm = True
+        apart = Loop()  # type: ignore[abstract]  # in whose time nothing of the others' happens
+        apart.eager = True
+        context = Context()
+        context.run(READ.set, {})
+        try:
+            context.run(apart.run, go(guarded(line)))
+        except (PermanentError, TransientError) as error:
+            self.observer.shown(_spoken(error))
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is a breach and not the end of the run
+            self.observer.complain(
+                3, f"a wrong clock ended as nobody foresaw: {type(error).__name__}: {error}"
+            )
+        same = self.world.rows == rows
+        self.observer.check(3, same, lambda: "somebody whose clock is wrong changed what is remembered")
+        self.world.rows, self.world.writes = rows, writes
+
     def open_decision(self) -> None:
         """The page of what waits, or of nothing."""
         key = next((it for it in self.world.rows if it.startswith("settings-sync/")), "")
@@ -465,6 +496,8 @@ class Cast:
             self.open(health.handle)
         if not self._strangers.randrange(NOSY):
             self.intrude()
+        if not self._clocks.randrange(NOSY):
+            self.mistime()
 
     def read_all(self) -> None:
         """Somebody opens every page that there is, when all is over."""

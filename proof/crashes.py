@@ -7,6 +7,7 @@ from which effects were reached are compared with those that the code has (`reac
 
 import ast
 import dataclasses
+import re
 import sys
 import time
 from collections import Counter
@@ -25,7 +26,7 @@ from proof.cast import another_key, owned
 from proof.play import DAY, URLS, Play, settings_of
 from proof.ports import Line
 from proof.weather import HOUR, Error, Fate
-from proof.world import BAD, MISSING, PACKAGE, SECRET, SPARE, Host, moment, reference
+from proof.world import BAD, MISSING, PACKAGE, SECRET, SPARE, Host, moment, reference, seconds
 from shared.cards import Card
 from shared.drills.schedule import schedules
 from shared.incidents.hold import HoldRules
@@ -527,6 +528,26 @@ def _new_key(play: Play) -> None:
     play.loop.call_later(5 * MINUTE, rotate)
 
 
+def _from_later(play: Play) -> None:
+    """Somebody whose clock is ten minutes ahead looks, and nothing keeps it from the store; then a region changes."""
+
+    def look() -> None:
+        key = next(it for it in play.world.rows if it.startswith("watched/"))
+        body, _ = play.world.rows[key]
+        play.world.writes += 1
+        play.world.rows[key] = _TIME.sub(_ten_minutes_later, body), play.world.writes
+        _edit(play, "west", K01=_value(1))
+
+    play.loop.call_later(3.2 * MINUTE, look)
+
+
+_TIME: Final = re.compile(rb'"(20\d\d-[^"]+)"')
+
+
+def _ten_minutes_later(found: re.Match[bytes]) -> bytes:
+    return b'"%s"' % moment(seconds(found[1].decode()) + 10 * MINUTE).isoformat().encode()
+
+
 def _foreign_key(play: Play) -> None:
     """For some minutes in the middle of a write the app has a key that is not the store's."""
     _travels(play)
@@ -659,6 +680,7 @@ STORIES: Final = (
     Story(
         "the fingerprint key is rotated in flight", _new_key, 35, settings=_quick, rests=False
     ),  # it waits for a person
+    Story("a look from later than now", _from_later, 25, settings=_quick),
     Story("an app with another key", _foreign_key, 30, settings=_quick),
     Story("a key is lost", _lost_key, 40, settings=_quick),
     Story("a host is lost", _known_host, 108, settings=_quick),

@@ -8,6 +8,7 @@ Each rule says how much later than the truth the product may act: it looks once 
    starting because of us, and none at all was out, or not yet offered again, because of a drill, whose permit lasts
    until then; each of these for `WAITED` at most. A hold gives its permit back when it has taken a region out: that
    region is no refuge, and no more. When we disabled an endpoint, another was enabled and online within `GLANCE`.
+   What we have seen of a region is dated no later than now, by the true time.
 2. A value that we wrote had been in some other region for the whole soak, and that region had not been ill for longer
    than there is between two looks (`BLINK`), the last look's age left out; a Key Vault reference resolved there. Not
    asked of what we put back, or of keys that a person forced. A reference that we wrote and that does not resolve
@@ -65,6 +66,7 @@ HEALED: Final = 30  # undisturbed turns in good health, twice the soak of a hold
 
 
 type _Row = dict[str, Any]
+_LOOKS: Final = ("probe", "scep")
 HALF_A_ROW: Final = 256 * 1024  # bytes
 
 
@@ -276,6 +278,8 @@ class Observer:
         kind = key.partition("/")[0]
         if kind == "drill-slots":  # large, and written with every sample
             self.check(5, b'"reason":""' not in body, lambda: f"{key}: something has no reason")
+        if kind == "watched":
+            self._dated(key, msgspec.json.decode(body))
         if kind in _REASONED:
             row = msgspec.json.decode(body)
             for where, reason in _REASONED[kind](row):
@@ -283,6 +287,24 @@ class Observer:
             if kind == "outbox":
                 self._outages.letter(key, row)
                 self._alarms.letter(key, row)
+
+    def _dated(self, key: str, row: _Row) -> None:
+        """What was seen of a region was seen before now, by the true time: a permit rests on how old it is."""
+        for name, it in row["health"].items():
+            times = [
+                it["at"],
+                it["since"],
+                it.get("monitored_at"),
+                *((it.get(of) or {}).get("at") for of in _LOOKS),
+            ]
+            latest = max(seconds(at) for at in times if at)
+            self.check(
+                1,
+                latest <= self.now + SKEW,
+                lambda *about: f"{about[0]}: what is known of {about[1]} is dated later than now",
+                key,
+                name,
+            )
 
     def told(self, letter: str, body: bytes, call: Call) -> None:
         """The product told people something."""

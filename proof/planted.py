@@ -474,6 +474,13 @@ BUGS: Final = (
         laws=(5,),
     ),
     Bug(
+        "a wrong clock writes all the same",
+        "shared/store.py",
+        "        if (why := self._compared.wrong) and not key.startswith(MESSAGES):",
+        "        if (why := self._compared.wrong) and not key:",
+        laws=(1, 3),
+    ),
+    Bug(
         "a letter is called sent that nobody took",
         "shared/outbox.py",
         "        await channel.send(_as_shown(channel, letter))\n    except AppError as error:",

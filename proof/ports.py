@@ -6,6 +6,7 @@ to hear of it; the answer takes its time to come back. A process that is dead se
 
 import asyncio
 import contextlib
+import dataclasses
 import random
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
@@ -18,6 +19,7 @@ from proof.loop import TICKS, Loop
 from proof.weather import FINE, Error, Fate, Weather
 from proof.world import INTERVAL, START, TIMEOUT, TOLERATED, Call, Clash, Gone, World, moment
 from shared.artifact_hosts.model import Check, Package
+from shared.clock import Compared
 from shared.disruption.model import Permit
 from shared.drills.model import ServiceAnswer
 from shared.errors import AppError, Conflict, Effect, NotFound, Throttled, Unavailable
@@ -43,7 +45,7 @@ from shared.groups.model import (
 )
 from shared.outbox import Letter
 from shared.ports import Ports
-from shared.store import Key, Row, Stored, Version
+from shared.store import Guarded, Key, Row, Stored, Version
 
 SUBSCRIPTION: Final = "00000000-1111-2222-3333-444444444444"
 _RESOURCES: Final = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers"
@@ -567,6 +569,19 @@ class Channel:
         if self._world.deaf:
             raise Unavailable("channel.send: no such workflow", effect=Effect.NOT_APPLIED)
         self._world.witness.told(letter.id, msgspec.json.encode(letter), call)
+
+
+def guarded(line: Line) -> Ports:
+    """The world on one page, as the product connects it: its clock is compared with what Azure's answers say."""
+    made = ports(line)
+    compared = Compared(made.clock)
+
+    def dated(name: str, _: str) -> None:
+        if name.startswith(("arm.", "store.")):
+            compared.compare("Azure", moment(int(line.loop.time())), compared.now())
+
+    line.after = dated
+    return dataclasses.replace(made, store=Guarded(made.store, compared), compared=compared)
 
 
 def ports(line: Line) -> Ports:

@@ -316,14 +316,11 @@ async def _remember(
 
     def decide(row: Watched | None) -> Watched:
         known = row or Watched(profile_id=profile_id, health={})
-        younger = {
-            name: it
-            for name, it in health.items()
-            if name not in known.health or known.health[name].at <= it.at or known.health[name].is_ahead(now)
-        }
+        kept = {name: it for name, it in known.health.items() if not it.is_ahead(now)}
+        younger = {name: it for name, it in health.items() if name not in kept or kept[name].at <= it.at}
         return msgspec.structs.replace(
             known,
-            health={**known.health, **younger},
+            health={**kept, **younger},
             sites=known.sites if sites is None else tuple(sites),
             sites_at=known.sites_at if sites is None else now,
         )

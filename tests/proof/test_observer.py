@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from proof.loop import Loop
 from proof.observer import FRESH, SKEW, UNDONE, VERIFIED, WAITED, Observer
 from proof.ports import dice
-from proof.world import BAD, MISSING, PACKAGE, SPARE, Call, Site, Tick, World, reference
+from proof.world import BAD, MISSING, PACKAGE, SPARE, Call, Site, Tick, World, moment, reference
 
 URL = "https://packages.test/one.zip"
 LETTER = b'{"kind": "drill.started", "facts": {}}'
@@ -433,3 +434,13 @@ def test_an_app_without_its_secret_is_ill_and_says_why() -> None:
     boots = west.boot
     pair.world.admit("west")
     assert west.boot == boots
+
+
+@pytest.mark.parametrize(("ahead", "complaints"), [(0.0, 0), (SKEW, 0), (SKEW + 1.0, 1)])
+def test_what_was_seen_is_held_against_the_true_time(ahead: float, complaints: int) -> None:
+    """Whoever writes a look from later than now breaks law 1, on which permits rest."""
+    pair = a_pair()
+    at = moment(pair.world.clock.time() + ahead).isoformat()
+    health = {"east": {"at": at, "since": at, "probe": {"at": at}, "scep": None}}
+    pair.world.put("watched/one", msgspec.json.encode({"health": health}), None)
+    assert len(pair.complaints) == complaints
