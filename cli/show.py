@@ -15,6 +15,7 @@ from shared.outbox import Letter
 from shared.reconcile.summary import Answer, Summary
 from shared.settings_sync.advice import Advice
 from shared.settings_sync.model import Action, Plan, State
+from shared.settings_sync.render import plan_notes
 
 _ANSWER_STYLE = {Answer.YES: "green", Answer.NO: "red", Answer.UNKNOWN: "yellow"}
 _HEALTH_STYLE = {HealthState.HEALTHY: "green", HealthState.DOWN: "red", HealthState.UNKNOWN: "yellow"}
@@ -77,6 +78,8 @@ def plan(out: Console, group: Group, shown: Plan, advice: Advice) -> None:
     for it in shown.refusals:
         out.print(Text.assemble((f"held ({it.rule}): ", "yellow"), it.text))
     _advice(out, advice)
+    for note in plan_notes(shown):
+        out.print(f"  {note}")
     out.print(f"plan {shown.fingerprint}: {shown.agreed} keys agree, {shown.local} are local by policy")
 
 

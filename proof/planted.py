@@ -212,7 +212,7 @@ BUGS: Final = (
     Bug(
         "the copy of old values is not deleted",
         SYNC,
-        "                await self.tools.copies.forget(flight.copy_name)\n"
+        "                await self._forget(flight, turned.rollout.reason)\n"
         "                await self._release(flight, disturbed=not well, well=well)",
         "                await self._release(flight, disturbed=not well, well=well)",
         laws=(3,),

@@ -49,6 +49,7 @@ from shared.settings import Settings
 from shared.settings_sync import ask, workflow
 from shared.settings_sync.model import Decision, Rollout
 from shared.settings_sync.ports import SettingsReads
+from shared.settings_sync.transitions import alone
 from shared.settings_sync.workflow import Eyes
 from shared.store import ATTEMPTS, Recalling, read
 
@@ -202,7 +203,9 @@ async def _keep_in_step(
     if rollout is not None:
         await workflow.check_key(rollout, tools)
     tools = msgspec.structs.replace(tools, rotates=await _rotates(group.id, rollout, ports, settings))
-    if len(group.regions) < REGIONS and not (rollout and rollout.flight):  # what was begun is seen through
+    # What was begun is seen through, and a row that waits for what will not come is told that nothing will.
+    over = rollout is None or (rollout.flight is None and rollout.reason == alone(group.regions))
+    if len(group.regions) < REGIONS and over:
         note = f"{group.name} has {len(group.regions)} web apps behind it: nothing to keep in step"
         return Round(group, health, rollout, note)
     if group.missing:

@@ -6,6 +6,7 @@ from shared.groups.model import Group
 from shared.pages import Page, Table
 from shared.settings_sync.advice import Advice
 from shared.settings_sync.model import Plan, Rollout, State
+from shared.settings_sync.render import plan_notes
 from shared.settings_sync.transitions import SENTENCES
 
 _WAITING = frozenset({State.HELD, State.CONTAINED})
@@ -26,6 +27,7 @@ def decision_page(group: Group, rollout: Rollout, asked_for: str, advice: Advice
     lines = [] if asked_for == now else [f"You asked for plan {asked_for}; the plan is {now} by now."]
     if not waits:
         lines.append("Nothing waits for a decision.")
+    lines += plan_notes(plan) if plan else ()
     return Page(
         title=f"{group.name}: settings are {rollout.state}",
         tone="warning" if waits else "good",

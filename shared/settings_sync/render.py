@@ -8,6 +8,11 @@ from shared.settings_sync.advice import Advice
 from shared.settings_sync.model import Decision, Plan, Refusal, Rollout
 from shared.settings_sync.transitions import SENTENCES
 
+SLOTS = (
+    "Values travel; whether a setting sticks to its deployment slot does not. Where a key is a slot setting, "
+    "mark it in the other regions as well."
+)
+
 
 def rollout_facts(group: Group, rollout: Rollout | None) -> dict[str, Any]:
     """A group's rollout as plain facts."""
@@ -40,7 +45,13 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
         "refusals": [_refusal_facts(it) for it in plan.refusals],
         "agreed": plan.agreed,
         "local": plan.local,
+        "notes": list(plan_notes(plan)),
     }
+
+
+def plan_notes(plan: Plan) -> tuple[str, ...]:
+    """What a plan that writes something does not do."""
+    return (SLOTS,) if plan.changes else ()
 
 
 def _decision_facts(it: Decision) -> dict[str, Any]:
@@ -67,3 +78,4 @@ def plan_lines(plan: Plan) -> Iterable[str]:
     for refusal in plan.refusals:
         yield f"held ({refusal.rule}): {refusal.text}"
         yield f"  way out: {refusal.way_out}"
+    yield from plan_notes(plan)

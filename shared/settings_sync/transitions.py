@@ -346,8 +346,7 @@ def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
     plan_ = rollout.plan
     assert plan_ is not None, "look comes before turn"  # noqa: S101 -- an internal order, not input
     if len(view.sides) < MANY:
-        left = ", ".join(it.region.name for it in view.sides) or "no region"
-        return _rest(rollout, State.CONVERGED, f"only {left} is left: nothing to keep in step", view)
+        return _rest(rollout, State.CONVERGED, alone([it.region for it in view.sides]), view)
     if plan_.is_held or (plan_.refusals and not plan_.changes):
         return _rest(rollout, State.HELD, "; ".join(it.text for it in plan_.refusals), view)
     if not plan_.changes:
@@ -360,6 +359,12 @@ def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
         others = tuple(it for it in rollout.verdicts if it not in mended)
         return Turn(msgspec.structs.replace(noted, verdicts=others), Again())
     return _travel(rollout, plan_, view, rules)
+
+
+def alone(regions: Sequence[Region]) -> str:
+    """What a row says of a group with fewer regions than two."""
+    left = ", ".join(it.name for it in regions) or "no region"
+    return f"only {left} is left: nothing to keep in step"
 
 
 class _Set(msgspec.Struct, frozen=True):

@@ -379,7 +379,7 @@ class _Round:
                 return False
             case Close(flight, well):
                 # Copy and permit first: if we die here the flight is still in the row, and is closed again.
-                await self.tools.copies.forget(flight.copy_name)
+                await self._forget(flight, turned.rollout.reason)
                 await self._release(flight, disturbed=not well, well=well)
                 await self._save(turned.rollout)
                 return False
@@ -399,6 +399,15 @@ class _Round:
             if row is None or row.flight is None or row.flight.id != flight.id:
                 await self.tools.copies.forget(flight.copy_name)
                 await self._release(flight)
+            raise
+
+    async def _forget(self, flight: Flight, reason: str) -> None:
+        """Delete the copy of what is over; while the vault does not let us, the row says that it waits for it."""
+        try:
+            await self.tools.copies.forget(flight.copy_name)
+        except AppError as error:
+            waits = f"{reason}; waiting for the vault to delete the copy of its old values: {error}"
+            await self._note(lambda row, now: enter(row, row.state, waits, now))
             raise
 
     async def _save(self, rollout: Rollout) -> Rollout:
@@ -569,7 +578,12 @@ class _Round:
         Raises:
             Unavailable: the vault did not find it this time.
         """
-        found = await self.tools.copies.get(flight.copy_name)
+        try:
+            found = await self.tools.copies.get(flight.copy_name)
+        except AppError as error:
+            waits = f"waiting for the vault, which holds {flight.target}'s old values: {error}"
+            await self._note(lambda row, now: enter(row, row.state, waits, now))
+            raise
         gone = missed(flight.copy_missing, self.tools.clock.now()) if found is None else None
         why = f"the vault does not find the copy of {flight.target}'s old values; it is asked again"
 

@@ -14,7 +14,7 @@ from shared.settings_sync.model import (
     counted,
 )
 from shared.settings_sync.page import decision_page
-from shared.settings_sync.render import plan_facts, plan_lines, rollout_facts
+from shared.settings_sync.render import SLOTS, plan_facts, plan_lines, rollout_facts
 from shared.settings_sync.transitions import SENTENCES
 from tests.builders import a_decision, a_group, a_rollout
 from tests.fakes.clock import START
@@ -45,6 +45,7 @@ def test_a_plan_in_lines() -> None:
         "conflict   B: a test",
         "held (conflict): two values",
         "  way out: take one",
+        SLOTS,
     ]
     nothing = msgspec.structs.replace(PLAN, decisions=(), refusals=())
     assert list(plan_lines(nothing)) == ["nothing to do: the regions agree in 5 keys; 2 are local by policy"]
@@ -69,6 +70,7 @@ def test_a_plan_as_facts() -> None:
         ],
         "agreed": 5,
         "local": 2,
+        "notes": [SLOTS],
     }
 
 
@@ -106,7 +108,7 @@ def page_of(rollout: Rollout, asked_for: str) -> Page:
 def test_the_page_of_a_decision_that_waits() -> None:
     """What is held, why, and what can be done."""
     page = page_of(a_rollout(State.HELD, plan=PLAN), "f00d")
-    assert (page.title, page.tone, page.lines) == ("scepman: settings are held", "warning", ())
+    assert (page.title, page.tone, page.lines) == ("scepman: settings are held", "warning", (SLOTS,))
     assert page.facts == (
         ("State", f"held: {SENTENCES[State.HELD]}"),
         ("Since", "2026-03-02 12:00:00 UTC"),
@@ -137,7 +139,7 @@ def test_the_page_of_a_decision_that_waits() -> None:
 def test_a_link_to_an_older_plan_says_so() -> None:
     """And a page on which nothing waits says that."""
     later = page_of(a_rollout(State.HELD, plan=PLAN), "0ld")
-    assert later.lines == ("You asked for plan 0ld; the plan is f00d by now.",)
+    assert later.lines == ("You asked for plan 0ld; the plan is f00d by now.", SLOTS)
     calm = page_of(a_rollout(), "none")
     assert (calm.tone, calm.lines, calm.tables) == ("good", ("Nothing waits for a decision.",), ())
     assert ("Plan", "none") in calm.facts

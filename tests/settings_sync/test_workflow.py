@@ -1299,11 +1299,37 @@ async def test_a_region_that_was_away_for_a_while_gets_the_change_that_was_made_
     world.profiles.profiles = [a_profile(whole[0].endpoints[0])]
     world.edit("west", K00=val("new"))
     await world.ticks(60)
+    assert (await world.rollout()).reason == "only west is left: nothing to keep in step"
     world.profiles.profiles = whole
     await world.ring()
     await settled(world)
     assert world.has("east", "K00") == val("new")
     assert world.written == ["east"]
+
+
+@pytest.mark.parametrize("state", [State.SOAKING, State.CONTAINED, State.HELD])
+async def test_a_row_waits_for_nothing_when_one_region_is_left(state: State) -> None:
+    """Whatever it waited for is over: it says so, and asks Azure for no settings after that."""
+    world = await started(World())
+    world.edit("west", K00=val("new"))
+    if state is State.HELD:
+        world.edit("east", K00=val("another"))
+    if state is State.CONTAINED:
+        world.sick("west")
+    await world.ring()
+    await world.until(state)
+    world.profiles.profiles = [a_profile(world.profiles.profiles[0].endpoints[0])]
+    await world.ticks(5)
+    rollout = await world.rollout()
+    assert (rollout.state, rollout.reason) == (
+        State.CONVERGED,
+        "only west is left: nothing to keep in step",
+    )
+    assert rollout.plan is not None
+    assert rollout.plan.decisions == ()
+    before = len(world.app.reads)
+    await world.ticks(5)
+    assert len(world.app.reads) == before
 
 
 async def test_a_region_that_leaves_while_it_is_verified_and_comes_back_is_no_stranger() -> None:
@@ -1568,6 +1594,27 @@ async def test_a_half_made_write_keeps_its_copy_when_the_vault_does_not_answer()
     await world.clean()
 
 
+async def test_an_undo_that_waits_for_the_vault_names_it() -> None:
+    """The old values lie there: the row says what is waited for, and the region gets them when it answers."""
+    world = await started(World())
+    world.edit("west", K00=val("new"))
+    await world.ring()
+    await world.until(State.VERIFYING)
+    world.sick("east")
+
+    def refuse(_name: str) -> None:
+        raise Unavailable("no answer")
+
+    world.copies.before = refuse
+    await world.ticks(15)
+    rollout = await world.rollout()
+    assert rollout.reason == "waiting for the vault, which holds east's old values: no answer"
+    world.copies.before = undisturbed
+    await world.until(State.HELD)
+    assert world.has("east", "K00") == val("old")
+    await world.clean()
+
+
 async def test_a_half_made_write_whose_source_takes_it_back_is_taken_back() -> None:
     """What did not arrive is dropped; what did is verified, and then follows its source."""
     world = await half_made()
@@ -1597,8 +1644,10 @@ async def test_without_the_vault_nothing_is_written_and_nothing_is_forgotten(
     world.copies.before = refuse
     await world.ticks(8)
     assert world.written == ([] if what == "keep" else ["east"])
-    if what == "keep":
-        assert str(error) in (await world.rollout()).reason
+    reason = (await world.rollout()).reason
+    assert str(error) in reason
+    if what == "forget":
+        assert "waiting for the vault to delete the copy" in reason
     world.copies.before = undisturbed
     await settled(world)
     assert world.written == ["east"]
