@@ -179,7 +179,9 @@ class Alarms:
         return "" if found else "no host was there"
 
     def held(self, facts: _Row) -> str:
-        """A difference waits for a person."""
+        """A difference waits for a person; or a region was not found for minutes."""
+        if facts["cause"] == "unread":
+            return "" if self._world.missed_last >= self._begin(facts) else "every region was found"
         return "" if self._differed(self._begin(facts)) else "the regions differed in nothing undecided"
 
     def held_no_more(self, facts: _Row) -> str:

@@ -32,7 +32,7 @@ from handlers import (
 from handlers._edge import LINGER, Answer, Asked
 from proof.loop import Loop
 from proof.observer import Observer
-from proof.ports import PROFILE, READ, Line, Process, guarded, ports, site_id
+from proof.ports import MISSED, PROFILE, READ, Line, Process, guarded, ports, site_id
 from proof.ports import dice as dice_of
 from proof.story import Story
 from proof.weather import Weather
@@ -153,6 +153,7 @@ class Cast:
         context = copy_context()
         context.run(PROCESS.set, instance.process)
         context.run(READ.set, {})
+        context.run(MISSED.set, set())
         # Whoever wakes it up may be called in the middle of another process's work, and it is not that one's.
         task = Context().run(self.loop.create_task, self._at_work(instance, work), context=context)
         if not task.done():

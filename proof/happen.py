@@ -373,6 +373,33 @@ class Happenings:
         """Some or all calls, for some minutes."""
         self._spell("arm.", Fate(Error.THROTTLED, effect=False), dice)
 
+    def site_missed(self, dice: random.Random) -> None:
+        """One region's site, for some seconds or a few minutes."""
+        region = self._region(dice).name
+        error = dice.choice((Error.MISSED, Error.MISSED, Error.DENIED))
+        until = self.loop.time() + dice.choice((6.0, 60.0, 150.0))
+        self.cast.story.tell(f"{region} is answered with {error}")
+        self.cast.weather.spell(
+            f"arm.get@{region}", Fate(error, effect=False), until=until, on_hit=self._hit()
+        )
+
+    def list_lacks(self, dice: random.Random) -> None:
+        """An endpoint or the whole profile, for less than is proof."""
+        lacks = dice.choice((*sorted(self.world.sites), ""))
+        until = self.loop.time() + dice.choice((30.0, 65.0, 100.0))
+        self.cast.story.tell(f"Traffic Manager's answer leaves out {lacks or 'the profile'}")
+        self.world.lacks = lacks
+        self.cast.weather.spell(
+            "arm.list_profiles", Fate(Error.MISSED, effect=False), until=until, on_hit=self._hit()
+        )
+
+    def copy_missed(self, dice: random.Random) -> None:
+        """For less than is proof."""
+        until = self.loop.time() + dice.choice((6.0, 60.0, 110.0))
+        self.cast.weather.spell(
+            "vault.get", Fate(Error.MISSED, effect=False), until=until, on_hit=self._hit()
+        )
+
     def arm_fails(self, dice: random.Random) -> None:
         """Some or all calls, for some minutes."""
         self._spell("arm.", Fate(Error.UNAVAILABLE, effect=False), dice)

@@ -20,8 +20,11 @@ Each rule says how much later than the truth the product may act: it looks once 
    that did not end well. In the end all regions agree, and nothing is left lying about. A foreign key changes
    nothing: whoever has another fingerprint key than the store's leaves its rows of settings, packages and permits as
    they are.
+   Absence needs proof: who did not find a site, an endpoint or a copy when looking last ends no write, moves no
+   baseline and drops no decision, unless the endpoint or the copy was missed `PROOF` times over `PROVED` seconds.
 4. No row or its key, no letter, log line, error, answer or page has a value in it.
-5. Every row that holds a decision holds a reason, and every letter says more than its headline.
+5. Every row that holds a decision holds a reason, and every letter says more than its headline. A person's
+   decision ends when its key is alike everywhere, or with a line of the history.
 6. An endpoint that a drill took out is back by the second undisturbed turn after the drill's deadline, one that a
    hold took out after `HEALED` such turns in which its region was well. In the end none is disabled by us.
 7. While nothing has happened for long, nothing is written to Azure, and no more is read than the budget allows.
@@ -30,7 +33,7 @@ Each rule says how much later than the truth the product may act: it looks once 
 import dataclasses
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -60,6 +63,8 @@ SETTLED: Final = 1500.0  # after the last thing that happened all that follows f
 DRILLED: Final = 400.0  # from asking for a drill to its draining: three turns of the timer, and requests
 REHEARSAL: Final = 120.0 + 90.0 + SKEW  # from draining to the deadline in the drill's row
 VERIFIED: Final = 600.0 + SKEW  # from a write to the end of its verification
+PROOF: Final = 3  # readings that miss a thing,
+PROVED: Final = 120.0  # over so long, before it may be taken for gone
 UNDONE: Final = 12  # turns of a permit that somebody else has: a rotation's soak, and requests
 SERVED: Final = 180.0  # so long after it came back a region is known to serve
 HEALED: Final = 30  # undisturbed turns in good health, twice the soak of a hold
@@ -270,8 +275,8 @@ class Observer:
             self.check(1, offered, lambda: f"{site.name} was disabled while no other endpoint was online")
         self._switched[site.name] = self.now
 
-    def stored(self, key: str, body: bytes) -> None:
-        """The product wrote a row."""
+    def stored(self, key: str, body: bytes, before: bytes = b"", missed: Collection[str] = ()) -> None:
+        """The product wrote a row. `missed`: what whoever wrote it did not find when looking last."""
         self.check(3, len(body) <= HALF_A_ROW, lambda: f"{key} takes {len(body)} bytes, more than half a row")
         hidden = SECRET.encode() not in body and SECRET not in key
         self.check(4, hidden, lambda: f"a value lies in the store, in {key}")
@@ -282,6 +287,8 @@ class Observer:
             self._dated(key, msgspec.json.decode(body))
         if kind in _REASONED:
             row = msgspec.json.decode(body)
+            if before:
+                self._kept(key, msgspec.json.decode(before), row, missed)
             for where, reason in _REASONED[kind](row):
                 self.check(5, bool(reason), lambda where: f"{key}: {where} has no reason", where)
             if kind == "outbox":
@@ -305,6 +312,34 @@ class Observer:
                 key,
                 name,
             )
+
+    def _kept(self, key: str, before: _Row, row: _Row, missed: Collection[str]) -> None:
+        """Absence needs proof, and a person's decision never ends in silence."""
+        unsure = sorted(it for it in missed if not self._is_proved(it))
+        forgets = [name for name in _FOR_GOOD if _forgets(name, before, row)] if unsure else []
+        self.check(
+            3,
+            not forgets,
+            lambda: f"{key}: its {forgets[0]} is forgotten, since {unsure[0]} was not found for a moment",
+        )
+        for it in before.get("verdicts", ()):
+            if it["by"] in _NO_PERSON or any(_same_word(it, other) for other in row["verdicts"]):
+                continue
+            open_ = {its["key"] for its in (row.get("plan") or {}).get("decisions", ())}
+            told = any("decision" in its["text"] for its in row["history"] if its not in before["history"])
+            replaced = any(its["key"] == it["key"] for its in row["verdicts"])
+            self.check(
+                5,
+                it["key"] not in open_ or told or replaced,
+                lambda it: f"{key}: what {it['by']} decided on {it['key']} is gone, and no line says so",
+                it,
+            )
+
+    def _is_proved(self, what: str) -> bool:
+        """Whether an endpoint, or a copy, was missed for so long that it may be taken for gone. A site never is."""
+        times = self._world.missed.get(what, [])
+        long = len(times) >= PROOF and times[-1] - times[0] >= PROVED - 2 * SKEW
+        return long and (what == "the copy" or what.startswith("endpoint of "))
 
     def told(self, letter: str, body: bytes, call: Call) -> None:
         """The product told people something."""
@@ -619,6 +654,22 @@ class Observer:
         # One that was given back before its region was well lies there until the next one, and is nobody's then.
         excused = end < self.now and (hindered or permit["disturbed_at"] is not None)
         self.check(3, excused, lambda: f"{key}: a permit was left over")
+
+
+_FOR_GOOD: Final = ("flight", "baseline", "verdicts", "written")
+_NO_PERSON: Final = frozenset({"the policy on_bad_change"})
+
+
+def _forgets(name: str, before: _Row, row: _Row) -> bool:
+    """Whether something of a row is not in it any more; of a flight only that it is over counts."""
+    if name == "flight":
+        flown, flies = before.get("flight"), row.get("flight")
+        return flown is not None and (flies is None or bool(flies["id"] != flown["id"]))
+    return bool(before.get(name, []) != row.get(name, []))
+
+
+def _same_word(it: _Row, other: _Row) -> bool:
+    return (it["key"], it["state"], it["kind"]) == (other["key"], other["state"], other["kind"])
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[tuple[str, object, object]]:

@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import dataclasses
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,7 +23,7 @@ from shared.artifact_hosts.model import Check, Package
 from shared.clock import Compared
 from shared.disruption.model import Permit
 from shared.drills.model import ServiceAnswer
-from shared.errors import AppError, Conflict, Effect, NotFound, Throttled, Unavailable
+from shared.errors import AppError, Conflict, Denied, Effect, NotFound, Throttled, Unavailable
 from shared.groups.model import (
     ONLY_200,
     AppSettings,
@@ -70,6 +71,7 @@ def host_of(region: str) -> str:
 
 
 READ: ContextVar[dict[str, float]] = ContextVar("READ")
+MISSED: ContextVar[set[str]] = ContextVar("MISSED")  # what a wake-up did not find when it looked last
 """Of one wake-up: when it began to read each region's settings, if it has done nothing of weight since."""
 
 # After one of these, what was read before is not what was read last of all.
@@ -134,6 +136,28 @@ class Line:
         """Ask for something."""
         return await self._call(name, act, region, effect=False)
 
+    @contextmanager
+    def looking(self, region: str) -> Iterator[None]:
+        """Look at a region's site; whether it is found is noted."""
+        try:
+            yield
+        except (NotFound, Denied):
+            self.sees(region, there=False)
+            raise
+        self.sees(region, there=True)
+
+    def sees(self, what: str, *, there: bool) -> None:
+        """Note what this wake-up found, or did not find, just now."""
+        missed = MISSED.get(None)
+        if missed is None:
+            return  # only a reader
+        if there:
+            missed.discard(what)
+            self.world.found(what)
+        else:
+            missed.add(what)
+            self.world.misses(what)
+
     async def do[T](self, name: str, act: Callable[[Call], T], region: str = "") -> T:
         """Have something done."""
         self.on_effect(self, name)
@@ -154,7 +178,7 @@ class Line:
             if burnt and not process.burns_late:
                 process.die()
                 await loop.create_future()
-        fate = self.weather.fate(name, loop.time(), self.world.dice)
+        fate = self.weather.fate(name, loop.time(), self.world.dice, region)
         awaited = self.awaits(name)
         if self.calm and fate is FINE and not burnt and not awaited:
             return self._done(name, act, region)
@@ -241,6 +265,10 @@ def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
 
 
 def _error(fate: Fate, name: str) -> Exception:
+    if fate.error is Error.MISSED:
+        return NotFound(f"{name}: {fate.error}")
+    if fate.error is Error.DENIED:
+        return Denied(f"{name}: {fate.error}")
     if fate.error is Error.THROTTLED:
         return Throttled(f"{name}: asked for patience", retry_after=10.0)
     refused = fate.error is Error.UNAVAILABLE and name.startswith("channel.")  # as webhooks are taken
@@ -297,9 +325,9 @@ class Rows:
     async def put(self, row: Row, *, if_version: Version | None) -> Version:
         """Write at a version."""
         at = int(if_version) if if_version is not None else None
-        kind = row.key.partition("/")[0]
+        kind, missed = row.key.partition("/")[0], set(MISSED.get(set()))
         written = await self._line.do(
-            f"store.put {kind}", lambda _: self._line.world.put(row.key, row.body, at)
+            f"store.put {kind}", lambda _: self._line.world.put(row.key, row.body, at, missed)
         )
         return Version(str(written))
 
@@ -336,7 +364,18 @@ class Azure:
     async def list_profiles(self, subscription: str) -> tuple[Profile, ...]:
         """The one profile."""
         assert subscription == SUBSCRIPTION, subscription  # noqa: S101 -- the product asks for what it was told
-        return await self._line.read("arm.list_profiles", lambda: (self._profile(),))
+        names = [f"endpoint of {it}" for it in self._world.sites]
+        lacks: list[str] = []
+        try:
+            profile = await self._line.read("arm.list_profiles", self._profile)
+        except NotFound:  # no error, but less of an answer
+            profile, whole = self._profile(), self._world.lacks
+            lacks = [it for it in names if not whole or it == f"endpoint of {whole}"]
+            left = tuple(it for it in profile.endpoints if f"endpoint of {it.name}" not in lacks)
+            profile = msgspec.structs.replace(profile, endpoints=left)
+        for it in names:
+            self._line.sees(it, there=it not in lacks)
+        return (profile,) if profile.endpoints else ()
 
     def _profile(self) -> Profile:
         return Profile(
@@ -373,7 +412,8 @@ class Azure:
     async def get_site(self, id_: str) -> Site:
         """A site's own facts."""
         region = region_of(id_)
-        return await self._line.read("arm.get_site", lambda: self._site(region), region)
+        with self._line.looking(region):
+            return await self._line.read("arm.get_site", lambda: self._site(region), region)
 
     def _site(self, region: str) -> Site:
         self._world.site(region)
@@ -383,7 +423,8 @@ class Azure:
         """All settings."""
         region = region_of(id_)
         READ.get({})[region] = self._line.loop.time()
-        return await self._line.read("arm.get_settings", lambda: self._settings(region), region)
+        with self._line.looking(region):
+            return await self._line.read("arm.get_settings", lambda: self._settings(region), region)
 
     def _settings(self, region: str) -> RegionSettings:
         site = self._world.site(region)
@@ -545,7 +586,11 @@ class Copies:
 
     async def get(self, name: str) -> Value | None:
         """Read."""
-        found = await self._line.read("vault.get", lambda: self._world.vault.get(name))
+        try:
+            found = await self._line.read("vault.get", lambda: self._world.vault.get(name))
+        except NotFound:  # as the adapter says it
+            found = None
+        self._line.sees("the copy", there=found is not None or name not in self._world.vault)
         return Value(found) if found is not None else None
 
     async def forget(self, name: str) -> None:

@@ -50,6 +50,9 @@ class Fault(StrEnum):
     FLAP = "a region comes and goes"
     SHARED_LOST = "what all regions stand on is lost"
     REGION_LONG = "a region is lost for hours"
+    SITE_MISSED = "Resource Manager does not find a site, or does not let it be read, for a moment"
+    LIST_LACKS = "Traffic Manager's answers leave out an endpoint or the profile for a moment"
+    COPY_MISSED = "the vault does not find a copy for a moment"
     ARM_LONG = "Resource Manager does not answer for an hour"
     STORE_LONG = "the store does not answer for an hour"
     ALL_DEAD = "no instance runs for most of an hour"
@@ -99,6 +102,9 @@ WEIGHTS: Final[dict[Fault, float]] = {
     Fault.FLAP: 1,
     Fault.SHARED_LOST: 1,
     Fault.REGION_LONG: 0.1,
+    Fault.SITE_MISSED: 0.0,
+    Fault.LIST_LACKS: 0.0,
+    Fault.COPY_MISSED: 0.0,
     Fault.ARM_LONG: 0.1,
     Fault.STORE_LONG: 0.1,
     Fault.ALL_DEAD: 0.4,
@@ -112,6 +118,9 @@ WEIGHTS: Final[dict[Fault, float]] = {
     Fault.RIVALS: 7,
     Fault.DEATH: 10,
 }
+
+# What is missed for a moment comes in heaps of its own, so that the others of a seed stay what they were.
+ABSENT: Final = (Fault.SITE_MISSED, Fault.LIST_LACKS, Fault.COPY_MISSED)
 
 # What makes something happen that the others can disturb: each heap has one of these.
 STIRRING: Final = (
@@ -131,7 +140,23 @@ class Heap:
 
 
 def forecast(seed: str, until: float, *, every: float = 2 * HOUR) -> list[Heap]:
-    """The heaps of a run: one fault every so many seconds on average."""
+    """The heaps of a run: one fault every so many seconds on average, and those of what is missed."""
+    return sorted((*_mixed(seed, until, every), *_absences(seed, until)), key=lambda it: it.at)
+
+
+def _absences(seed: str, until: float, *, every: float = 36 * HOUR) -> list[Heap]:
+    """Things out of sight while a change is under way: of a sound value, or of one that is undone."""
+    dice = random.Random(f"{seed}/absences")
+    heaps: list[Heap] = []
+    at = HOUR
+    while (at := at + dice.expovariate(1 / every)) < until:
+        first = dice.choice((Fault.EDIT, Fault.BAD_EDIT, Fault.BAD_EDIT, Fault.DRILL))
+        faults = [(dice.uniform(30, 900), dice.choice(ABSENT)) for _ in range(dice.randrange(1, 4))]
+        heaps.append(Heap(float(int(at)), f"{seed}/absent/{len(heaps)}", ((2.0, first), *sorted(faults))))
+    return heaps
+
+
+def _mixed(seed: str, until: float, every: float) -> list[Heap]:
     dice = random.Random(seed)
     heaps: list[Heap] = []
     others = [it for it in WEIGHTS if it not in STIRRING]
@@ -169,6 +194,8 @@ class Error(StrEnum):
     THROTTLED = "429"
     UNAVAILABLE = "5xx"
     TIMEOUT = "no answer within its deadline"
+    MISSED = "404"
+    DENIED = "403"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +223,10 @@ def stirs(names: str) -> bool:
 
 @dataclasses.dataclass
 class _Spell:
-    """Calls whose name begins so fail: until a time with some likelihood, or the next few of them for sure."""
+    """Calls whose name begins so fail: until a time with some likelihood, or the next few of them for sure.
+
+    Where `@region` follows, only those about that region.
+    """
 
     names: str
     fate: Fate
@@ -205,6 +235,11 @@ class _Spell:
     left: int | None = None
     on_hit: Callable[[], object] = lambda: None  # at the first call that it meets
     hit: bool = False
+
+    def fits(self, name: str, region: str) -> bool:
+        """Whether it is about such a call."""
+        names, at, only = self.names.partition("@")
+        return name.startswith(names) and (not at or only == region)
 
     def meets(self) -> None:
         """A call meets it."""
@@ -235,13 +270,13 @@ class Weather:
         """From now on calls of these names meet this fate."""
         self._spells.append(_Spell(names, fate, until, share, left, on_hit))
 
-    def fate(self, name: str, now: float, dice: random.Random) -> Fate:
+    def fate(self, name: str, now: float, dice: random.Random, region: str = "") -> Fate:
         """What becomes of this call."""
         if not self._spells:
             return FINE
         self._spells = [it for it in self._spells if now < it.until and it.left != 0]
         for it in self._spells:
-            if name.startswith(it.names) and (it.share >= 1.0 or dice.random() < it.share):
+            if it.fits(name, region) and (it.share >= 1.0 or dice.random() < it.share):
                 it.meets()
                 self.met[
                     f"{it.names or 'any'}: {it.fate.error}{'' if it.fate.effect else ', no effect'}"

@@ -11,7 +11,7 @@ the worse of both.
 import dataclasses
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -171,7 +171,7 @@ class Witness(Protocol):
         """The product (or, without a call, a person) enabled or disabled an endpoint."""
         ...
 
-    def stored(self, key: str, body: bytes) -> None:
+    def stored(self, key: str, body: bytes, before: bytes = b"", missed: Collection[str] = ()) -> None:
         """The product wrote a row."""
         ...
 
@@ -207,6 +207,11 @@ class World:
         self.vault: dict[str, str] = {}
         self.writes = 0
         self.barred: set[str] = set()  # regions that may not read the vault
+        self.lacks = ""  # what lists leave out when they do: an endpoint, or everything
+        self.missed: dict[
+            str, list[float]
+        ] = {}  # what was not found, and when that was, since it was found last
+        self.missed_last = -1e9
         self.gone: set[str] = set()  # sites that were deleted; their endpoints may still be there
         self.unfit: set[tuple[str, str]] = set()  # (region, URL): with that package the app does not come up
         self.boots = (20, 50)  # seconds that a start takes at least, and how many more it may
@@ -228,6 +233,15 @@ class World:
         if region in self.gone:
             raise Gone(region)
         return self.sites[region]
+
+    def found(self, what: str) -> None:
+        """An answer has it."""
+        self.missed.pop(what, None)
+
+    def misses(self, what: str) -> None:
+        """An answer does not have it, though it is there."""
+        self.missed.setdefault(what, []).append(self.clock.time())
+        self.missed_last = self.clock.time()
 
     # -- people
 
@@ -279,12 +293,13 @@ class World:
         """Enable or disable an endpoint."""
         self._switch(self.sites[region], enabled, weight, call)
 
-    def put(self, key: str, body: bytes, version: int | None) -> int:
-        """Write a row at a version only."""
+    def put(self, key: str, body: bytes, version: int | None, missed: Collection[str] = ()) -> int:
+        """Write a row at a version only. `missed`: what whoever writes it did not find when last looking."""
         self._compare(key, version)
         self.writes += 1
+        before = self.rows.get(key)
         self.rows[key] = (body, self.writes)
-        self.witness.stored(key, body)
+        self.witness.stored(key, body, before[0] if before else b"", missed)
         return self.writes
 
     def delete(self, key: str, version: int) -> None:

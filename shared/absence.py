@@ -26,7 +26,9 @@ class Absence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def missed(before: Absence | None, now: datetime) -> Absence:
-    """One more reading that missed it."""
+    """One more reading that missed it. The same reading, used twice, is one."""
     if before is None or now < before.since:
         return Absence(since=now, last=now)
+    if now <= before.last:
+        return before
     return Absence(since=before.since, last=now, readings=before.readings + 1)

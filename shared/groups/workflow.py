@@ -181,7 +181,7 @@ async def _meet(
     before = row.members if row else ()
     if row is not None and row.members_at is not None and read_at is not None and read_at < row.members_at:
         return (), not are_same(before, members(profile, (), now))
-    after = members(profile, before, now)
+    after = members(profile, before, read_at or now)
     if after != before:
 
         def decide(it: Watched | None) -> Watched:

@@ -80,12 +80,15 @@ async def look(
 ) -> tuple[Mapping[str, Health], tuple[Incident, ...]]:
     """Take in how the regions stand. Returns the health, looked at anew with SCEP where something is wrong.
 
-    What goes wrong here must not keep a round from its other work: it is logged, and the next round tries again.
+    What goes wrong here must not keep a round from its other work: it is logged, and the next round tries again. An
+    answer that leaves regions out says nothing of those either: whether they serve is not judged by it.
 
     Raises:
         Unreadable: another version wrote what is known of the group's incidents.
     """
     try:
+        if group.missing:
+            return health, await workflow.recent(group.id, ports.store, settings.incidents)
         hosts: Mapping[str, str] = {}
         if any(it in TROUBLED for it in standings(group, health).values()):
             health = await eyes(prove=True)
