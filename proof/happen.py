@@ -393,6 +393,34 @@ class Happenings:
             "arm.list_profiles", Fate(Error.MISSED, effect=False), until=until, on_hit=self._hit()
         )
 
+    def endpoint_moved(self, dice: random.Random) -> None:
+        """One of three regions leaves for longer than is proof; meanwhile people edit here and there."""
+        drilled = (self.cast.row("drill-slots") or {}).get("drill")  # whose end would be the drill's, too
+        if len(self.world.sites) <= 2 or drilled:
+            self.list_lacks(dice)
+            return
+        region, away = self._region(dice).name, dice.choice((200.0, 400.0, 900.0))
+        self.world.lacks = region
+        self.cast.story.tell(f"a person takes the endpoint of {region} out of the profile")
+        self.cast.weather.spell(
+            "arm.list_profiles",
+            Fate(Error.MISSED, effect=False),
+            until=self.loop.time() + away,
+            on_hit=self._hit(),
+        )
+        keys = self._keys(dice, 2)
+        self._later(dice.uniform(0, away), partial(self._edit, region, dict.fromkeys(keys, self._value())))
+        other = self._region(dice).name
+        changes = {it: self._value() for it in self._keys(dice, 1)}
+        self._later(away - dice.uniform(1, 200), partial(self._edit, other, changes))
+        for delay in (dice.uniform(1, 90), dice.uniform(60, 240)):
+            self._later(away + delay, partial(self._decides_at_once, dice_of(f"{self._values}/{delay}")))
+
+    def _decides_at_once(self, dice: random.Random) -> None:
+        """A person who was waiting for it; and something rings, by an answer of a moment ago."""
+        self.cast.send_event(self._region(dice).name)
+        self.cast.visit(dice)
+
     def copy_missed(self, dice: random.Random) -> None:
         """For less than is proof."""
         until = self.loop.time() + dice.choice((6.0, 60.0, 110.0))

@@ -52,6 +52,7 @@ class Fault(StrEnum):
     REGION_LONG = "a region is lost for hours"
     SITE_MISSED = "Resource Manager does not find a site, or does not let it be read, for a moment"
     LIST_LACKS = "Traffic Manager's answers leave out an endpoint or the profile for a moment"
+    ENDPOINT_MOVED = "a person takes an endpoint out of the profile, puts it back, and decides at once"
     COPY_MISSED = "the vault does not find a copy for a moment"
     ARM_LONG = "Resource Manager does not answer for an hour"
     STORE_LONG = "the store does not answer for an hour"
@@ -104,6 +105,7 @@ WEIGHTS: Final[dict[Fault, float]] = {
     Fault.REGION_LONG: 0.1,
     Fault.SITE_MISSED: 0.0,
     Fault.LIST_LACKS: 0.0,
+    Fault.ENDPOINT_MOVED: 0.0,
     Fault.COPY_MISSED: 0.0,
     Fault.ARM_LONG: 0.1,
     Fault.STORE_LONG: 0.1,
@@ -120,7 +122,7 @@ WEIGHTS: Final[dict[Fault, float]] = {
 }
 
 # What is missed for a moment comes in heaps of its own, so that the others of a seed stay what they were.
-ABSENT: Final = (Fault.SITE_MISSED, Fault.LIST_LACKS, Fault.COPY_MISSED)
+ABSENT: Final = (Fault.SITE_MISSED, Fault.LIST_LACKS, Fault.COPY_MISSED, Fault.ENDPOINT_MOVED)
 
 # What makes something happen that the others can disturb: each heap has one of these.
 STIRRING: Final = (

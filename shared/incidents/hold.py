@@ -24,6 +24,7 @@ SHARES = (0.1, 0.25, 0.5, 1.0)  # of its weight, with which a region comes back 
 LINES = 20  # of the row's history
 MANY_DONE = 20  # incidents that are remembered as let go by a person
 GAP = 3.0  # probe intervals without a look break the soak
+GONE = timedelta(days=1)  # without its endpoint, until a hold is given up
 
 
 class HoldRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     share_since: datetime | None = None
     back: bool = False  # it was seen enabled while returning: who disables it after that is somebody else
     released_by: str = ""  # a person who wants it back now
+    gone_since: datetime | None = None  # its endpoint is in the profile no more
 
     def target_weight(self) -> int | None:
         """The weight that it is to have now; None: weights are not ours to touch."""
@@ -123,8 +125,15 @@ def turn(row: HoldRow, view: View, rules: HoldRules) -> Turn:
     if hold is None:
         return _begin(row, view, rules) if rules.on else Turn(row, Rest())
     endpoint = _endpoint(view.group, hold.region)
-    if endpoint is None:
-        return _end(row, view.now, f"{hold.region} is no endpoint any more")
+    if endpoint is None:  # it may come back as we left it, and is given back then
+        since = hold.gone_since or view.now
+        if view.now - since >= GONE:
+            return _end(row, view.now, f"{hold.region} is no endpoint any more")
+        gone = msgspec.structs.replace(hold, gone_since=since, sound_since=None, seen_at=None)
+        return Turn(msgspec.structs.replace(row, hold=gone), Rest())
+    if hold.gone_since is not None:
+        hold = msgspec.structs.replace(hold, gone_since=None)
+        row = msgspec.structs.replace(row, hold=hold)
     match hold.phase:
         case Phase.DISABLING:
             return _disabling(row, hold, endpoint, view)

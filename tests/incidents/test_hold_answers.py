@@ -8,6 +8,7 @@ import pytest
 from shared.groups.model import Cause, Health, MonitorStatus, ProbeResult, ScepProof, State
 from shared.incidents.hold import (
     GAP,
+    GONE,
     LINES,
     MANY_DONE,
     Disable,
@@ -215,12 +216,22 @@ def test_disabling_is_its_workers_until_its_time_is_over() -> None:
 
 
 def test_an_endpoint_that_is_gone_ends_its_hold() -> None:
-    """There is nothing to give back."""
-    found = turn(a_row(a_hold(region="south")), view(after=MINUTE), ON)
+    """For a day it may come back, and is given back then; after that there is nothing to give back."""
+    gone = turn(a_row(a_hold(region="south", sound_since=START)), view(after=MINUTE), ON)
+    assert gone == Turn(a_row(a_hold(region="south", gone_since=START + MINUTE)), Rest())
+    assert turn(gone.row, view(after=GONE), ON) == gone
+    found = turn(gone.row, view(after=GONE + MINUTE), ON)
     assert (found.step, found.row.hold, found.row.done) == (Rest(), None, ())
     assert found.row.history == (
-        Entry(at=START + MINUTE, who="Counterpart", text="south is no endpoint any more"),
+        Entry(at=START + GONE + MINUTE, who="Counterpart", text="south is no endpoint any more"),
     )
+
+
+def test_an_endpoint_that_is_back_is_held_and_given_back_as_ever() -> None:
+    """Its hold had waited for it."""
+    found = turn(a_row(a_hold(gone_since=START)), view(enabled=False, after=MINUTE), ON)
+    assert found.row.hold is not None
+    assert found.row.hold.gone_since is None
 
 
 def test_a_hold_is_seen_through_when_the_rules_are_off() -> None:
