@@ -444,3 +444,72 @@ def test_what_was_seen_is_held_against_the_true_time(ahead: float, complaints: i
     health = {"east": {"at": at, "since": at, "probe": {"at": at}, "scep": None}}
     pair.world.put("watched/one", msgspec.json.encode({"health": health}), None)
     assert len(pair.complaints) == complaints
+
+
+def _row(**changes: object) -> bytes:
+    """A rollout's row, as JSON."""
+    plain = {
+        "state": "soaking",
+        "reason": "why",
+        "history": [],
+        "verdicts": [],
+        "baseline": [],
+        "written": [],
+    }
+    return msgspec.json.encode({**plain, "plan": {"decisions": []}, "flight": None, **changes})
+
+
+@pytest.mark.parametrize(
+    ("missed", "after", "broken"),
+    [
+        ("east", {}, [3]),
+        ("endpoint of east", {}, [3]),
+        ("the copy", {}, [3]),
+        ("", {}, []),
+        ("east", {"flight": {"id": "f"}}, []),
+        ("east", {"flight": {"id": "f"}, "baseline": [["K", "1"]]}, [3]),
+    ],
+)
+def test_what_was_not_found_makes_nothing_forgotten(
+    missed: str, after: dict[str, object], broken: list[int]
+) -> None:
+    """Law 3: one who did not find a thing when looking last ends no write, and moves no baseline."""
+    pair = Watched("east", "west")
+    before = _row(flight={"id": "f"})
+    pair.observer.stored("settings-sync/g", _row(**after), before, {missed} - {""})
+    assert [it.law for it in pair.observer.breaches] == broken
+
+
+@pytest.mark.parametrize(("what", "broken"), [("endpoint of east", []), ("the copy", []), ("east", [3])])
+def test_what_was_missed_for_long_may_be_forgotten(what: str, broken: list[int]) -> None:
+    """An endpoint or a copy; a site whose endpoint is there never."""
+    pair = Watched("east", "west")
+    for _ in range(3):
+        pair.world.misses(what)
+        pair.wait(60.0)
+    pair.observer.stored("settings-sync/g", _row(), _row(flight={"id": "f"}), {what})
+    assert [it.law for it in pair.observer.breaches] == broken
+
+
+@pytest.mark.parametrize(
+    ("by", "after", "broken"),
+    [
+        ("ada", {"plan": {"decisions": [{"key": "K", "reason": "why"}]}}, [5]),
+        ("ada", {}, []),
+        ("the policy on_bad_change", {"plan": {"decisions": [{"key": "K", "reason": "why"}]}}, []),
+        (
+            "ada",
+            {
+                "plan": {"decisions": [{"key": "K", "reason": "why"}]},
+                "history": [{"text": "1 decision dropped"}],
+            },
+            [],
+        ),
+    ],
+)
+def test_a_decision_ends_with_a_line(by: str, after: dict[str, object], broken: list[int]) -> None:
+    """Law 5: unless its key is alike everywhere."""
+    pair = Watched("east", "west")
+    word = {"key": "K", "state": "s", "kind": "take", "by": by}
+    pair.observer.stored("settings-sync/g", _row(**after), _row(verdicts=[word]))
+    assert [it.law for it in pair.observer.breaches] == broken
