@@ -214,19 +214,24 @@ class Total:
             f"{self.wakes} wake-ups played, {sum(self.faults.values())} faults, runs that broke a law: {self.broken}"
         )
         print("\nfaults, and how many of those that wait for a call met one")
-        for name, count in self.faults.most_common():
+        for name, count in _ranked(self.faults):
             met = f" ({self.hits[name]} met one)" if name in self.hits else ""
             print(f"  {count:7}  {name}{met}")
         print("\ncalls that failed, and how")
-        for name, count in self.met.most_common():
+        for name, count in _ranked(self.met):
             print(f"  {count:7}  {name}")
         print("\nwhat the product did")
-        for name, count in self.effects.most_common():
+        for name, count in _ranked(self.effects):
             print(f"  {count:7}  {name}")
         print("\nhow often each law was asked")
         for law, text in LAWS.items():
             print(f"  {self.checks[law]:7}  {law} {text}")
         print(f"\nedits between our reading and our write, which Azure lets nobody see: {self.unseeable}")
+
+
+def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
+    """The most first, and of as many by name: the same in whichever order the runs ended."""
+    return sorted(counts.items(), key=lambda it: (-it[1], it[0]))
 
 
 def _tell(report: Report, days: float) -> None:

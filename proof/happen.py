@@ -422,11 +422,8 @@ class Happenings:
         self.cast.visit(dice)
 
     def copy_missed(self, dice: random.Random) -> None:
-        """For less than is proof."""
-        until = self.loop.time() + dice.choice((6.0, 60.0, 110.0))
-        self.cast.weather.spell(
-            "vault.get", Fate(Error.MISSED, effect=False), until=until, on_hit=self._hit()
-        )
+        """The next time, or twice, that somebody asks for one."""
+        self._next_calls("vault.get", Fate(Error.MISSED, effect=False), dice.randrange(1, 3))
 
     def arm_fails(self, dice: random.Random) -> None:
         """Some or all calls, for some minutes."""
