@@ -219,7 +219,7 @@ def alerted(alert: Alert, endpoints: Iterable[str], heard: datetime) -> tuple[Fa
     return tuple(
         Fact(
             kind=kind,
-            at=alert.at,
+            at=min(alert.at, heard),  # by its clock; nothing began later than it was heard of
             heard=heard,
             region=named[it.lower()],
             id=alert.id,

@@ -242,7 +242,7 @@ async def happened(signal: Signal, profile: Profile, ports: Ports, settings: Set
     names = [it.name for it in profile.endpoints if it.target_id.lower() == wanted]
     text = f"{signal.site_id.rsplit('/', 1)[-1]} {signal.kind}"
     now = ports.clock.now()
-    facts = [detect.noted(signal.at, now, "App Service", text, region=it) for it in names]
+    facts = [detect.noted(min(signal.at, now), now, "App Service", text, region=it) for it in names]
     await workflow.record(profile.id, profile.name, facts, tools(ports, settings))
 
 

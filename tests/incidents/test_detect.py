@@ -212,6 +212,16 @@ def test_an_alert_speaks_of_the_endpoints_that_it_names(condition: Condition, ki
     assert east.region == "east"
 
 
+def test_an_alert_from_later_than_now_is_from_now() -> None:
+    """Its clock is not ours: no incident begins after it was heard of."""
+    alert = Alert(
+        id="a-1", rule="rule", profile_ids=(), endpoints=("west",), condition=Condition.FIRED,
+        at=NOW + timedelta(minutes=9),
+    )  # fmt: skip
+    (fact,) = alerted(alert, ("west",), NOW)
+    assert fact.at == NOW
+
+
 def test_a_note_and_open_subjects() -> None:
     """What happened is kept as it was said; what is resolved is open no more."""
     assert noted(START, NOW, "ada", "said", region="west") == Fact(
