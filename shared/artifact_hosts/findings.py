@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.artifact_hosts.catalogue import Catalogue
-from shared.artifact_hosts.choose import Choice, Exhausted, Held, Scene, places
+from shared.artifact_hosts.choose import Choice, Exhausted, Held, Rotate, Scene, places
 from shared.artifact_hosts.compare import Relation, compare
 from shared.artifact_hosts.model import SETTING, Finding, HostState, Origin, Packages, Rules, Use
 from shared.groups.model import Os
@@ -39,7 +39,7 @@ def findings(
 ) -> tuple[Finding, ...]:
     """Everything, the gravest first."""
     found = [
-        *_of_settings(scene, catalogue, rules),
+        *_of_settings(scene, catalogue, rules, _seen_to(row, choices)),
         *_of_signatures(scene),
         *_of_choices(choices),
         *_of_skew(row, scene.now, rules),
@@ -67,7 +67,15 @@ def _of_choices(choices: Sequence[Choice]) -> Iterator[Finding]:
             )
 
 
-def _of_settings(scene: Scene, catalogue: Catalogue, rules: Rules) -> Iterator[Finding]:
+def _seen_to(row: Packages, choices: Sequence[Choice]) -> frozenset[str]:
+    """The regions of a host that is down about which something is done or told already."""
+    moved = {row.flight.region} if row.flight else set[str]()
+    return frozenset(moved | {it.region for it in choices if isinstance(it, Rotate | Exhausted)})
+
+
+def _of_settings(
+    scene: Scene, catalogue: Catalogue, rules: Rules, seen_to: frozenset[str]
+) -> Iterator[Finding]:
     """Package settings that lead to no package: what keeps a region down, or will at its next start."""
     for use in scene.uses:
         location = use.location
@@ -75,7 +83,7 @@ def _of_settings(scene: Scene, catalogue: Catalogue, rules: Rules) -> Iterator[F
         is_broken = location is not None and location.origin is Origin.BROKEN
         if (
             location is None
-            or not (is_broken or is_down)
+            or not (is_broken or (is_down and use.region not in seen_to))
             or scene.state(location, rules) is not HostState.DOWN
             or not scene.problem(location)  # it answers again, and is only not relied on yet
         ):

@@ -44,7 +44,11 @@ def judge(
     state, reason = _state(endpoint, probe, scep)
     at = probe.at if probe else now
     began = at if before is None or at > before.at else now
-    unbroken = before is not None and before.state is state and at - before.at <= gap
+    watched = before if before is not None and at - before.at <= gap else None
+    unbroken = watched is not None and watched.state is state
+    odds = _odds(probe, endpoint.status)
+    same_odds = watched is not None and odds is _odds(watched.probe, watched.monitor)
+    odds_began = watched.at_odds_since if watched is not None and same_odds else None
     return Health(
         state=state,
         at=at,
@@ -53,7 +57,15 @@ def judge(
         probe=probe,
         scep=scep,
         monitor=endpoint.status,
+        at_odds_since=(odds_began or began) if odds is not None else None,
     )
+
+
+def _odds(probe: ProbeResult | None, status: MonitorStatus) -> bool | None:
+    """Where our probe and Traffic Manager's do not find the same: whether ours is the one that is answered well."""
+    if probe is None or status not in {MonitorStatus.ONLINE, MonitorStatus.DEGRADED}:
+        return None
+    return probe.ok if probe.ok is not (status is MonitorStatus.ONLINE) else None
 
 
 def _state(endpoint: Endpoint, probe: ProbeResult | None, scep: ScepProof | None) -> tuple[State, str]:
@@ -266,7 +278,7 @@ def _refused(group: Group, health: Mapping[str, Health]) -> dict[str, str]:
     found = {}
     for name, its in health.items():
         probe, scep_fails = its.probe, its.scep is not None and not its.scep.ok
-        if probe is None or its.at - its.since < needs:
+        if probe is None or its.at_odds_since is None or its.at - its.at_odds_since < needs:
             continue
         if (
             its.monitor is MonitorStatus.DEGRADED

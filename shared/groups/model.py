@@ -223,6 +223,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     scep: ScepProof | None = None
     monitor: MonitorStatus = MonitorStatus.UNKNOWN
     monitored_at: datetime | None = None  # when Traffic Manager was asked, where that is known
+    at_odds_since: datetime | None = (
+        None  # since when one of our probe and Traffic Manager's fails, the same one
+    )
 
     @property
     def as_of(self) -> datetime:

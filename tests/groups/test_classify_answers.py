@@ -266,7 +266,7 @@ REFUSED = ProbeResult(at=START + NEEDED, status=403)
 
 
 def lasting(health: Health, seconds: float = NEEDED.total_seconds()) -> Health:
-    return msgspec.structs.replace(health, at=START + timedelta(seconds=seconds))
+    return msgspec.structs.replace(health, at=START + timedelta(seconds=seconds), at_odds_since=START)
 
 
 @pytest.mark.parametrize(
@@ -295,6 +295,31 @@ def test_every_region_is_compared() -> None:
     first, west = seen(ONLINE, None, None), lasting(seen(DEGRADED))
     found = classify(a_group("north", "east", "west"), {"north": first, "east": seen(ONLINE), "west": west})
     assert found["west"].cause is Cause.PROBE_PATH
+
+
+def test_a_disagreement_is_as_old_as_its_direction() -> None:
+    """A region that comes and goes: our probe is a little sooner than Traffic Manager's, each way."""
+    told = [  # seconds, our probe, Traffic Manager's, since when they are at odds
+        (0, True, ONLINE, None),
+        (60, False, ONLINE, 60),
+        (120, False, DEGRADED, None),
+        (180, True, DEGRADED, 180),
+        (240, True, DEGRADED, 180),
+        (300, False, ONLINE, 300),
+    ]
+    before = None
+    for seconds, ok, status, expected in told:
+        now = START + timedelta(seconds=seconds)
+        before = judge(
+            an_endpoint("west", status=status),
+            probe=ProbeResult(at=now, status=200 if ok else 503),
+            scep=None,
+            before=before,
+            now=now,
+            gap=timedelta(seconds=90),
+        )
+        since = None if expected is None else START + timedelta(seconds=expected)
+        assert before.at_odds_since == since, seconds
 
 
 def test_all_regions_keep_traffic_manager_out() -> None:
