@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import azure.functions as func
 import msgspec
+import pytest
 
 from handlers import _edge, health
 from handlers._edge import answer, settle
@@ -12,7 +13,7 @@ from handlers.reconcile import handle as timer_fires
 from shared.ports import Ports
 from shared.pulse import OVERDUE, ROW, Heartbeat
 from shared.settings import Settings
-from tests.rounds import World, val
+from tests.rounds import Effects, Killed, World, val
 
 
 class App:
@@ -119,6 +120,23 @@ async def test_a_timer_that_never_fired_is_overdue_in_its_time() -> None:
     await app.event(OVERDUE.total_seconds())
     assert (await app.ask())[0] == 503
     assert app.world.profiles.reads
+
+
+@pytest.mark.parametrize("after", [True, False])
+@pytest.mark.parametrize("timer", [True, False])
+async def test_killed_while_it_is_written_down_the_turn_is_taken_later(*, timer: bool, after: bool) -> None:
+    """The timer dies as it notes that it fired, or an event as it claims the turn: a later trigger goes on."""
+    app = App()
+    await app.timer()
+    app.world.clock.advance(OVERDUE.total_seconds())
+    app.world.effects = Effects(kill_at=1, after=after)
+    pulse = app.ports.pulse
+    with pytest.raises(Killed, match="put"):
+        await (pulse.fired if timer else pulse.claim)(app.ports.store, app.world.clock.now())
+    reads = len(app.world.profiles.reads)
+    app.ports = app.world.ports  # a new process
+    await app.event(OVERDUE.total_seconds())
+    assert len(app.world.profiles.reads) == reads + 1
 
 
 async def test_a_turn_that_fails_fails_no_event() -> None:
