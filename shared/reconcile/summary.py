@@ -26,6 +26,7 @@ from shared.settings import Settings
 from shared.settings_sync.advice import Advice, advise
 from shared.settings_sync.model import Rollout, State
 from shared.settings_sync.render import advice_facts
+from shared.settings_sync.transitions import dropped
 from shared.settings_sync.workflow import FOREIGN, read_rollout
 from shared.store import read, readable
 from shared.words import moment
@@ -167,6 +168,7 @@ def _attention(
     ]
     if rollout is not None and rollout.state in {State.HELD, State.CONTAINED}:
         found.append(f"settings are {rollout.state}: {rollout.reason}")
+        found += dropped(rollout)
     elif rollout is not None and rollout.unread is not None and rollout.unread.is_proof:
         found.append(f"settings cannot be read: {rollout.reason}")
     if packages_stuck:

@@ -43,6 +43,7 @@ POLICY = "the policy on_bad_change"  # who says its word
 WATCHED = 120.0  # seconds for which a region must be seen failing before its write is undone
 MANY = 2  # regions; with fewer there is nothing to keep in step
 HISTORY = 50  # lines of a rollout's history that are kept
+DROPPED = "dropped"  # what the line of a decision says that is good no longer
 SAID = 500  # characters of such a line that list decisions
 
 SENTENCES: dict[State, str] = {
@@ -229,11 +230,16 @@ def _tell_dropped(
         return rollout
     said = ", ".join(f"{it.key} ({it.kind}{f' {it.side}' if it.side else ''} by {it.by})" for it in gone)
     why = (
-        f"{counted(len(gone), 'decision')} dropped, since what they were made of changed, or the regions did: "
+        f"{counted(len(gone), 'decision')} {DROPPED}, since what they were made of changed, or the regions did: "
         f"{clipped(said, SAID)}; decide anew"
     )
     line = Happening(now, rollout.state, why)
     return msgspec.structs.replace(rollout, history=(*rollout.history, line)[-HISTORY:])
+
+
+def dropped(rollout: Rollout) -> tuple[str, ...]:
+    """The decisions that were dropped as the rollout came into its state, or since: they are to be made anew."""
+    return tuple(it.text for it in rollout.history if it.at >= rollout.since and f" {DROPPED}, " in it.text)
 
 
 def has_regions(rollout: Rollout, regions: Iterable[Region]) -> bool:

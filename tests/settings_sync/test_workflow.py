@@ -1491,6 +1491,8 @@ async def test_a_decision_that_is_good_no_longer_ends_with_a_line() -> None:
     await world.ring()
     rollout = await world.rollout()
     assert rollout.verdicts == ()
+    found = await summarize(world.profile_id, world.ports, world.settings)
+    assert any("1 decision dropped" in it for it in found.attention)
     assert any(
         "1 decision dropped" in it.text and "K00 (take west by ada)" in it.text for it in rollout.history
     )
