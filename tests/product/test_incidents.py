@@ -181,6 +181,42 @@ async def test_a_region_that_is_too_slow() -> None:
         assert any("the probe answered 200 after 1." in it for it in found.evidence)
 
 
+async def test_an_endpoint_that_is_always_served() -> None:
+    """Traffic Manager does not probe it and goes on answering it: the incident says so, and what to do."""
+    async with watching() as here:
+        here.endpoint("weu").always_serve = True
+        here.site(WEU).faults.down = True
+        (found,) = await here.until(lambda them: any(it.confirmed and it.region == "weu" for it in them))
+        assert found.stays.startswith("traffic will not move: weu is always served (alwaysServe)")
+        assert "disable the endpoint weu" in found.stays
+        assert "led to neu" in found.stays
+        assert found.mitigated is None
+
+
+async def test_access_restrictions_keep_traffic_manager_out() -> None:
+    """Our probe is answered as the profile says, Traffic Manager's is not: the probe path, with what to look at."""
+    async with watching() as here:
+        here.profile.interval = here.profile.timeout = 1.0
+        here.site(WEU).faults.monitor_refused = True
+        (found,) = await here.until(
+            lambda them: any(it.confirmed and it.cause == Cause.PROBE_PATH for it in them)
+        )
+        assert any("service tag AzureTrafficManager" in it for it in found.evidence)
+
+
+async def test_a_status_that_the_profile_expects() -> None:
+    """Good is what the profile says, and 200 is not where it says otherwise: for Traffic Manager and for us."""
+    async with watching() as here:
+        here.profile.expected = ((404, 404),)
+        path_gone(here.world)  # weu answers as the profile wants, neu does not
+        (found,) = await here.until(
+            lambda them: any(
+                it.confirmed and it.cause == Cause.PROBE_PATH and it.region == "neu" for it in them
+            )
+        )
+        assert any("the probe answered 200 (the profile expects 404)" in it for it in found.evidence)
+
+
 async def test_different_authorities() -> None:
     """A region that shows a CA of its own: the group's incident, of severity 3."""
     async with watching() as here:
