@@ -31,6 +31,7 @@ from shared.errors import Denied, TransientError
 from shared.outbox import Letter
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
+from shared.reconcile.copies import left_over
 from shared.reconcile.summary import (
     Answer,
     Summary,
@@ -81,17 +82,23 @@ def status(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False
         ids, unread = await _groups(group, ports, settings)
         found = [await summarize(group_id, ports, settings) for group_id in ids]
         lost = await undelivered(ports)
+        # Of one group: whether the others are managed was not asked.
+        left = [it for it in await left_over(ids, ports) if not group or it[0].group_id in ids]
         if json:
             groups = [summary_facts(it) for it in found]
-            show.as_json(
-                {"groups": groups, "undelivered": [letter_facts(it) for it in lost], "unread": unread}
-            )
+            copies = [
+                {"secret": it.name, "group_id": it.group_id, "since": it.at, "why": why} for it, why in left
+            ]
+            letters = [letter_facts(it) for it in lost]
+            show.as_json({"groups": groups, "undelivered": letters, "copies": copies, "unread": unread})
         else:
             out = show.console()
             for it in found:
                 show.summary(out, it)
             for letter in lost:
                 show.undelivered(out, letter)
+            for copy, why in left:
+                show.left_over(out, copy, why)
             if unread:
                 out.print(f"which groups there are cannot be read now, so these are as last seen: {unread}")
             elif not found:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from shared.copies import Kept
 from shared.groups.model import Group
 from shared.groups.model import State as HealthState
 from shared.outbox import Letter
@@ -16,6 +17,7 @@ from shared.reconcile.summary import Answer, Summary
 from shared.settings_sync.advice import Advice
 from shared.settings_sync.model import Action, Plan, State
 from shared.settings_sync.render import plan_notes
+from shared.words import moment
 
 _ANSWER_STYLE = {Answer.YES: "green", Answer.NO: "red", Answer.UNKNOWN: "yellow"}
 _HEALTH_STYLE = {HealthState.HEALTHY: "green", HealthState.DOWN: "red", HealthState.UNKNOWN: "yellow"}
@@ -66,6 +68,14 @@ def undelivered(out: Console, letter: Letter) -> None:
     )
     out.print(
         Text(f"not delivered to {letter.channel} ({state}): {letter.card.title}: {letter.problem}", "red")
+    )
+
+
+def left_over(out: Console, copy: Kept, why: str) -> None:
+    """A copy of old values that no write needs."""
+    group = copy.group_id.rsplit("/", 1)[-1]
+    out.print(
+        f"old values of a region of {group} are in the vault since {moment(copy.at)} (secret {copy.name}): {why}"
     )
 
 

@@ -215,7 +215,7 @@ BUGS: Final = (
         "                await self._forget(flight, turned.rollout.reason)\n"
         "                await self._release(flight, disturbed=not well, well=well)",
         "                await self._release(flight, disturbed=not well, well=well)",
-        laws=(3,),
+        ("tests/settings_sync/test_workflow.py",),  # over the timer's turns its sweep deletes it
     ),
     Bug(
         "the row is saved after the write, not before it",

@@ -548,6 +548,7 @@ class World:
     async def clean(self) -> None:
         """Assert that nothing of ours is left lying about."""
         assert self.copies.copies == {}
+        assert not [it for it in self.store.rows if it.startswith("copies/")]
         held = await self.permit()
         assert held is None or held.permit is None or held.permit.disturbed_at is not None
         assert (await self.rollout()).flight is None

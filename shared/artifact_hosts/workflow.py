@@ -68,6 +68,7 @@ from shared.artifact_hosts.transitions import (
     unclaim,
 )
 from shared.clock import Clock
+from shared.copies import COPY_LIVES
 from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import AppControl, SettingsWrites
@@ -86,7 +87,6 @@ CHECKS_AT_ONCE = 8
 # this part reads by itself; sooner, the two would each read at a time of their own.
 SWEEPS_MISSED = 2
 _CLAIM_LEFT = 2 / 3  # of a claim must be left when a PUT begins: more than the PUT's own deadline of 60 s
-_COPY_LIVES = timedelta(days=1)  # an unverified write is over long before; then the copy expires by itself
 WANTED_AGAIN = timedelta(hours=12)  # how often a row notes that it is still wanted
 _HTTPS = 443
 
@@ -574,7 +574,7 @@ class _Round:
         # Noted before it is done: whoever closes the flight of a dead worker must know of the copy.
         flight = msgspec.structs.replace(flight, copied=True)
         claimed = await self._save(msgspec.structs.replace(claimed, flight=flight))
-        expires = self.tools.clock.now() + _COPY_LIVES
+        expires = self.tools.clock.now() + COPY_LIVES
         await self.tools.copies.keep(flight.copy_name, found[1], expires=expires)
         return claimed, flight
 

@@ -15,6 +15,7 @@ from shared.ages import is_ahead
 from shared.artifact_hosts import workflow as artifact_hosts
 from shared.artifact_hosts.model import Order, Watch, Work
 from shared.artifact_hosts.workflow import Tended
+from shared.copies import Listed
 from shared.errors import (
     AppError,
     BadEvent,
@@ -43,7 +44,7 @@ from shared.groups.discover import row_name
 from shared.groups.model import Group, Health, Profile, ReferenceStatus, RegionSettings
 from shared.groups.workflow import Watched, assemble, discover, doubt_sites, observe, watched_key
 from shared.ports import Ports
-from shared.reconcile import drills, incidents
+from shared.reconcile import copies, drills, incidents
 from shared.reconcile.hindrance import no_package
 from shared.settings import Settings
 from shared.settings_sync import ask, workflow
@@ -198,7 +199,9 @@ async def _keep_in_step(
 ) -> Round:
     """The settings' part of a round."""
     hindrance = partial(no_package, group=group, ports=ports, settings=settings)
-    tools = msgspec.structs.replace(settings_tools(ports, settings), reads=reads, hindrance=hindrance)
+    tools = msgspec.structs.replace(
+        settings_tools(ports, settings), reads=reads, hindrance=hindrance, copies=_listed(group.id, ports)
+    )
     rollout = await workflow.read_rollout(ports.store, group.id)
     if rollout is not None:
         await workflow.check_key(rollout, tools)
@@ -257,6 +260,7 @@ async def _tend(
     new = frozenset(it.name for it in group.regions if it.site_id.lower() == restarted.lower())
     notes = artifact_hosts.Notes(settings=seen, restarted=new)
     tools = await _packages_of(rollout, ports, settings)
+    tools = msgspec.structs.replace(tools, copies=_listed(group.id, ports))
     try:
         return await artifact_hosts.tend(group, eyes, tools, worker=ports.ids.new(), notes=notes)
     except Conflict:
@@ -292,6 +296,7 @@ async def run_all(ports: Ports, settings: Settings) -> tuple[Round | Failure | H
 
     # Beside the groups, which decide by the checks of a minute ago: a host that hangs must not hold them up.
     *rounds, _ = await asyncio.gather(*(one(it) for it in profiles), watch_packages(ports, settings))
+    await copies.sweep([it.id for it in profiles], ports)
     if errands is not None:
         await _tell_set_aside(errands, ports)
     return tuple(it for it in rounds if it is not None)
@@ -499,7 +504,8 @@ async def reset_baseline(
     tools = settings_tools(ports, settings)
     was_foreign = await workflow.reset_store(tools)
     groups = [await _assemble(it, ports, settings) for it in profiles]
-    names = [it.name for it in groups if await workflow.reset(it, by, reason, tools)]
+    each = ((it, msgspec.structs.replace(tools, copies=_listed(it.id, ports))) for it in groups)
+    names = [group.name for group, its in each if await workflow.reset(group, by, reason, its)]
     if not names and not was_foreign:
         raise IllegalTransition("this is the key of this store, and of its groups: there is nothing to reset")
     return tuple(names)
@@ -593,6 +599,11 @@ async def _assemble(
         looking=settings.looking,
         read_at=read_at or ports.clock.now(),
     )
+
+
+def _listed(group_id: str, ports: Ports) -> Listed:
+    """The vault, with a row for each copy of this group."""
+    return Listed(ports.copies, ports.store, ports.clock, group_id)
 
 
 def settings_tools(ports: Ports, settings: Settings) -> workflow.Tools:

@@ -15,6 +15,7 @@ import msgspec
 from shared.absence import missed
 from shared.ages import age
 from shared.clock import Clock
+from shared.copies import COPY_LIVES
 from shared.disruption.model import Disruption, Kind, Permit
 from shared.disruption.permit import Denial
 from shared.disruption.ports import SettingsWrites
@@ -76,7 +77,6 @@ FOREIGN = (
 MOVES_AT_ONCE = 24  # steps in one wake-up; a guard against a loop, far above what a rollout takes
 _CLAIM_LEFT = 2 / 3  # of a claim must be left when a PUT begins: more than the PUT's own deadline of 60 s
 _TRIES = 3  # to say what became of a claim, while others save their looks
-_COPY_LIVES = timedelta(days=1)  # an unverified write is over long before; then the copy expires by itself
 
 
 class Eyes(Protocol):
@@ -568,7 +568,7 @@ class _Round:
         seen = self._seen
         source, target = seen.side(flight.source), seen.side(flight.target)
         content = patch.copied(flight.keys, source, target, seen.settings[flight.target])
-        expires = self.tools.clock.now() + _COPY_LIVES
+        expires = self.tools.clock.now() + COPY_LIVES
         await self.tools.copies.keep(flight.copy_name, content, expires=expires)
         return True
 
@@ -608,6 +608,7 @@ class _Round:
                 f"{flight.target} did not come back, and the copy of its old values is gone: mend it by hand"
             )
             log.warning("%s: %s", self.group.name, reason)
+            await self._forget(flight, reason)  # what there may be of it
             await self._release(flight)
             await self._note(lambda row, now: lost(row, reason, now))
             return False

@@ -98,7 +98,7 @@ async def test_a_person_takes_a_side(shell: Shell) -> None:
     assert group["state"] == "converged"
     assert (group["in_step"]["answer"], group["healthy"]["answer"], group["attention"]) == ("yes", "yes", [])
     assert {it["state"] for it in group["regions"]} == {"healthy"}
-    assert status["undelivered"] == []
+    assert (status["undelivered"], status["copies"]) == ([], [])
     assert "converged" in await shell.run("status")
     assert "nothing to do" in await shell.run("plan")
 

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 import pytest
 
+from shared.copies import Listed
 from shared.disruption.permit import Denial, Granted
 from shared.disruption.workflow import request
 from shared.errors import (
@@ -20,9 +21,10 @@ from shared.errors import (
     UnsafePlan,
 )
 from shared.groups.discover import row_name
-from shared.groups.model import MonitorStatus, Os, ScepProof
+from shared.groups.model import MonitorStatus, Os, Profile, ScepProof, Value
 from shared.groups.model import State as Health
 from shared.reconcile import workflow as reconcile
+from shared.reconcile.copies import OVER, UNMANAGED, left_over
 from shared.reconcile.summary import Answer, summarize
 from shared.settings_sync.ask import Ask
 from shared.settings_sync.model import Phase, Rollout, State
@@ -1593,6 +1595,80 @@ async def test_a_half_made_write_keeps_its_copy_when_the_vault_does_not_answer()
     assert asked
     assert world.has("east", "K00") == val("old")
     assert world.string("east", "db") == (val(1), "Custom")
+    await world.clean()
+
+
+async def verified_while_untagged() -> tuple[World, list[Profile]]:
+    """A world whose profile nobody finds any more, while east is being verified; and the profile."""
+    world = await started(World())
+    world.edit("west", K00=val("new"))
+    await world.ring()
+    await world.until(State.VERIFYING)
+    tagged = world.profiles.profiles
+    world.profiles.profiles = []
+    return world, tagged
+
+
+async def minutes_of_all(world: World, count: int) -> None:
+    """Turns of the timer."""
+    for _ in range(count):
+        world.clock.advance(60)
+        await reconcile.run_all(world.ports, world.settings)
+
+
+async def test_a_copy_of_a_group_that_is_managed_no_more_is_deleted_after_a_day() -> None:
+    """Until then it is the way back, and status lists it."""
+    world, _ = await verified_while_untagged()
+    await minutes_of_all(world, 5)
+    ((left, why),) = await left_over([], world.ports)
+    assert [left.name] == list(world.copies.copies)
+    assert why == UNMANAGED
+    world.clock.advance(24 * 3600)
+    await minutes_of_all(world, 2)
+    assert world.copies.copies  # two answers prove nothing
+    await minutes_of_all(world, 2)
+    assert world.copies.copies == {}
+    assert await left_over([], world.ports) == ()
+
+
+async def test_a_group_that_is_managed_again_within_a_day_goes_on_with_its_copy() -> None:
+    """The verification ends, and takes its copy with it."""
+    world, tagged = await verified_while_untagged()
+    await minutes_of_all(world, 60)
+    world.profiles.profiles = tagged
+    await minutes_of_all(world, 10)
+    assert world.has("east", "K00") == val("new")
+    await world.clean()
+
+
+async def test_a_profile_that_a_late_answer_leaves_out_once_loses_no_copy() -> None:
+    """More than a day after the copy was made, its profile is there again before its absence is proved."""
+    world, tagged = await verified_while_untagged()
+    world.clock.advance(24 * 3600)
+    await minutes_of_all(world, 2)
+    world.profiles.profiles = tagged
+    world.app.before_read = failing(Unavailable("no answer"))
+    await minutes_of_all(world, 1)
+    world.profiles.profiles = []
+    await minutes_of_all(world, 2)
+    assert world.copies.copies
+
+
+async def test_a_copy_of_a_write_that_is_over_is_swept() -> None:
+    """Whoever laid it in was so slow that others had ended the write; the vault may refuse at first."""
+    world = await started(World())
+    copies = Listed(world.copies, world.store, world.clock, world.profile_id)
+    await copies.keep("counterpart-slow", Value(val("old")), expires=world.clock.now())
+    assert [why for _, why in await left_over([world.profile_id], world.ports)] == [OVER]
+
+    def refuse(_name: str) -> None:
+        raise Unavailable("no answer")
+
+    world.copies.before = refuse
+    await minutes_of_all(world, 1)
+    assert world.copies.copies
+    world.copies.before = undisturbed
+    await minutes_of_all(world, 1)
     await world.clean()
 
 
