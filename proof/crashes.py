@@ -453,13 +453,8 @@ def _between(play: Play) -> None:
 
 
 def _slow(play: Play) -> None:
-    """A clock jumps while a write is made ready: its claim may be over."""
-
-    def jump(_: str) -> None:
-        for it in play.cast.instances:
-            it.set_skew(45.0)
-
-    play.cast.arm("after", "vault.keep", 1, jump, until=DAY)
+    """The vault answers late while a write is made ready: its claim may be over."""
+    play.weather.spell("vault.keep", Fate(effect=True, seconds=45.0), until=DAY, left=1)
     _edit(play, "west", K01=_value(1))
 
 
