@@ -148,7 +148,9 @@ class Alarms:
 
     def _all_out(self, begin: float) -> bool:
         """Whether all regions failed, or were out of DNS, so shortly one after the other that it seemed at once."""
-        sites = self._world.sites.values()
+        world = self._world
+        away = world.lacks if self._now < world.lacks_until else ""  # to whom no device is led
+        sites = [it for it in world.sites.values() if it.name != away]
         turns = {max(begin, it.at) for site in sites for it in site.within(begin, self._now)}
         return any(all(self._was_out(it, at - TOGETHER, at) for it in sites) for at in turns)
 

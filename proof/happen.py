@@ -387,6 +387,9 @@ class Happenings:
         """An endpoint or the whole profile, for less than is proof."""
         lacks = dice.choice((*sorted(self.world.sites), ""))
         until = self.loop.time() + dice.choice((30.0, 65.0, 100.0))
+        if self.loop.time() < self.world.lacks_until:
+            return  # they lack something else
+        self.world.lacks_until = until
         self.cast.story.tell(f"Traffic Manager's answer leaves out {lacks or 'the profile'}")
         self.world.lacks = lacks
         self.cast.weather.spell(
@@ -395,12 +398,14 @@ class Happenings:
 
     def endpoint_moved(self, dice: random.Random) -> None:
         """One of three regions leaves for longer than is proof; meanwhile people edit here and there."""
+        if self.loop.time() < self.world.lacks_until:
+            return
         drilled = (self.cast.row("drill-slots") or {}).get("drill")  # whose end would be the drill's, too
         if len(self.world.sites) <= 2 or drilled:
             self.list_lacks(dice)
             return
         region, away = self._region(dice).name, dice.choice((200.0, 400.0, 900.0))
-        self.world.lacks = region
+        self.world.lacks, self.world.lacks_until = region, self.loop.time() + away
         self.cast.story.tell(f"a person takes the endpoint of {region} out of the profile")
         self.cast.weather.spell(
             "arm.list_profiles",

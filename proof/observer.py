@@ -193,6 +193,8 @@ class Observer:
             self._word[name] = self.now
             if left:
                 self._left[name] = self.now
+            else:
+                self._left.pop(name, None)  # somebody wants it alike again
             if forced:
                 self._forced[name] = self.now
 

@@ -212,6 +212,7 @@ class World:
             str, list[float]
         ] = {}  # what was not found, and when that was, since it was found last
         self.missed_last = -1e9
+        self.lacks_until = -1e9  # lists leave that out until then
         self.gone: set[str] = set()  # sites that were deleted; their endpoints may still be there
         self.unfit: set[tuple[str, str]] = set()  # (region, URL): with that package the app does not come up
         self.boots = (20, 50)  # seconds that a start takes at least, and how many more it may
