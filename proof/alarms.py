@@ -182,7 +182,7 @@ class Alarms:
 
     def held(self, facts: _Row) -> str:
         """A difference waits for a person; or a region was not found for minutes."""
-        if facts["cause"] == "unread":
+        if facts.get("cause") == "unread":
             return "" if self._world.missed_last >= self._begin(facts) else "every region was found"
         return "" if self._differed(self._begin(facts)) else "the regions differed in nothing undecided"
 
