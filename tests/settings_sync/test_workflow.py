@@ -24,7 +24,7 @@ from shared.groups.discover import row_name
 from shared.groups.model import MonitorStatus, Os, Profile, ScepProof, Value
 from shared.groups.model import State as Health
 from shared.reconcile import workflow as reconcile
-from shared.reconcile.copies import OVER, UNMANAGED, left_over
+from shared.reconcile.copies import OVER, UNMANAGED, left_over, sweep
 from shared.reconcile.summary import Answer, summarize
 from shared.settings_sync.ask import Ask
 from shared.settings_sync.model import Phase, Rollout, State
@@ -1670,6 +1670,22 @@ async def test_a_copy_of_a_write_that_is_over_is_swept() -> None:
     world.copies.before = undisturbed
     await minutes_of_all(world, 1)
     await world.clean()
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("number", [1, 2])
+async def test_killed_while_it_sweeps_the_copy_is_swept_later(number: int, *, late: bool) -> None:
+    """Before or after the vault forgot it, and its row."""
+    world = await started(World())
+    copies = Listed(world.copies, world.store, world.clock, world.profile_id)
+    await copies.keep("counterpart-slow", Value(val("old")), expires=world.clock.now())
+    world.effects = Effects(kill_at=number, after=late)
+    with pytest.raises(Killed):
+        await sweep([world.profile_id], world.ports)
+    world.effects = Effects()
+    await sweep([world.profile_id], world.ports)
+    assert not world.copies.copies
+    assert await left_over([], world.ports) == ()
 
 
 async def test_an_undo_that_waits_for_the_vault_names_it() -> None:
