@@ -28,7 +28,7 @@ from shared.artifact_hosts.model import (
 from shared.groups.model import Os
 from shared.words import moment
 
-_KNOWN = frozenset({Origin.CATALOGUE, Origin.LISTED})
+KNOWN = frozenset({Origin.CATALOGUE, Origin.LISTED})
 FIT = frozenset({Relation.EQUAL, Relation.NEWER})  # what a region may get without being asked
 _WITH = {Relation.EQUAL: "the same package", Relation.NEWER: "a newer package"}
 
@@ -162,7 +162,7 @@ def places(use: Use, scene: Scene, catalogue: Catalogue) -> tuple[Location, ...]
         return own
     theirs: dict[str, Location] = {}
     for peer in scene.uses:
-        if peer.region != use.region and peer.location and peer.location.origin in _KNOWN:
+        if peer.region != use.region and peer.location and peer.location.origin in KNOWN:
             mine = (peer.location,) if peer.location.os is system else ()
             theirs |= {it.id: it for it in (*mine, *catalogue.twins(peer.location, system))}
     return tuple(theirs.values())

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.artifact_hosts.catalogue import Catalogue
-from shared.artifact_hosts.choose import Choice, Exhausted, Held, Rotate, Scene, places
+from shared.artifact_hosts.choose import KNOWN, Choice, Exhausted, Held, Rotate, Scene, places
 from shared.artifact_hosts.compare import Relation, compare
 from shared.artifact_hosts.model import SETTING, Finding, HostState, Origin, Packages, Rules, Use
 from shared.groups.model import Os
@@ -76,14 +76,17 @@ def _seen_to(row: Packages, choices: Sequence[Choice]) -> frozenset[str]:
 def _of_settings(
     scene: Scene, catalogue: Catalogue, rules: Rules, seen_to: frozenset[str]
 ) -> Iterator[Finding]:
-    """Package settings that lead to no package: what keeps a region down, or will at its next start."""
+    """Package settings that lead to no package: what keeps a region down, or will at its next start.
+
+    A place of the catalogue is not the setting's fault: the choices say what becomes of its region.
+    """
     for use in scene.uses:
         location = use.location
         is_down = use.region in scene.down
         is_broken = location is not None and location.origin is Origin.BROKEN
         if (
             location is None
-            or not (is_broken or (is_down and use.region not in seen_to))
+            or not (is_broken or (is_down and use.region not in seen_to and location.origin not in KNOWN))
             or scene.state(location, rules) is not HostState.DOWN
             or not scene.problem(location)  # it answers again, and is only not relied on yet
         ):
