@@ -202,6 +202,19 @@ async def start(
         await _bind(digest, body, tools)
         if (known := await _known(asked.group, digest, body, tools)) is not None:
             return Started(known, new=False)
+    try:
+        return await _begin(asked, look, tools, digest=digest if idempotency else "", body=body, due=due)
+    except (Refused, Conflict):  # perhaps only since the same request, sent twice, was faster
+        known = await _known(asked.group, digest, body, tools) if idempotency else None
+        if known is None:
+            raise
+        return Started(known, new=False)
+
+
+async def _begin(
+    asked: Request, look: Look, tools: Tools, *, digest: str, body: str, due: datetime | None
+) -> Started:
+    """Ask every rule, and take the group's row for the drill. An empty `digest`: there is no Idempotency-Key."""
     checked = await check(asked, look, tools)
     if not checked.preflight.allowed:
         raise Refused(_why_refused(checked.preflight), facts=_refusal_facts(checked, ""))
@@ -226,13 +239,11 @@ async def start(
             predicted=checked.predicted,
             preflight=checked.preflight.answers,
             practice=due is not None,
-            idempotency=digest if idempotency else "",
+            idempotency=digest,
             now=now,
             rules=tools.rules,
         )
-        known = (
-            (*slot.known, Known(key=digest, body=body, drill=made.id, at=now)) if idempotency else slot.known
-        )
+        known = (*slot.known, Known(key=digest, body=body, drill=made.id, at=now)) if digest else slot.known
         return msgspec.structs.replace(
             slot,
             next=slot.next + 1,
@@ -245,8 +256,6 @@ async def start(
     slot = await revise(tools.store, slot_key(group.id), Slot, decide)
     if made is None:
         winner = slot.drill if slot is not None and slot.drill is not None else None
-        if winner is not None and idempotency and winner.idempotency == digest:
-            return Started(winner, new=False)
         name = winner.id if winner else "another drill"
         raise Refused(f"drill {name} is not over", facts=_refusal_facts(checked, name))
     log.info("%s: drill %s of %s was accepted", group.name, made.id, made.region)
