@@ -61,10 +61,10 @@ class Compared:
         """An answer came now, with this `Date` header, to what was asked then. One without a date says nothing."""
         try:
             said = parsedate_to_datetime(date)
-        except ValueError:
+            if said.tzinfo is not None:
+                self.compare(who, said, asked)
+        except (ValueError, OverflowError):  # no date, or one at the end of time
             return
-        if said.tzinfo is not None:
-            self.compare(who, said, asked)
 
     def compare(self, who: str, said: datetime, asked: datetime) -> None:
         """An answer came now, dated `said`, to what was asked then."""

@@ -224,9 +224,9 @@ def signature_until(settings: AppSettings) -> datetime | None:
     said = _SIGNATURE_END.search(found[1].reveal()) if found else None
     try:
         until = datetime.fromisoformat(said["end"].upper().replace("%3A", ":") if said else "")
-    except ValueError:
+        return until.astimezone(UTC) if until.tzinfo else until.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # no date, or one at the end of time
         return None
-    return until if until.tzinfo else until.replace(tzinfo=UTC)
 
 
 def unfit(url: Value) -> str:

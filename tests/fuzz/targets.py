@@ -51,7 +51,8 @@ from shared.adapters.packages import part_of
 from shared.artifact_hosts import catalogue, history
 from shared.artifact_hosts.catalogue import Catalogue
 from shared.artifact_hosts.directory import MoreTail, NotAZip, find_end, read_members
-from shared.artifact_hosts.model import Packages, Watch
+from shared.artifact_hosts.model import SETTING, Packages, Watch
+from shared.clock import Compared
 from shared.disruption.workflow import Held
 from shared.drills import schedule
 from shared.drills.model import Archived as ArchivedDrill
@@ -60,7 +61,7 @@ from shared.errors import BadEvent, NotFound, SettingsError, StalePlan, Unavaila
 from shared.events import app_service, azure_monitor
 from shared.fleet import Errand, written
 from shared.fleet import parse as parse_errand
-from shared.groups.model import Value
+from shared.groups.model import AppSettings, Value
 from shared.groups.scep import UnreadableAnswer, parse_ca_certificates, parse_capabilities
 from shared.groups.workflow import Watched
 from shared.incidents.hold import HoldRow
@@ -73,6 +74,7 @@ from shared.settings_sync import patch, policy
 from shared.settings_sync.model import Rollout
 from shared.settings_sync.policy import SHIPPED
 from shared.store import Key, Row, Stored, Version, decoded
+from shared.words import moment
 from tests.builders import a_profile, a_region, a_side, site_id
 from tests.fakes.clock import START, FakeClock
 from tests.rounds import World
@@ -459,6 +461,20 @@ def _retry_after(data: bytes) -> None:
     assert wait is None or 0 <= wait <= failures.LONGEST_WAIT
 
 
+def _date(data: bytes) -> None:
+    """What an answer is dated with."""
+    compared = Compared(FakeClock())
+    compared.heard("host", data.decode("latin-1"), START)
+    assert isinstance(compared.wrong, str)
+
+
+def _signature(data: bytes) -> None:
+    """The end of the signature in a package URL, which people are told."""
+    url = "https://st.blob.core.windows.net/c/p.zip?sig=x&se=" + data.decode("latin-1")
+    until = catalogue.signature_until(AppSettings({SETTING: Value(url)}))
+    assert until is None or moment(until)
+
+
 def _bucket(data: bytes) -> None:
     """What Resource Manager says of what is left."""
 
@@ -576,6 +592,10 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("content-range", lambda data: part_of(data.decode("latin-1")), (b"bytes 0-3/812", b"bytes 4-4/5")),
     Target("token-bucket", _bucket, (b"11999", b"30")),
+    Target("date", _date, (b"Mon, 02 Mar 2026 12:00:30 GMT", b"Fri, 31 Dec 9999 23:59:59 GMT")),
+    Target(
+        "signature", _signature, (b"2026-03-02T12%3A00%3A00Z", b"2026-03-02", b"9999-12-31T23:59:59-23:00")
+    ),
     Target("retry-after", _retry_after, (b"30", b"Mon, 02 Mar 2026 12:00:30 GMT")),
     Target("dns-servers", _nameservers, (b"10.0.0.4:53", b"[::1]:53", b"::1"), (SettingsError,)),
 )
