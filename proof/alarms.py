@@ -123,7 +123,7 @@ class Alarms:
         """A region is well, or out of service on purpose."""
         site = self._site(facts)
         moments = site.within(self._end(facts), self._now)
-        so = not site.enabled or any(it.well for it in moments)
+        so = not site.enabled or site.name == self._world.away or any(it.well for it in moments)
         return "" if so else f"{site.name} has not answered since {SEEN:.0f} s before"
 
     def _wrong_cause(self, cause: str, site: Site, begin: float) -> str:

@@ -66,6 +66,7 @@ class Happenings:
         cast.rivals_until = -1.0
         world.slow_boots = 0.0
         world.deaf_until = min(world.deaf_until, self.loop.time())
+        world.moved_until = min(world.moved_until, self.loop.time())
         for it in cast.instances:
             it.process.fuse = None
         for url in world.hosts:
@@ -406,6 +407,7 @@ class Happenings:
             return
         region, away = self._region(dice).name, dice.choice((200.0, 400.0, 900.0))
         self.world.lacks, self.world.lacks_until = region, self.loop.time() + away
+        self.world.moved_until = self.world.lacks_until
         self.cast.story.tell(f"a person takes the endpoint of {region} out of the profile")
         self.cast.weather.spell(
             "arm.list_profiles",

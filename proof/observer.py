@@ -6,7 +6,8 @@ Each rule says how much later than the truth the product may act: it looks once 
    by Traffic Manager) at some moment of the last `FRESH` after which we had not taken it out ourselves. A region that
    did not answer at some moment of it may be restarted without, for that may mend it. No other region was still
    starting because of us, and none at all was out, or not yet offered again, because of a drill, whose permit lasts
-   until then; each of these for `WAITED` at most. A hold gives its permit back when it has taken a region out: that
+   until then; each of these for `WAITED` at most. One whose endpoint a person took out of the profile is no region of
+   the group until it is there again. A hold gives its permit back when it has taken a region out: that
    region is no refuge, and no more. When we disabled an endpoint, another was enabled and online within `GLANCE`.
    What we have seen of a region is dated no later than now, by the true time.
 2. A value that we wrote had been in some other region for the whole soak, and that region had not been ill for longer
@@ -464,7 +465,8 @@ class Observer:
         self.check(
             1, refuge or down, lambda: f"{call.name} disturbed {site.name}, and no other region was serving"
         )
-        both = [it.name for it in self._others(site) if self._is_starting(it)]
+        away = self._world.away  # which is no region of the group then
+        both = [it.name for it in self._others(site) if it.name != away and self._is_starting(it)]
         both += [it for it in self._last_taken if (mends or it != site.name) and self._is_drilled(it)]
         self.check(
             1,

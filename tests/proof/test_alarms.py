@@ -207,6 +207,15 @@ def test_an_outage_ends_when_its_endpoint_is_taken_out() -> None:
     assert town.told("incident.resolved", "service", cause="unknown", resolved=town.at()) == []
 
 
+@pytest.mark.parametrize(("region", "wrong"), [("east", 0), ("west", 1)])
+def test_an_outage_ends_when_its_endpoint_leaves_the_profile(region: str, wrong: int) -> None:
+    """A person takes an endpoint out of the profile: no device is led there. Another one's ends nothing."""
+    town = Town()
+    town.fall(town.east, ago=SEEN + 1200.0)
+    town.world.lacks, town.world.moved_until = region, NOW + 60.0
+    assert len(town.told("incident.resolved", "service", resolved=town.at(60.0))) == wrong
+
+
 @pytest.mark.parametrize("differ", [True, False])
 def test_different_authorities_are_told_when_they_differ(differ: bool) -> None:  # noqa: FBT001 -- a parameter
     """Now or lately; and the end, when they are one."""

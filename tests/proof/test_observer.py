@@ -118,6 +118,17 @@ def test_that_it_starts_counts_with_three_regions_too() -> None:
     assert all_.complaints == [f"switch {BOTH}"]
 
 
+@pytest.mark.parametrize(("away", "broken"), [(60.0, 0), (0.0, 1)])
+def test_a_region_without_an_endpoint_is_not_waited_for(away: float, broken: int) -> None:
+    """A person takes the endpoint of a region that we wrote out of the profile before the region has come back."""
+    group = three()
+    group.write("north")
+    group.world.lacks, group.world.moved_until = "north", group.loop.time() + away
+    group.wait(30.0)
+    group.write("west")
+    assert len(group.complaints) == broken
+
+
 def test_an_endpoint_is_taken_out_beside_a_region_that_is_dead() -> None:
     """Which Traffic Manager has not seen yet: it still says Online."""
     pair = a_pair()
