@@ -29,6 +29,8 @@ Each rule says how much later than the truth the product may act: it looks once 
 6. An endpoint that a drill took out is back by the second undisturbed turn after the drill's deadline, one that a
    hold took out after `HEALED` such turns in which its region was well. In the end none is disabled by us.
 7. While nothing has happened for long, nothing is written to Azure, and no more is read than the budget allows.
+8. What is begun ends, or a person was told what it waits for, within a day in which nothing hinders it. This is asked
+   at every turn, of all that rows and the vault say is under way.
 """
 
 import dataclasses
@@ -41,6 +43,7 @@ import msgspec
 
 from proof.alarms import Alarms
 from proof.budget import Budget
+from proof.lasting import Lasting
 from proof.outages import Outages
 from proof.world import PACKAGE, REFERENCE, RESOLVED, SECRET, Call, Moment, Site, Tick, World, seconds
 
@@ -52,6 +55,7 @@ LAWS: Final = {
     5: "every decision says why",
     6: "what we take out we give back",
     7: "converged means quiet",
+    8: "what is begun ends, or a person knows what it waits for",
 }
 
 SKEW: Final = 5.0  # seconds that two clocks may differ
@@ -152,6 +156,7 @@ class Observer:
         self._home = {it.name: it.app.get(PACKAGE) for it in world.sites.values()}
         self._budget = Budget(len(world.sites), early=SKEW)
         self._outages = Outages(world, self.check)
+        self._lasting = Lasting(world, self.check, taken=self.taken)
         self._alarms = Alarms(
             world,
             self.check,
@@ -283,6 +288,7 @@ class Observer:
         self.check(3, len(body) <= HALF_A_ROW, lambda: f"{key} takes {len(body)} bytes, more than half a row")
         hidden = SECRET.encode() not in body and SECRET not in key
         self.check(4, hidden, lambda: f"a value lies in the store, in {key}")
+        self._lasting.stored(key)
         kind = key.partition("/")[0]
         if kind == "drill-slots":  # large, and written with every sample
             self.check(5, b'"reason":""' not in body, lambda: f"{key}: something has no reason")
@@ -297,6 +303,7 @@ class Observer:
             if kind == "outbox":
                 self._outages.letter(key, row)
                 self._alarms.letter(key, row)
+                self._lasting.letter(key, row)
 
     def _dated(self, key: str, row: _Row) -> None:
         """What was seen of a region was seen before now, by the true time: a permit rests on how old it is."""
@@ -408,6 +415,7 @@ class Observer:
                 )
         self._outages.ticked(tick)
         self._alarms.ticked(tick)
+        self._lasting.ticked(tick)
 
     # -- rules
 

@@ -523,6 +523,20 @@ BUGS: Final = (
         laws=(6,),
     ),
     Bug(
+        "what another worker has claimed is left to it for ever",
+        TURNS,
+        "view.now < flight.worker_until:\n        return Turn(rollout, Rest())\n    sound = ",
+        "True:\n        return Turn(rollout, Rest())\n    sound = ",
+        laws=(8,),
+    ),
+    Bug(
+        "an incident of different authorities never ends",
+        DETECT,
+        'elif (Topic.AUTHORITY, "") in live and proved_one(health):',
+        'elif (Topic.AUTHORITY, "") in live and not health:',
+        laws=(8,),
+    ),
+    Bug(
         "a letter is called sent that nobody took",
         "shared/outbox.py",
         "        await channel.send(_as_shown(channel, letter))\n    except AppError as error:",
