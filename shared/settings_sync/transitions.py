@@ -643,7 +643,10 @@ def _claimed(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules: R
     if flight.worker != view.worker and view.now < flight.worker_until:
         return Turn(rollout, Rest())
     sound = _is_sound(rollout, flight, view, rules)
-    outdated = tuple(it for it in fate.old if not sound or _outdated(it, flight, view))
+    outdated = tuple(
+        it for it in fate.old
+        if not sound or _outdated(it, flight, view) or _withdrawn(it, rollout, flight, view)
+    )  # fmt: skip
     if not fate.new:
         # Nothing is there of ours. What would be written is decided anew, with the soak and all the rules.
         why = f"{flight.target} was not written"
@@ -719,6 +722,12 @@ def _is_sound(rollout: Rollout, flight: Flight, view: View, rules: Rules) -> boo
     """
     stood = next((it.at for it in rollout.footprints if it.region == flight.source), None)
     return stood is not None and soaked(flight.source, stood, view.health, view.now, rules)
+
+
+def _withdrawn(planned: Planned, rollout: Rollout, flight: Flight, view: View) -> bool:
+    """Whether only the policy wanted this key put back, and the region answers again without it: as `_mended`."""
+    words = [it for it in rollout.verdicts if it.key == planned.key]
+    return any(it.by == POLICY for it in words[-1:]) and _answers(view.health.get(flight.target))
 
 
 def _outdated(planned: Planned, flight: Flight, view: View) -> bool:

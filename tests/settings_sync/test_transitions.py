@@ -49,6 +49,7 @@ from shared.settings_sync.transitions import (
     unasked,
     unclaim,
 )
+from shared.settings_sync.transitions import POLICY as OURS
 from tests.builders import a_health, a_policy, a_rollout, a_side
 from tests.fakes.clock import START
 
@@ -421,6 +422,25 @@ def test_the_second_part_of_a_write_is_not_taken_from_a_source_that_fell_ill() -
     assert ill.rollout.flight is not None
     assert ill.rollout.flight.keys == TWO[:1]
     assert ill.rollout.undone == (), "it is tried again when west is healthy"
+
+
+@pytest.mark.parametrize(
+    ("by", "sick", "goes_on"), [(OURS, "", False), (OURS, "east", True), ("ada", "", True)]
+)
+def test_the_second_part_of_what_the_policy_puts_back_is_left_when_the_region_answers(
+    by: str, sick: str, *, goes_on: bool
+) -> None:
+    """The first part has mended it: what is left is a change like any other, and a person's word stands."""
+    half = sides({"A": "1", "B": "1"}, {"A": "1", "B": "0"})
+    row = long_since(flying(TWO), half)
+    (_, decisions) = look(row, half, POLICY, START)
+    state = next(it.state for it in decisions if it.key == "B")
+    word = Verdict(key="B", state=state, kind=VerdictKind.TAKE, by=by, reason="bad", at=START, side="west")
+    row = msgspec.structs.replace(row, verdicts=(word,))
+    found = stepped(row, half, START, worker="v", sick=sick)
+    assert isinstance(found.step, Write) is goes_on
+    assert found.rollout.flight is not None
+    assert found.rollout.flight.keys == (TWO if goes_on else TWO[:1])
 
 
 def test_a_written_key_that_changed_at_its_source_does_not_stop_the_rest() -> None:
