@@ -407,7 +407,7 @@ class Happenings:
             return
         region, away = self._region(dice).name, dice.choice((200.0, 400.0, 900.0))
         self.world.lacks, self.world.lacks_until = region, self.loop.time() + away
-        self.world.moved_until = self.world.lacks_until
+        self.world.moved_from, self.world.moved_until = self.loop.time(), self.world.lacks_until
         self.cast.story.tell(f"a person takes the endpoint of {region} out of the profile")
         self.cast.weather.spell(
             "arm.list_profiles",

@@ -626,9 +626,13 @@ class Observer:
             self._differ.add(name)
 
     def _differed(self, begin: float) -> bool:
-        """Whether the regions differed at any time since then in something that nobody left different."""
+        """Whether the regions differed at any time since then in something that nobody left different.
+
+        Whoever left them different spoke of the regions that there were then.
+        """
         return any(it >= begin for it in self._agreed.values()) or any(
-            self._left.get(name, 1e12) >= begin or self._left[name] < self._edited(name)
+            self._left.get(name, 1e12) >= begin
+            or self._left[name] < max(self._edited(name), self._world.regrouped)
             for name in self._differ
         )
 

@@ -213,7 +213,7 @@ class World:
         ] = {}  # what was not found, and when that was, since it was found last
         self.missed_last = -1e9
         self.lacks_until = -1e9  # lists leave that out until then
-        self.moved_until = -1e9  # until then that endpoint is really not in the profile
+        self.moved_from, self.moved_until = -1e9, -1e9  # then that endpoint is really not in the profile
         self.gone: set[str] = set()  # sites that were deleted; their endpoints may still be there
         self.unfit: set[tuple[str, str]] = set()  # (region, URL): with that package the app does not come up
         self.boots = (20, 50)  # seconds that a start takes at least, and how many more it may
@@ -234,6 +234,11 @@ class World:
     def away(self) -> str:
         """The region whose endpoint a person took out of the profile: no device is led there."""
         return self.lacks if self.clock.time() < self.moved_until else ""
+
+    @property
+    def regrouped(self) -> float:
+        """When a region left the profile, or came back to it, last."""
+        return self.moved_from if self.away else self.moved_until
 
     def site(self, region: str) -> Site:
         """A site that is there. Raises Gone."""

@@ -524,3 +524,18 @@ def test_a_decision_ends_with_a_line(by: str, after: dict[str, object], broken: 
     word = {"key": "K", "state": "s", "kind": "take", "by": by}
     pair.observer.stored("settings-sync/g", _row(**after), _row(verdicts=[word]))
     assert [it.law for it in pair.observer.breaches] == broken
+
+
+@pytest.mark.parametrize("moved", [None, "away", "back"])
+def test_what_was_left_different_is_asked_for_again_among_other_regions(moved: str | None) -> None:
+    """Whoever left a key different spoke of the regions that there were then."""
+    group = three()
+    group.world.edit("west", {"K": "other"})
+    group.wait(10.0)
+    group.observer.decided(["K"], left=True)
+    group.wait(1000.0)
+    if moved is not None:
+        now = group.loop.time()
+        away = 60.0 if moved == "away" else -60.0
+        group.world.lacks, group.world.moved_from, group.world.moved_until = "west", now - 200.0, now + away
+    assert group.observer._differed(group.loop.time() - 300.0) is (moved is not None)
