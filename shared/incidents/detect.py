@@ -154,7 +154,9 @@ def _one_authority(health: Mapping[str, Health], live: AbstractSet[Subject], now
             evidence=finding.evidence,
         )
     elif (Topic.AUTHORITY, "") in live and proved_one(health):
-        yield matter(Topic.AUTHORITY, since=now, now=now, text="all regions prove the same CA")
+        # As old as its oldest proof: what was proved before the regions differed does not end that they do.
+        since = min(it.scep.at for it in health.values() if it.scep is not None and it.scep.ok)
+        yield matter(Topic.AUTHORITY, since=since, now=now, text="all regions prove the same CA")
 
 
 def matter(

@@ -143,8 +143,8 @@ def test_two_authorities_are_a_matter_of_the_group_until_all_prove_one() -> None
     live = frozenset({(Topic.AUTHORITY, "")})
     (over,) = facts(live, west=seen(ca="0a"), east=seen(ca="0a"))
     assert (over.topic, over.claim, over.cause, over.at, over.heard) == (
-        Topic.AUTHORITY, Claim.WELL, "", NOW, NOW,
-    )  # fmt: skip
+        Topic.AUTHORITY, Claim.WELL, "", START, NOW,
+    )  # fmt: skip  # as old as its oldest proof
     assert over.text == "all regions prove the same CA"
     assert facts(live, west=seen(ca="0a"), east=WELL) == ()
     assert facts(west=seen(ca="0a"), east=seen(ca="0a")) == ()
