@@ -139,6 +139,8 @@ class Alarms:
             case "artifact-host":
                 lost = any(not it.up or it.since >= begin for it in self._world.hosts.values())
                 return "" if lost else "every package host was up"
+            case "settings-change":
+                return "" if site.changed >= begin else f"the settings of {site.name} were as before"
             case _:  # certificates, host names, probe paths and stopped apps are well in this world
                 return f"nothing here fails for the cause {cause}"
 
@@ -256,6 +258,7 @@ _RULES: Final[dict[tuple[str, str], Callable[[Alarms, _Row], str]]] = {
     ("service", "incident.escalated-to-2"): Alarms.fails,
     ("service", "incident.escalated-to-1"): Alarms.fails,
     ("service", "incident.mitigated"): Alarms.led_away,
+    ("service", "incident.held"): Alarms.held,
     ("service", "incident.resolved"): Alarms.well_again,
     ("authority", "incident.opened"): Alarms.differing_authorities,
     ("authority", "incident.resolved"): Alarms.one_authority,

@@ -23,6 +23,7 @@ LONG: Final = 86_400.0  # in which nothing hinders it
 type _Row = dict[str, Any]
 
 _FOR_A_PERSON: Final = frozenset({"held", "contained"})
+_ASKED: Final = "a person is asked to decide"
 _UNTOLD: Final = "the rollout, which waits for a person who was not told"
 
 
@@ -80,7 +81,8 @@ class Lasting:
         self._taken = taken  # regions whose endpoint was disabled by us
         self._changed: set[str] = set()  # rows that were written since the last turn
         self._begun: dict[str, list[str]] = {}  # row: what is under way by it
-        self._open: dict[str, str] = {}  # incidents that were told and are not over, and their topics
+        # Incidents that were told and are not over: their topics, or `_ASKED`.
+        self._open: dict[str, str] = {}
         self._letters: set[str] = set()
         self._lasted: dict[str, float] = {}
         self._since: float | None = None  # the last turn, if it was undisturbed and the world was sound
@@ -96,8 +98,10 @@ class Lasting:
             return
         self._letters.add(key)
         told = row["kind"].removeprefix("incident.")
-        if told in {"opened", "held"}:
-            self._open[row["subject"]] = row["facts"]["topic"]
+        if told == "opened":
+            self._open.setdefault(row["subject"], row["facts"]["topic"])
+        elif told == "held":  # also of a region that the change broke
+            self._open[row["subject"]] = _ASKED
         elif told == "resolved":
             for it in (row["subject"], *row["facts"]["also_known_as"]):
                 self._open.pop(it, None)
@@ -143,11 +147,11 @@ class Lasting:
         self._changed.clear()
         by_rows = [(key, it) for key, its in self._begun.items() for it in its]
         waits = any(it == _UNTOLD for _, it in by_rows)
-        told = "settings" in self._open.values()
+        told = _ASKED in self._open.values()
         return [
             *(f"{key}: {it}" for key, it in by_rows if not (it == _UNTOLD and told)),
             *(f"the copy {it} in the vault" for it in self._world.vault),
-            *(f"the incident {it}" for it, topic in self._open.items() if topic != "settings" or not waits),
+            *(f"the incident {it}" for it, topic in self._open.items() if topic != _ASKED or not waits),
         ]
 
 

@@ -386,10 +386,9 @@ BUGS: Final = (
     Bug(
         "a held change is told as an outage of a region",
         "shared/reconcile/incidents.py",
-        "        yield detect.matter(\n            Topic.SETTINGS,\n            since=rollout.since,\n"
-        "            now=now,\n            cause=HELD,\n",
-        "        yield detect.matter(\n            Topic.SERVICE,\n            region=rollout.footprints[0].region,\n"
-        "            since=rollout.since,\n            now=now,\n            cause=HELD,\n",
+        "                Topic.SETTINGS, since=since, now=now, cause=HELD, id=id_, text=text, evidence=evidence\n",
+        "                Topic.SERVICE, region=rollout.footprints[0].region, since=since, now=now, cause=HELD,\n"
+        "                text=text\n",
         laws=(5,),
     ),
     Bug(

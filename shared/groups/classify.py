@@ -174,6 +174,13 @@ TABLE: tuple[Explained, ...] = (
         you="look at the shared dependency first; Azure's status page, the vault, the storage account",
     ),
     Explained(
+        cause=Cause.SETTINGS_CHANGE,
+        when="as below, and the region's settings were changed in the minutes before",
+        means="the change broke the region, as far as the times say; it stays where it was made",
+        we="names its keys, lets it travel nowhere while the region fails, and puts it back when a person says so",
+        you="put the change back (counterpart revert), or repair the setting at its source",
+    ),
+    Explained(
         cause=Cause.ONE_REGION,
         when="this region fails while another one serves",
         means="devices are served by the others as soon as DNS has moved away from this one",
@@ -243,6 +250,7 @@ def classify(
     *,
     sites: Mapping[str, Site] | None = None,
     packages: Mapping[str, str] | None = None,
+    changed: Mapping[str, str] | None = None,
 ) -> dict[str, Finding]:
     """What the failure of each region in trouble is; regions that are well, or out of service, have no entry.
 
@@ -251,6 +259,7 @@ def classify(
         health: every region's, by name.
         sites: the sites' own facts by region, read now, where Traffic Manager says Stopped.
         packages: what is wrong with a region's artifact host, by region, as the watch over the hosts says it.
+        changed: which settings of a region were changed in the minutes before it failed, by region.
     """
     stand = standings(group, health)
     patience = group.profile.monitor.timeout
@@ -261,8 +270,10 @@ def classify(
         package = (packages or {}).get(name, "")
         special = [f"{name}: its artifact host: {package}"] if package else []
         special += [refused[name]] if name in refused else []
+        change = (changed or {}).get(name, "")
+        special += [f"{name}: {change}"] if change else []
         evidence = (*special, *facts)
-        cause = _cause(name, health, stand, refused, package=package, patience=patience)
+        cause = _cause(name, health, stand, refused, package=package, changed=bool(change), patience=patience)
         found[name] = Finding(cause=cause, evidence=evidence)
     return found
 
@@ -305,6 +316,7 @@ def _cause(
     refused: Collection[str],
     *,
     package: str,
+    changed: bool,
     patience: float,
 ) -> Cause:
     its = health[name]
@@ -319,19 +331,24 @@ def _cause(
         return Cause.TLS_OR_NAME
     if name in refused or _only_the_path(its):
         return Cause.PROBE_PATH
-    return _where(name, health, stand, patience)
+    where = _where(name, health, stand, patience)
+    broken = changed and where is not Cause.SHARED and not _looks_well(its, patience)
+    return Cause.SETTINGS_CHANGE if broken else where
 
 
 def _where(name: str, health: Mapping[str, Health], stand: Mapping[str, Standing], patience: float) -> Cause:
     """Everybody's failure, this region's, or neither."""
     in_service = [it for it in health if stand[it] is not Standing.OUT]
-    looks_well = _signature(health[name], patience) == "well"
-    if looks_well:  # Traffic Manager alone says Degraded
+    if _looks_well(health[name], patience):  # Traffic Manager alone says Degraded
         return Cause.UNKNOWN
     if len(in_service) > 1 and all(stand[it] in TROUBLED for it in in_service):
         alike = len({_signature(health[it], patience) for it in in_service}) == 1
         return Cause.SHARED if alike else Cause.UNKNOWN
     return Cause.ONE_REGION if Standing.SERVING in stand.values() else Cause.UNKNOWN
+
+
+def _looks_well(its: Health, patience: float) -> bool:
+    return _signature(its, patience) == "well"
 
 
 def _only_we_fail(health: Mapping[str, Health], stand: Mapping[str, Standing]) -> bool:

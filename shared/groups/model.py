@@ -263,6 +263,7 @@ class Cause(StrEnum):
     TLS_OR_NAME = "tls-or-host-name"
     PROBE_PATH = "probe-path"
     STOPPED = "stopped"
+    SETTINGS_CHANGE = "settings-change"
     UNKNOWN = "unknown"
 
 

@@ -6,7 +6,7 @@ every minute.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -24,10 +24,13 @@ from shared.groups.model import (
 )
 from shared.groups.routing import stays
 from shared.incidents.explain import cause_name
-from shared.incidents.model import Claim, Fact, Incident, Kind, Severity, Topic
+from shared.incidents.model import Change, Claim, Fact, Incident, Kind, Severity, Topic
 from shared.incidents.transitions import Subject
 
 US = "Counterpart"
+# From a change to the failure that it brought: a restart and the first looks.
+SAME_MINUTES = timedelta(minutes=10)
+SEEN_LATE = timedelta(seconds=90)  # an event and a round later than the failure
 _ANSWERED = frozenset({MonitorStatus.ONLINE, MonitorStatus.UNMONITORED, MonitorStatus.CHECKING})
 _CLAIMS = {
     Standing.SERVING: Claim.WELL,
@@ -40,6 +43,38 @@ _CLAIMS = {
 def open_subjects(incidents: Iterable[Incident]) -> frozenset[Subject]:
     """What has an open incident."""
     return frozenset((it.topic, it.region) for it in incidents if it.open)
+
+
+def broke(changes: Iterable[Change], recent: Iterable[Incident], now: datetime) -> dict[str, str]:
+    """Return which changes may have broken their regions: those seen in the minutes before each region failed.
+
+    Args:
+        changes: those that only one region has.
+        recent: incidents, of which the open ones say since when a region fails; another one fails just now.
+        now: the time of the look.
+    """
+    began = {it.region: it.started for it in recent if it.open and it.topic is Topic.SERVICE}
+    return {
+        it.region: it.text
+        for it in changes
+        if -SEEN_LATE <= began.get(it.region, now) - it.at <= SAME_MINUTES
+    }
+
+
+def waits(
+    incident: Incident, since: datetime, now: datetime, text: str, id_: str, evidence: Sequence[str]
+) -> Fact:
+    """The settings change that broke a region waits for a person, which is no incident of its own."""
+    return Fact(
+        kind=Kind.WAITS,
+        at=max(since, incident.started),
+        heard=now,
+        region=incident.region,
+        id=id_,
+        who=US,
+        text=text,
+        evidence=tuple(evidence),
+    )
 
 
 def looks(

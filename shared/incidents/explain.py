@@ -45,6 +45,7 @@ _NAMES: Final = {
     Cause.TLS_OR_NAME: "TLS or the host name",
     Cause.PROBE_PATH: "the probe path only",
     Cause.STOPPED: "stopped, or the plan is below Standard",
+    Cause.SETTINGS_CHANGE: "a settings change",
     Cause.UNKNOWN: "not known yet",
     HELD: "a held settings change",
     UNREAD: "a region that cannot be read",

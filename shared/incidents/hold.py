@@ -171,7 +171,7 @@ def _calls_for_it(incident: Incident, endpoint: Endpoint, row: HoldRow, view: Vi
         incident.topic is Topic.SERVICE
         and incident.open
         and incident.confirmed is not None
-        and incident.cause == Cause.ONE_REGION
+        and incident.cause in {Cause.ONE_REGION, Cause.SETTINGS_CHANGE}
         and standing is Standing.DOWN
         and endpoint.enabled
         and incident.id not in row.done

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     FIRED = "fired"  # an alert
     RESOLVED = "resolved"  # an alert's end
     MOVED = "moved"  # DNS no longer answers the region
+    WAITS = "waits"  # the settings change that broke the region waits for a person
     ACKNOWLEDGED = "acknowledged"  # a person took it on
     NOTE = "note"  # something that happened, for the timeline
 
@@ -112,6 +113,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of settings that one region has and the others have not."""
+
+    region: str
+    at: datetime  # when it was first seen
+    text: str  # the names of its keys
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One incident, as derived. Its times never go backwards from one stage to the next."""
 
@@ -128,6 +137,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     resolved: datetime | None = None
     acknowledged_by: str = ""
     flaps: int = 0  # how often it came back within the time in which that is the same incident
+    waits: bool = False  # for a person's decision on the settings change that broke the region
     stays: str = ""  # by the latest look: why the region's devices are not moved, and what to do
     evidence: tuple[str, ...] = ()  # of the look that showed it at its worst
     timeline: tuple[Entry, ...] = ()
@@ -154,7 +164,7 @@ class Telling(StrEnum):
     """What people are told of an incident: one card each, at most."""
 
     OPENED = "opened"
-    HELD = "held"  # the opening of an incident about settings: a person is asked to decide
+    HELD = "held"  # a person is asked to decide: the opening of an incident about settings
     ESCALATED_2 = "escalated-to-2"
     ESCALATED_1 = "escalated-to-1"
     MITIGATED = "mitigated"

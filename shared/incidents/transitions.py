@@ -54,7 +54,9 @@ UNORDERED = timedelta(minutes=10)
 
 _TROUBLE = frozenset({Claim.SUSPECT, Claim.BAD})
 # At one time, what is well comes first: of two looks that contradict each other the worse one stands.
-_RANK = {Kind.LOOK: 0, Kind.RESOLVED: 1, Kind.FIRED: 3, Kind.MOVED: 4, Kind.ACKNOWLEDGED: 5, Kind.NOTE: 6}
+_RANK = {
+    Kind.LOOK: 0, Kind.RESOLVED: 1, Kind.FIRED: 3, Kind.MOVED: 4, Kind.WAITS: 5, Kind.ACKNOWLEDGED: 6, Kind.NOTE: 7,
+}  # fmt: skip
 
 type Subject = tuple[Topic, str]
 
@@ -88,6 +90,7 @@ class _Span:
     mitigated: datetime | None = None
     resolved: datetime | None = None
     acknowledged: Fact | None = None
+    waits: bool = False
     flaps: int = 0
 
 
@@ -116,6 +119,10 @@ class _Walk:
                 if (span := self._open()) is not None:
                     span.facts.append(fact)
                     span.mitigated = span.mitigated or fact.at
+            case Kind.WAITS:
+                if (span := self._open()) is not None:
+                    span.facts.append(fact)
+                    span.waits = True
             case Kind.ACKNOWLEDGED:
                 self._acknowledged(fact)
             case Kind.NOTE:
@@ -299,6 +306,7 @@ def _incident(group: str, subject: Subject, span: _Span, notes: Sequence[Fact], 
         acknowledged=max(acknowledged.at, detected) if acknowledged else None,
         acknowledged_by=acknowledged.who if acknowledged else "",
         flaps=span.flaps,
+        waits=span.waits,
         stays=next((it.stays for it in reversed(trouble) if it.kind is Kind.LOOK), ""),
         evidence=_evidence(span.facts),
         timeline=_timeline(span, notes, rules),
@@ -316,10 +324,17 @@ def _severity(trouble: Sequence[Fact]) -> Severity:
 
 
 def _worst(trouble: Sequence[Fact]) -> Fact | None:
-    """The look that names the incident's cause: at its worst, the latest that knows; else the latest of all."""
+    """The look that names the incident's cause: at its worst, the latest that knows; else the latest of all.
+
+    A change that broke the region is its cause also when it has been put back, and the region is not well yet.
+    """
     looks = [it for it in trouble if it.kind is Kind.LOOK]
     known = [it for it in looks if it.cause != Cause.UNKNOWN] or looks
-    return min(known, key=lambda it: (it.severity, -it.at.timestamp()), default=None)
+    return min(
+        known,
+        key=lambda it: (it.severity, it.cause != Cause.SETTINGS_CHANGE, -it.at.timestamp()),
+        default=None,
+    )
 
 
 def _changes(facts: Sequence[Fact]) -> list[Fact]:
@@ -537,6 +552,8 @@ def _due(named: Named, incident: Incident, now: datetime, rules: Rules) -> Itera
             yield Telling.ESCALATED_1 if critical else Telling.ESCALATED_2
         if told or sure or waited:
             yield opening(incident.topic)
+            if incident.waits:
+                yield Telling.HELD
             if incident.mitigated is not None:
                 yield Telling.MITIGATED
     elif _is_past(incident, now, rules) and (told or sure):

@@ -43,7 +43,7 @@ from shared.incidents.hold import (
     taken_out,
     turn,
 )
-from shared.incidents.model import Archived, Claim, Fact, Incident, Ledger, Telling, Topic
+from shared.incidents.model import Archived, Change, Claim, Fact, Incident, Kind, Ledger, Telling, Topic
 from shared.incidents.render import incident_facts
 from shared.incidents.transitions import (
     Rules,
@@ -166,10 +166,12 @@ def _message(ledger: Ledger, incident: Incident, number: int, telling: Telling, 
 
 
 def _decision(ledger: Ledger, incident: Incident) -> str:
-    """The id of the decision that an incident about settings waits for: its group and the plan's fingerprint."""
-    if incident.topic is not Topic.SETTINGS:
-        return ""
-    plans = [it for it in ledger.facts if it.topic is Topic.SETTINGS and it.claim is Claim.BAD and it.id]
+    """The id of the decision that an incident waits for: its group and the plan's fingerprint."""
+    if incident.topic is Topic.SETTINGS:
+        plans = [it for it in ledger.facts if it.topic is Topic.SETTINGS and it.claim is Claim.BAD and it.id]
+    else:
+        marks = set(incident.marks)
+        plans = [it for it in ledger.facts if it.kind is Kind.WAITS and it.id and it.mark in marks]
     if not plans:
         return ""
     return f"{row_name(ledger.group_id)}.{max(plans, key=lambda it: it.heard).id}"
@@ -215,7 +217,12 @@ async def forget(store: Store, now: datetime, rules: Rules) -> int:
 
 
 async def watch(
-    group: Group, health: Mapping[str, Health], tools: Tools, *, packages: Mapping[str, str] | None = None
+    group: Group,
+    health: Mapping[str, Health],
+    tools: Tools,
+    *,
+    packages: Mapping[str, str] | None = None,
+    changes: Collection[Change] = (),
 ) -> tuple[Incident, ...]:
     """Take in what a look at the regions says, and hold what is to be held. Returns the recent incidents.
 
@@ -226,10 +233,11 @@ async def watch(
         health: every region's, as it was just seen.
         tools: the outside world.
         packages: what is wrong with regions' artifact hosts, by region.
+        changes: settings that only one region has.
     """
     ledger, _ = await read(tools.store, ledger_key(group.id), Ledger)
     recent = incidents(ledger, tools.rules) if ledger else ()
-    facts = await _look(group, health, recent, packages or {}, tools)
+    facts = await _look(group, health, recent, packages or {}, changes, tools)
     if facts or (ledger is not None and ledger.named):
         recent = await record(group.id, group.name, facts, tools)
     await _keep_out(group, health, recent, tools)
@@ -241,6 +249,7 @@ async def _look(
     health: Mapping[str, Health],
     recent: Collection[Incident],
     packages: Mapping[str, str],
+    changes: Collection[Change],
     tools: Tools,
 ) -> tuple[Fact, ...]:
     stand = standings(group, health)
@@ -248,7 +257,9 @@ async def _look(
     troubled = [name for name, it in stand.items() if it in TROUBLED]
     if not troubled and not live:
         return detect.looks(group, health, {}, live=live, now=tools.clock.now())
-    findings = classify(group, health, sites=await _stopped(group, health, tools), packages=packages)
+    changed = detect.broke(changes, recent, tools.clock.now())
+    sites = await _stopped(group, health, tools)
+    findings = classify(group, health, sites=sites, packages=packages, changed=changed)
     disturbed, rehearsed = await _our_doing(group, health, tools)
     now = tools.clock.now()
     facts = detect.looks(

@@ -20,7 +20,7 @@ from shared.errors import AppError, PermanentError, Unavailable, Unreadable
 from shared.events.app_service import Signal
 from shared.events.azure_monitor import Alert
 from shared.groups.classify import TROUBLED, standings
-from shared.groups.model import Group, Health, Profile
+from shared.groups.model import Cause, Group, Health, Profile
 from shared.groups.workflow import Watched, discover, watched_key
 from shared.incidents import detect, workflow
 from shared.incidents.model import (
@@ -29,6 +29,7 @@ from shared.incidents.model import (
     PACKAGE_SETTING,
     UNREAD,
     UNTRUSTED,
+    Change,
     Fact,
     Incident,
     Severity,
@@ -38,7 +39,7 @@ from shared.ports import Ports
 from shared.settings import Settings
 from shared.settings_sync.advice import advise
 from shared.settings_sync.model import Action, Decision, Rollout, State
-from shared.settings_sync.workflow import Eyes
+from shared.settings_sync.workflow import Eyes, read_rollout
 from shared.store import Store, read
 
 log = logging.getLogger(__name__)
@@ -90,10 +91,13 @@ async def look(
         if group.missing:
             return health, await workflow.recent(group.id, ports.store, settings.incidents)
         hosts: Mapping[str, str] = {}
+        changes: tuple[Change, ...] = ()
         if any(it in TROUBLED for it in standings(group, health).values()):
             health = await eyes(prove=True)
             hosts = await _rotating(group, ports, settings)
-        return health, await workflow.watch(group, health, tools(ports, settings), packages=hosts)
+            changes = await _changed(group, ports)
+        use = tools(ports, settings)
+        return health, await workflow.watch(group, health, use, packages=hosts, changes=changes)
     except Unreadable:
         raise
     except AppError as error:
@@ -116,6 +120,28 @@ async def _rotating(group: Group, ports: Ports, settings: Settings) -> dict[str,
     return {flight.region: flight.reason}
 
 
+async def _changed(group: Group, ports: Ports) -> tuple[Change, ...]:
+    """What is being written to a region, and the settings changes that only their own region has."""
+    try:
+        rollout = await read_rollout(ports.store, group.id)
+    except Unreadable:  # the settings' part of the round says so
+        return ()
+    if rollout is None:
+        return ()
+    found = []
+    if (flight := rollout.flight) is not None:
+        keys = _listed([it.key for it in flight.keys])
+        text = f"Counterpart wrote {keys} at {flight.claimed_at:%H:%M:%S} UTC"
+        found.append(Change(region=flight.target, at=flight.claimed_at, text=text))
+    changes = rollout.plan.changes if rollout.plan else ()
+    for seen in rollout.footprints:
+        changed = [it.key for it in changes if seen.region in it.sources]
+        if changed and (flight is None or seen.region != flight.target):
+            text = f"its settings were changed, as was seen at {seen.at:%H:%M:%S} UTC: {_listed(changed)}"
+            found.append(Change(region=seen.region, at=seen.at, text=text))
+    return tuple(found)
+
+
 async def heed(
     group: Group,
     health: Mapping[str, Health],
@@ -127,9 +153,8 @@ async def heed(
 ) -> None:
     """Take in what waits for a person, and what settings and packages did around an open incident."""
     now = ports.clock.now()
-    live = detect.open_subjects(recent)
     facts: list[Fact] = []
-    facts += _held(group, rollout, health, live, now) if rollout else ()
+    facts += _held(group, rollout, health, recent, now, settings) if rollout else ()
     facts += _exhausted(tended, recent, now) if tended else ()
     begin = min((it.started for it in recent if it.open), default=None)
     if begin is not None:
@@ -147,30 +172,67 @@ def _held(
     group: Group,
     rollout: Rollout,
     health: Mapping[str, Health],
-    live: Collection[tuple[Topic, str]],
+    recent: Collection[Incident],
     now: datetime,
+    settings: Settings,
 ) -> Iterable[Fact]:
+    live = detect.open_subjects(recent)
     if rollout.unread is not None and rollout.unread.is_proof:
         since = rollout.unread.since
         yield detect.matter(Topic.SETTINGS, since=since, now=now, cause=UNREAD, text=rollout.reason)
     elif rollout.state in _WAITING:
-        plan = rollout.plan
-        yield detect.matter(
-            Topic.SETTINGS,
-            since=rollout.since,
-            now=now,
-            cause=HELD,
-            id=plan.fingerprint if plan else "",
-            text=f"settings are {rollout.state}: {rollout.reason}",
-            evidence=[
-                *(f"{it.rule}: {it.text} ({_listed(it.keys)})" for it in (plan.refusals if plan else ())),
-                *_ways(group, rollout, health),
-            ],
-        )
+        yield from _waiting(group, rollout, health, recent, now, settings)
     elif (Topic.SETTINGS, "") in live:
         yield detect.matter(
             Topic.SETTINGS, since=now, now=now, text=f"settings are {rollout.state}: {rollout.reason}"
         )
+
+
+def _waiting(
+    group: Group,
+    rollout: Rollout,
+    health: Mapping[str, Health],
+    recent: Collection[Incident],
+    now: datetime,
+    settings: Settings,
+) -> Iterable[Fact]:
+    """A change waits for a person: a matter of its own, or part of the incident of the region that it broke."""
+    plan = rollout.plan
+    id_ = plan.fingerprint if plan else ""
+    text = f"settings are {rollout.state}: {rollout.reason}"
+    evidence = [
+        *(f"{it.rule}: {it.text} ({_listed(it.keys)})" for it in (plan.refusals if plan else ())),
+        *_ways(group, rollout, health),
+    ]
+    broken = _broken_by(rollout, recent)
+    one = next((it for it in broken if it.open), None)
+    if one is None:
+        over = [it.resolved for it in broken if it.resolved is not None]
+        since = max([rollout.since, *over])
+        if all(now - it >= settings.incidents.flap_window for it in over):
+            yield detect.matter(
+                Topic.SETTINGS, since=since, now=now, cause=HELD, id=id_, text=text, evidence=evidence
+            )
+        return
+    yield detect.waits(one, rollout.since, now, text, id_, evidence)
+    if (Topic.SETTINGS, "") in detect.open_subjects(recent):
+        goes_on = f"the change broke {one.region}, and goes on as that region's incident, {one.id}"
+        yield detect.matter(Topic.SETTINGS, since=now, now=now, text=goes_on)
+
+
+def _broken_by(rollout: Rollout, recent: Iterable[Incident]) -> list[Incident]:
+    """Return the confirmed incidents of regions that the waiting change broke, not those before it."""
+    changes = rollout.plan.changes if rollout.plan else ()
+    sources = {source for it in changes for source in it.sources}
+    return [
+        it
+        for it in recent
+        if it.topic is Topic.SERVICE
+        and it.cause == Cause.SETTINGS_CHANGE
+        and it.region in sources
+        and it.confirmed is not None
+        and (it.resolved is None or it.resolved >= rollout.since)
+    ]
 
 
 def _ways(group: Group, rollout: Rollout, health: Mapping[str, Health]) -> Iterable[str]:

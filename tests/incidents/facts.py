@@ -84,6 +84,19 @@ def moved(minutes: float, *, region: str = "west") -> Fact:
     return Fact(kind=Kind.MOVED, at=at(minutes), heard=at(minutes), region=region, who="DNS", text=text)
 
 
+def waits(minutes: float, *, region: str = "west", plan: str = "3f0a") -> Fact:
+    text = "settings are contained"
+    return Fact(
+        kind=Kind.WAITS,
+        at=at(minutes),
+        heard=at(minutes),
+        region=region,
+        id=plan,
+        who="Counterpart",
+        text=text,
+    )
+
+
 def acked(minutes: float, *, region: str = "west", who: str = "ada") -> Fact:
     return Fact(
         kind=Kind.ACKNOWLEDGED,

@@ -8,10 +8,12 @@ import pytest
 from shared.events.azure_monitor import Alert, Condition
 from shared.groups.classify import classify
 from shared.groups.model import Cause, Health, MonitorStatus, NameAnswer, ProbeResult, ScepProof, State
-from shared.incidents.detect import alerted, looks, matter, moved, noted, open_subjects
-from shared.incidents.model import Claim, Fact, Incident, Kind, Severity, Topic
+from shared.incidents.detect import alerted, broke, looks, matter, moved, noted, open_subjects
+from shared.incidents.model import Change, Claim, Fact, Incident, Kind, Severity, Topic
+from shared.incidents.transitions import derive
 from tests.builders import GROUP, a_group, a_health, a_profile, a_region, an_endpoint, host
 from tests.fakes.clock import START
+from tests.incidents.facts import RULES, at, bad
 
 ONLINE, DEGRADED = MonitorStatus.ONLINE, MonitorStatus.DEGRADED
 CHECKING, STOPPED = MonitorStatus.CHECKING, MonitorStatus.STOPPED
@@ -148,6 +150,19 @@ def test_two_authorities_are_a_matter_of_the_group_until_all_prove_one() -> None
     assert over.text == "all regions prove the same CA"
     assert facts(live, west=seen(ca="0a"), east=WELL) == ()
     assert facts(west=seen(ca="0a"), east=seen(ca="0a")) == ()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "broken"), [(-90, True), (-91, False), (0, True), (600, True), (601, False)]
+)
+def test_a_change_breaks_a_region_in_the_minutes_after_it(seconds: int, *, broken: bool) -> None:
+    """Or it is seen a little later than the failure. Another region's incident says nothing."""
+    (one,) = derive((bad(10),), GROUP, RULES)
+    change = Change(region="west", at=one.started - timedelta(seconds=seconds), text="K00")
+    assert broke([change], [one], at(30)) == ({"west": "K00"} if broken else {})
+    (other,) = derive((bad(10, region="east"),), GROUP, RULES)
+    assert broke([change], [other], at(30)) == {}
+    assert broke([msgspec.structs.replace(change, at=at(25))], [other], at(30)) == {"west": "K00"}
 
 
 def test_a_matter_is_so_since_its_own_time() -> None:

@@ -40,6 +40,7 @@ from tests.incidents.facts import (
     out,
     over,
     suspect,
+    waits,
     well,
 )
 
@@ -229,6 +230,26 @@ def test_the_cause_at_its_worst_counts() -> None:
     assert one(bad(1, cause=Cause.UNKNOWN)).cause == Cause.UNKNOWN
 
 
+def test_a_change_that_broke_a_region_stays_its_cause() -> None:
+    """Put back, and the region not well yet: no look sees the change any more."""
+    (one,) = derive((bad(1, cause=Cause.SETTINGS_CHANGE), bad(4, cause=Cause.ONE_REGION)), GROUP, RULES)
+    assert one.cause == Cause.SETTINGS_CHANGE
+    worse = bad(5, cause=Cause.SHARED, severity=Severity.CRITICAL)
+    (one,) = derive((bad(1, cause=Cause.SETTINGS_CHANGE), worse), GROUP, RULES)
+    assert one.cause == Cause.SHARED
+
+
+def test_what_waits_for_a_person_is_told_in_the_regions_incident() -> None:
+    """Once, after its opening; with no incident of the region it is nobody's."""
+    ledger = advance(a_ledger(), (bad(1), waits(3), waits(4, plan="77")), at(4), RULES)
+    assert [it for named in ledger.named for it in named.owed] == [Telling.OPENED, Telling.HELD]
+    (one,) = incidents(ledger, RULES)
+    assert one.waits
+    assert derive((waits(3),), GROUP, RULES) == ()
+    (other,) = derive((bad(1), waits(3, region="east")), GROUP, RULES)
+    assert not other.waits
+
+
 def test_evidence_of_every_change_is_kept() -> None:
     """Each look that says something new leaves its evidence, those that repeat it do not."""
     incident = one(
@@ -289,13 +310,13 @@ def some_facts(draw: st.DrawFn) -> Fact:
     if what == 1:
         return over(minute, heard=minute + draw(st.integers(0, 6)), region=region)
     if what == 2:
-        return draw(st.sampled_from([moved(minute, region=region), acked(minute, region=region)]))
+        return draw(st.sampled_from([it(minute, region=region) for it in (moved, acked, waits)]))
     if what == 3:
         return note(
             minute, draw(st.sampled_from(["one", "other"])), region=draw(st.sampled_from(["", "west"]))
         )
     claim = draw(st.sampled_from(list(Claim)))
-    cause = draw(st.sampled_from([Cause.ONE_REGION, Cause.SHARED, Cause.UNKNOWN]))
+    cause = draw(st.sampled_from([Cause.ONE_REGION, Cause.SHARED, Cause.SETTINGS_CHANGE, Cause.UNKNOWN]))
     severity = draw(st.sampled_from(list(Severity)))
     return look(claim, minute, region=region, cause=cause, severity=severity)
 

@@ -31,6 +31,8 @@ from tests.fakes.store import FakeStore
 from tests.incidents.watching import Watched, an_alert
 from tests.rounds import SECRET, Effects, Killed, leaks, val
 
+VAULT = "AppConfig:KeyVaultConfig:KeyVaultURL"  # an identity key
+
 
 def rows(world: Watched, *prefixes: str) -> list[str]:
     assert isinstance(world.store, FakeStore)
@@ -251,6 +253,65 @@ async def test_a_held_settings_change() -> None:
     await world.minute(20)
     assert (await world.incident()).stage is Stage.RESOLVED
     assert world.teams.kinds == ["incident.held", "incident.resolved"]
+
+
+async def test_a_change_that_breaks_its_region_makes_one_incident() -> None:
+    """It is named as the cause, waits for a person in the same incident, and is over when it was put back."""
+    world = Watched()
+    world.settings = msgspec.structs.replace(world.settings, base_url="https://func.test")
+    await world.minute(2)
+    world.edit("west", K00=val("bad"))
+    await world.tick(doorbell=True)
+    world.sick("west")
+    await world.minute(20)
+    incident = await world.incident()
+    assert (incident.region, incident.cause, incident.severity) == (
+        "west", Cause.SETTINGS_CHANGE, Severity.MAJOR,
+    )  # fmt: skip
+    assert any("west: its settings were changed" in it and "K00" in it for it in incident.evidence)
+    assert world.teams.kinds == ["incident.opened", "incident.mitigated", "incident.held"]
+    opened, _, held = world.teams.letters
+    assert ("Cause", "a settings change") in opened.card.facts
+    assert any("counterpart revert" in line or "(revert" in line for line in held.card.lines)
+    assert "https://func.test/api/decisions/" in held.card.links[0].url
+    await world.ask(SettingsAsk.REVERT)
+    world.well("west")
+    await world.minute(30)
+    incident = await world.incident()
+    assert (incident.stage, incident.cause) == (Stage.RESOLVED, Cause.SETTINGS_CHANGE)
+    assert world.teams.kinds[3:] == ["incident.resolved"]
+    assert SECRET not in repr(await world.incidents())
+
+
+async def test_a_held_change_that_breaks_its_region_goes_on_as_one_incident() -> None:
+    """An identity key is held at once; when its region fails by it, what waits is that region's incident."""
+    world = Watched()
+    await world.minute(2)
+    world.edit("west", {VAULT: val("other")})
+    await world.tick(doorbell=True)
+    await world.minute()
+    assert [it.topic for it in await world.incidents() if it.open] == [Topic.SETTINGS]
+    world.sick("west")
+    await world.minute(5)
+    (one,) = [it for it in await world.incidents() if it.open]
+    assert (one.region, one.cause, one.waits) == ("west", Cause.SETTINGS_CHANGE, True)
+    world.well("west")
+    await world.minute(11)
+    (again,) = [it for it in await world.incidents() if it.open]
+    assert again.topic is Topic.SETTINGS  # it waits still, and nothing fails any more
+
+
+async def test_a_region_that_fails_long_after_a_change_was_not_broken_by_it() -> None:
+    """The change is held for a person, and is another matter."""
+    world = Watched()
+    await world.minute(2)
+    world.edit("west", {VAULT: val("other")})
+    await world.tick(doorbell=True)
+    await world.minute(15)
+    world.sick("west")
+    await world.minute(5)
+    found = {it.topic: it.cause for it in await world.incidents() if it.open}
+    assert found == {Topic.SERVICE: Cause.ONE_REGION, Topic.SETTINGS: HELD}
 
 
 async def test_settings_are_in_the_timeline() -> None:

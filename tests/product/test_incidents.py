@@ -159,7 +159,7 @@ async def test_provoked(
 
 def test_every_row_is_provoked() -> None:
     """The classification has no row that nobody tried."""
-    assert {it.cause for it in TABLE} == {cause for _, cause, _ in PROVOKED}
+    assert {it.cause for it in TABLE} == {cause for _, cause, _ in PROVOKED} | {Cause.SETTINGS_CHANGE}
     assert (AUTHORITY.cause, set(OTHERS)) == (
         Cause.AUTHORITY,
         {HELD, UNREAD, PACKAGE_SETTING, EXHAUSTED, UNTRUSTED},
@@ -261,6 +261,24 @@ async def test_a_package_setting_that_leads_to_no_package() -> None:
         assert {(it.topic, it.region) for it in found if it.cause == PACKAGE_SETTING} == {
             (Topic.HOSTS, "weu")
         }
+
+
+async def test_a_settings_change_that_breaks_its_region() -> None:
+    """One incident, whose cause it is and which names the key and no value; nothing of it travels."""
+    async with watching(
+        COUNTERPART_SWEEP="0s", COUNTERPART_SOAK="60s", COUNTERPART_VERIFY_DEADLINE="90s"
+    ) as here:
+        here.world.edit(here.site(WEU), {"AppConfig:OCSP:Note": "s3cret-note"})
+        await here.look()
+        region_lost(here.world)
+        found = await here.until(lambda them: any(it.cause == Cause.SETTINGS_CHANGE for it in them))
+        (one,) = [it for it in found if it.open]
+        assert (one.topic, one.region) == (Topic.SERVICE, "weu")
+        assert any(
+            "settings were changed" in it and it.endswith("UTC: AppConfig:OCSP:Note") for it in one.evidence
+        )
+        assert "s3cret-note" not in rows(here)
+        assert "AppConfig:OCSP:Note" not in here.site(NEU).app_settings
 
 
 async def test_no_package_host_is_left() -> None:
