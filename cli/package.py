@@ -37,6 +37,7 @@ from shared.groups.model import Group, Value
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
 from shared.settings import Settings
+from shared.words import moment
 
 app = typer.Typer(
     help="Where the regions get their packages from: watched, compared, rotated.",
@@ -234,9 +235,7 @@ def _exit(row: Packages) -> Exit:
 
 def _show_group(out: Console, group: Group, tended: Tended) -> None:
     row = tended.row
-    out.print(
-        Text.assemble((group.name, "bold"), "  ", row.state, f"  since {row.since:%Y-%m-%d %H:%M:%S} UTC")
-    )
+    out.print(Text.assemble((group.name, "bold"), "  ", row.state, f"  since {moment(row.since)}"))
     for it in packages_facts(group, tended.row, tended.choices, tended.findings)["regions"]:
         out.print(f"  {it['region']:<16} {it['location'] or '-':<32} {it['runs']}")
         out.print(f"  {'':<16} {it['choice']}: {it['reason']}")

@@ -18,6 +18,7 @@ from shared.ports import Ports
 from shared.reconcile import incidents
 from shared.reconcile import workflow as reconcile
 from shared.settings import Settings
+from shared.words import moment
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,9 @@ async def handle(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
 
 def _refuse_strange_times(alert: Alert, now: datetime) -> None:
     if alert.at > now + AHEAD:
-        raise BadEvent(f"the alert is from the future: {alert.at:%Y-%m-%d %H:%M:%S} UTC")
+        raise BadEvent(f"the alert is from the future: {moment(alert.at)}")
     if alert.at < now - LATEST:
-        raise BadEvent(f"the alert is too old to say anything: {alert.at:%Y-%m-%d %H:%M:%S} UTC")
+        raise BadEvent(f"the alert is too old to say anything: {moment(alert.at)}")
 
 
 async def _look(profiles: tuple[Profile, ...], read_at: datetime, ports: Ports, settings: Settings) -> None:

@@ -7,7 +7,7 @@ has handed out another one, with younger evidence. Pure, and the port.
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Final, Protocol
 
@@ -19,6 +19,7 @@ from shared.errors import BadEvent
 from shared.groups.discover import Scope, chosen, row_name
 from shared.groups.model import Profile
 from shared.outbox import Message
+from shared.words import moment
 
 # A permit takes no evidence older than 60 s. This leaves a round 15 s for its own looks, and when there are more
 # errands than hands, the ones that are late are dropped rather than run with evidence that is no use.
@@ -105,68 +106,73 @@ def failing(group_id: str, name: str, now: datetime, unreadable: str = "") -> Me
     """
     why = unreadable or "its rounds end in an error that Counterpart does not understand."
     left = f"bring the newer version back. Step by step: {_UNREADABLE_RUNBOOK}" if unreadable else _LEFT
-    return Message(
-        id=f"{'rows-unreadable' if unreadable else 'rounds-fail'}.{row_name(group_id)}.{now:%Y%m%d}",
+    return _once_a_day(
+        f"{'rows-unreadable' if unreadable else 'rounds-fail'}.{row_name(group_id)}",
+        now,
         kind="rounds.failing",
         subject=group_id,
-        at=now,
-        card=Card(
-            title=f"{name}: Counterpart cannot look after this group",
-            tone=Tone.ATTENTION,
-            facts=(("Group", name), ("Seen", f"{now:%Y-%m-%d %H:%M:%S} UTC")),
-            lines=(
-                f"What it means: {why}",
-                "Until that is mended its settings are not kept in step, and a failure of its regions may go untold.",
-                "Counterpart goes on trying every minute. Other groups are not touched by it.",
-                f"Left to you: {left}",
-            ),
+        title=f"{name}: Counterpart cannot look after this group",
+        shown=(("Group", name), ("Seen", moment(now))),
+        lines=(
+            f"What it means: {why}",
+            "Until that is mended its settings are not kept in step, and a failure of its regions may go untold.",
+            "Counterpart goes on trying every minute. Other groups are not touched by it.",
+            f"Left to you: {left}",
         ),
         facts={"group": name, "group_id": group_id},
-        severity=2,
     )
 
 
 def wrong_clock(now: datetime, why: str) -> Message:
     """What people are told when this machine's clock is wrong: once a day."""
-    return Message(
-        id=f"wrong-clock.{now:%Y%m%d}",
+    return _once_a_day(
+        "wrong-clock",
+        now,
         kind="clock.wrong",
         subject="clock",
-        at=now,
-        card=Card(
-            title="Counterpart's clock is wrong: it does nothing",
-            tone=Tone.ATTENTION,
-            facts=(("By its clock", f"{now:%Y-%m-%d %H:%M:%S} UTC"),),
-            lines=(
-                f"What it means: {why}.",
-                "Nothing is written, nothing is disturbed, and no incident is opened, until the clock is right.",
-                "Counterpart compares the clock with each answer, and goes on by itself.",
-                f"Left to you: {_CLOCK_RUNBOOK}",
-            ),
+        title="Counterpart's clock is wrong: it does nothing",
+        shown=(("By its clock", moment(now)),),
+        lines=(
+            f"What it means: {why}.",
+            "Nothing is written, nothing is disturbed, and no incident is opened, until the clock is right.",
+            "Counterpart compares the clock with each answer, and goes on by itself.",
+            f"Left to you: {_CLOCK_RUNBOOK}",
         ),
         facts={"why": why},
-        severity=2,
     )
 
 
 def foreign_key(now: datetime, why: str) -> Message:
     """What people are told when the fingerprint key is not the store's: once a day, as one key is for all groups."""
-    return Message(
-        id=f"foreign-key.{now:%Y%m%d}",
+    return _once_a_day(
+        "foreign-key",
+        now,
         kind="key.foreign",
         subject="fingerprint-key",
-        at=now,
-        card=Card(
-            title="Settings and packages are held: this is not the key of this store",
-            tone=Tone.ATTENTION,
-            facts=(("Seen", f"{now:%Y-%m-%d %H:%M:%S} UTC"),),
-            lines=(
-                f"What it means: {why}.",
-                "Baselines, decisions and holds stay as they are. Regions are watched, incidents and drills go on.",
-                "Counterpart goes on trying every minute.",
-                f"Left to you: {_FOREIGN_RUNBOOK}",
-            ),
+        title="Settings and packages are held: this is not the key of this store",
+        shown=(("Seen", moment(now)),),
+        lines=(
+            f"What it means: {why}.",
+            "Baselines, decisions and holds stay as they are. Regions are watched, incidents and drills go on.",
+            "Counterpart goes on trying every minute.",
+            f"Left to you: {_FOREIGN_RUNBOOK}",
         ),
         facts={},
-        severity=2,
     )
+
+
+def _once_a_day(
+    name: str,
+    now: datetime,
+    *,
+    kind: str,
+    subject: str,
+    title: str,
+    shown: tuple[tuple[str, str], ...],
+    lines: tuple[str, ...],
+    facts: Mapping[str, str],
+) -> Message:
+    """A message that is the same one all day; `shown` are the card's facts, `facts` those for programs."""
+    card = Card(title=title, tone=Tone.ATTENTION, facts=shown, lines=lines)
+    id_ = f"{name}.{now:%Y%m%d}"
+    return Message(id=id_, kind=kind, subject=subject, at=now, card=card, facts=facts, severity=2)

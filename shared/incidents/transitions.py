@@ -29,7 +29,7 @@ from shared.incidents.model import (
     Telling,
     Topic,
 )
-from shared.words import clipped
+from shared.words import clipped, moment
 
 STAGES: Mapping[Stage, str] = {
     Stage.DETECTED: "Somebody said so: an alert, Traffic Manager, or our own look. Not yet sure.",
@@ -621,7 +621,7 @@ def acknowledgement(incident: Incident, by: str, reason: str, now: datetime) -> 
         raise IllegalTransition(f"{incident.id} is resolved; there is nothing left to acknowledge")
     if incident.acknowledged is not None:
         who, when = incident.acknowledged_by, incident.acknowledged
-        raise IllegalTransition(f"{incident.id} was acknowledged by {who} at {when:%Y-%m-%d %H:%M:%S} UTC")
+        raise IllegalTransition(f"{incident.id} was acknowledged by {who} at {moment(when)}")
     return Fact(
         kind=Kind.ACKNOWLEDGED,
         at=max(now, incident.detected),  # by the clock of another machine

@@ -8,6 +8,7 @@ from shared.settings_sync.advice import Advice
 from shared.settings_sync.model import Plan, Rollout, State
 from shared.settings_sync.render import plan_notes
 from shared.settings_sync.transitions import SENTENCES
+from shared.words import moment
 
 _WAITING = frozenset({State.HELD, State.CONTAINED})
 
@@ -19,7 +20,7 @@ def decision_page(group: Group, rollout: Rollout, asked_for: str, advice: Advice
     now = plan.fingerprint if plan else "none"
     facts = (
         ("State", f"{rollout.state}: {SENTENCES[rollout.state]}"),
-        ("Since", f"{rollout.since:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Since", moment(rollout.since)),
         ("Why", rollout.reason),
         ("Plan", now),
         ("Next", advice.outlook),
