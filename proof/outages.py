@@ -105,9 +105,9 @@ class Outages:
             self._open[region] -= names
 
     def _was_heard(self, row: dict[str, Any]) -> bool:
-        if not row["digested"]:
-            return row["id"] in self._heard
-        return row["card"]["title"] in self._digest or " more" in self._digest
+        """By its own card, also as the only one that a digest was to stand for, or in a digest."""
+        told = row["digested"] and (row["card"]["title"] in self._digest or " more" in self._digest)
+        return told or row["id"] in self._heard
 
     def _given_up(self, key: str, row: dict[str, Any]) -> None:
         """Nobody was told: right only when nobody could be for a day, and when the product says so and why."""

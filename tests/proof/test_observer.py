@@ -539,3 +539,14 @@ def test_what_was_left_different_is_asked_for_again_among_other_regions(moved: s
         away = 60.0 if moved == "away" else -60.0
         group.world.lacks, group.world.moved_from, group.world.moved_until = "west", now - 200.0, now + away
     assert group.observer._differed(group.loop.time() - 300.0) is (moved is not None)
+
+
+@pytest.mark.parametrize(("letter", "laws"), [("heard", []), ("another", [3])])
+def test_a_digest_that_stands_for_one_letter_is_that_letters_own_card(letter: str, laws: list[int]) -> None:
+    """A burst is over but for one: no card says how many more there are."""
+    pair = a_pair()
+    outages = pair.observer._outages
+    outages.heard("heard", '{"card": {"title": "its own"}}')
+    row = {"id": letter, "sent_at": "2026-03-02T00:00:00Z", "digested": True, "card": {"title": "its own"}}
+    outages.letter(f"outbox/teams.{letter}", row | {"given_up_at": None, "perhaps_delivered_at": None})
+    assert [it.law for it in pair.observer.breaches] == laws
