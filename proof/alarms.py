@@ -145,8 +145,11 @@ class Alarms:
                 return f"nothing here fails for the cause {cause}"
 
     def _was_out(self, site: Site, begin: float, end: float | None = None) -> bool:
-        moments = site.within(begin, self._now if end is None else end)
-        return any(not (it.well and it.offered) for it in moments)
+        """Whether it failed, or no device was led there: its endpoint may have been out of the profile, too."""
+        end = self._now if end is None else end
+        world = self._world
+        away = world.lacks == site.name and world.moved_from <= end and world.moved_until >= begin
+        return away or any(not (it.well and it.offered) for it in site.within(begin, end))
 
     def _all_out(self, begin: float) -> bool:
         """Whether all regions failed, or were out of DNS, so shortly one after the other that it seemed at once."""

@@ -216,6 +216,16 @@ def test_an_outage_ends_when_its_endpoint_leaves_the_profile(region: str, wrong:
     assert len(town.told("incident.resolved", "service", resolved=town.at(60.0))) == wrong
 
 
+@pytest.mark.parametrize(("since", "wrong"), [(200.0, 0), (None, 1)])
+def test_a_region_out_of_the_profile_serves_nobody(since: float | None, wrong: int) -> None:
+    """The only other one's endpoint was away when this one failed, for a while."""
+    town = Town()
+    town.fall(town.east, ago=100.0)
+    if since is not None:
+        town.world.lacks, town.world.moved_from, town.world.moved_until = "west", NOW - since, NOW - 50.0
+    assert len(town.told(*OUTAGE, cause="unknown", severity=1)) == wrong
+
+
 @pytest.mark.parametrize("differ", [True, False])
 def test_different_authorities_are_told_when_they_differ(differ: bool) -> None:  # noqa: FBT001 -- a parameter
     """Now or lately; and the end, when they are one."""
