@@ -4,7 +4,7 @@ The three ways are the baseline (what all regions last agreed on) and, for two r
 regions work alike. The order in which regions are given does not matter.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from shared.settings_sync.fingerprint import digest
 from shared.settings_sync.model import Action, Decision, Print, Side, Verdict, VerdictKind, Written
@@ -22,11 +22,14 @@ def merge(
     """Decide every key that any region or the baseline knows or that is undecided, in order of the keys.
 
     `undecided` are keys without a baseline because they differed at first contact. `written` are values that we
-    put somewhere and that are still on their way: they are nobody's own change.
+    put somewhere and that are still on their way: they are nobody's own change. Those of them that are `theirs` are
+    what somebody put in the place of such a value: always a change.
     """
     ordered = sorted(sides, key=lambda it: it.region.name)
     open_keys = frozenset(undecided)
+    written = tuple(written)
     ours = {(it.region, it.key, it.print): it.old for it in written}
+    theirs = frozenset((it.region, it.key, it.print) for it in written if it.theirs)
     directions = [it for it in verdicts if it.kind in {VerdictKind.TAKE, VerdictKind.REJECT}]
     said = {(it.key, it.state): it for it in directions}  # the last word counts
     apart = {it.key for it in directions if it.kind is VerdictKind.REJECT}
@@ -44,13 +47,17 @@ def merge(
         elif len(set(prints.values())) <= 1:
             decisions.append(_decision(key, Action.AGREE, "the same in every region", state))
         elif verdict := said.get((key, state)):
-            otherwise = _merge_key(key, base, prints, ours, state, open_keys)
+            otherwise = _merge_key(
+                key, base, prints, _moved(key, base, prints, ours, theirs), state, open_keys
+            )
             decisions.append(_by_verdict(verdict, prints, otherwise))
         elif key in apart:
             why = "left different on purpose, and changed since: no common past to tell what is newer"
             decisions.append(_decision(key, Action.CONFLICT, why, state))
         else:
-            decisions.append(_merge_key(key, base, prints, ours, state, open_keys))
+            decisions.append(
+                _merge_key(key, base, prints, _moved(key, base, prints, ours, theirs), state, open_keys)
+            )
     return tuple(decisions)
 
 
@@ -70,11 +77,26 @@ def _keep_local(key: str, ordered: Sequence[Side]) -> Decision:
     return _decision(key, Action.KEEP_LOCAL, f"the policy keeps it in its region ({where})", "")
 
 
+def _moved(
+    key: str,
+    base: Print,
+    prints: Mapping[str, Print],
+    ours: Container[tuple[str, str, Print]],
+    theirs: Container[tuple[str, str, Print]],
+) -> dict[str, Print]:
+    """Return what regions have by a change of their own, by region."""
+    return {
+        name: print_
+        for name, print_ in prints.items()
+        if (name, key, print_) in theirs or (print_ != base and (name, key, print_) not in ours)
+    }
+
+
 def _merge_key(
     key: str,
     base: Print,
     prints: Mapping[str, Print],
-    ours: Mapping[tuple[str, str, Print], Print],
+    moved: Mapping[str, Print],
     state: str,
     undecided: frozenset[str],
 ) -> Decision:
@@ -90,9 +112,6 @@ def _merge_key(
             state=state,
             first_contact=True,
         )
-    moved = {
-        name: print_ for name, print_ in prints.items() if print_ != base and (name, key, print_) not in ours
-    }
     if not moved and base not in prints.values():
         left = f"we wrote it differently in {' and '.join(prints)}, and the region it came from is gone"
         return _decision(key, Action.CONFLICT, left, state)

@@ -192,12 +192,17 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A value that we put into a region and that is not yet everywhere: it is not that region's own change."""
+    """A value that we put into a region and that is not yet everywhere: it is not that region's own change.
+
+    Or, `theirs`: a value that somebody put in its place since. That one is the region's own change, even where it
+    equals what all regions last agreed on.
+    """
 
     region: str
     key: str
     print: Print
-    old: Print  # what it replaced
+    old: Print  # what it replaced; of a value of theirs, what tells it from the same value before our write
+    theirs: bool = False
 
 
 class Footprint(msgspec.Struct, frozen=True):

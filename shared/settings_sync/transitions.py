@@ -4,7 +4,7 @@
 and does what the step says. Nothing here reads a clock or the world.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -191,6 +191,7 @@ def look(
     """
     is_same = has_regions(rollout, [it.region for it in sides])
     rollout = _join(rollout, sides)
+    rollout = msgspec.structs.replace(rollout, written=tuple(_as_seen(rollout, sides)))
     decisions = merge(
         sides,
         baseline=dict(rollout.baseline),
@@ -317,21 +318,32 @@ def _settle(rollout: Rollout, sides: Sequence[Side], decisions: Sequence[Decisio
         rollout,
         baseline=_baseline(baseline),
         undecided=tuple(key for key in rollout.undecided if key not in agreed and key not in local),
-        written=_still_ours(rollout, sides, agreed),
+        written=tuple(it for it in rollout.written if it.key not in agreed),
     )
 
 
-def _still_ours(rollout: Rollout, sides: Sequence[Side], agreed: Collection[str]) -> tuple[Written, ...]:
-    """What we wrote, while it is there and not yet everywhere; in a flight's target also what it may go back to."""
+def _as_seen(rollout: Rollout, sides: Sequence[Side]) -> Iterator[Written]:
+    """Return what we wrote and is there; in a flight's target also what it may go back to.
+
+    Who puts another value in the place of ours changes the region, even where it is the value from before ours.
+    """
     by_region = {it.region.name: it for it in sides}
     flight = rollout.flight
     flying = {(flight.target, it.key) for it in flight.keys} if flight else set()
-
-    def stands(it: Written) -> bool:
-        there = it.region in by_region and by_region[it.region].print_of(it.key) == it.print
-        return it.key not in agreed and (there or (it.region, it.key) in flying)
-
-    return tuple(it for it in rollout.written if stands(it))
+    places: dict[tuple[str, str], list[Written]] = {}
+    for one in rollout.written:
+        places.setdefault((one.region, one.key), []).append(one)
+    for (region, key), known in places.items():
+        if region not in by_region or key in by_region[region].local:
+            continue
+        there = by_region[region].print_of(key)
+        standing = [it for it in known if it.print == there]
+        if (region, key) in flying:
+            yield from known
+        elif standing:
+            yield from standing
+        else:
+            yield Written(region, key, there, old=digest("theirs", there), theirs=True)
 
 
 def _baseline(prints: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

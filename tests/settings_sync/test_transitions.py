@@ -13,6 +13,7 @@ from shared.groups.model import State as Health
 from shared.groups.soak import Start
 from shared.settings_sync.merge import merge
 from shared.settings_sync.model import (
+    Action,
     Flight,
     Footprint,
     Phase,
@@ -261,13 +262,49 @@ def test_a_region_that_joins_brings_no_changes_of_its_own(
 
 
 def test_what_we_wrote_is_remembered_while_it_is_there() -> None:
-    """Once the region has another value, or all agree, it is nobody's business any more."""
+    """Once the region has another value, that is its own; once all agree, or it is local, nothing is remembered."""
     row, _ = changed()
     mine = msgspec.structs.replace(row, written=(Written("east", "A", "1", "0"),))
     ahead = sides({"A": "0"}, {"A": "1"})
     assert looked(mine, ahead, START).written == mine.written
-    assert looked(mine, sides({"A": "0"}, {"A": "2"}), START).written == ()
+    (theirs,) = looked(mine, sides({"A": "0"}, {"A": "2"}), START).written
+    assert (theirs.region, theirs.print, theirs.theirs) == ("east", "2", True)
     assert looked(mine, sides({"A": "1"}, {"A": "1"}), START).written == ()
+    local = sides({"A": "0"}, {})
+    kept = msgspec.structs.replace(local[1], local=("A",))
+    assert looked(mine, [local[0], kept], START).written == ()
+
+
+@pytest.mark.parametrize("north", ["0", "2"])  # as it was, or another one
+def test_who_puts_another_value_in_the_place_of_ours_is_not_overwritten(north: str) -> None:
+    """A person puts north back while the change goes on to east: that is a decision as good as west's."""
+    west, east = sides({"A": "1"}, {"A": "1"})
+    there = [west, east, a_side({"A": "1"}, region="north")]
+    row = msgspec.structs.replace(
+        looked(changed()[0], there, START),
+        baseline=(("A", "0"),),
+        written=tuple(Written(it, "A", "1", "0") for it in ("east", "north")),
+    )
+    seen = [west, east, a_side({"A": north}, region="north")]
+    after, (decision,) = look(row, seen, POLICY, START)
+    assert decision.action is Action.CONFLICT
+    again, (decision,) = look(after, seen, POLICY, START + MINUTE)
+    assert decision.action is Action.CONFLICT
+    assert again.written == after.written
+
+
+def test_a_word_is_not_good_for_a_value_that_was_put_back_since() -> None:
+    """West was chosen, and east written; who puts east's old value back says otherwise, and is not overruled."""
+    row, _ = changed()
+    seen = sides({"A": "1"}, {"A": "2"})
+    _, (asked,) = look(row, seen, POLICY, START)
+    word = Verdict(
+        key="A", state=asked.state, kind=VerdictKind.TAKE, side="west", by="ada", reason="", at=START
+    )
+    written = msgspec.structs.replace(row, verdicts=(word,), written=(Written("east", "A", "1", "2"),))
+    after, (decision,) = look(written, seen, POLICY, START)
+    assert decision.action is Action.CONFLICT
+    assert after.verdicts == ()
 
 
 # -- the soak --------------------------------------------------------------------------------------------------
