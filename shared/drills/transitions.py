@@ -320,7 +320,7 @@ def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
         mine = msgspec.structs.replace(mine, looked_at=view.seen.at)
     if endpoint is not None and not endpoint.enabled and (mine.doubtful or not mine.was_back):
         out = msgspec.structs.replace(mine, was_out=True, was_back=False, unheard=False)
-        return restoring(out, ending, view.now)  # in doubt it was ours, come late
+        return restoring(out, _overruled(ending, drill.region), view.now)  # in doubt it was ours, come late
     if endpoint is not None and endpoint.enabled:
         mine = _back(mine, endpoint, view.now)
     waited = (view.now - (drill.restored_at or drill.since)).total_seconds()
@@ -342,6 +342,16 @@ def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
     elif mine.online_at is None:
         ending = _spoilt(ending, State.FAILED, f"{drill.region} was not online again after {spoken(waited)}")
     return _over(mine, ending.state, ending.reason, view.now)
+
+
+def _overruled(ending: Ending, region: str) -> Ending:
+    """Who disabled the region in the moment after it was given back is told that this was undone."""
+    why = (
+        f"{region} was seen disabled after it had been given back, and was enabled once more: whoever disabled it on "
+        f"purpose has to do so again"
+    )
+    said = ending.reason if why in ending.reason else f"{ending.reason}; {why}"
+    return msgspec.structs.replace(ending, reason=said)
 
 
 def _spoilt(ending: Ending, state: State, why: str) -> Ending:

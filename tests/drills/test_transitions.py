@@ -594,7 +594,12 @@ def test_disabled_again(changes: dict[str, object], *, again: bool) -> None:
         assert (found.drill.was_out, found.drill.was_back, found.drill.unheard) == (True, False, False)
         assert found.step == Enable()
         assert found.drill.state is State.RESTORING
-        assert found.drill.ending == DONE
+        assert found.drill.ending is not None
+        assert found.drill.ending.state is DONE.state
+        told = "west was seen disabled after it had been given back, and was enabled once more"
+        assert found.drill.ending.reason.startswith(f"{DONE.reason}; {told}")
+        back = turn(enabled(found.drill, at(350)), view(360, OUT, EAST), RULES)  # type: ignore[arg-type]
+        assert back.drill.ending == found.drill.ending  # said once
     else:
         over(found, State.INTERRUPTED, "well done; since then somebody else disabled west")
 
