@@ -105,7 +105,7 @@ class Alarms:
             return f"{site.name} was well and in DNS since {SEEN:.0f} s before"
         if facts["severity"] == 1 and not self._all_out(begin):
             return "some region served all the time"
-        return self._wrong_cause(facts["cause"], site, begin)
+        return self._wrong_cause(facts["cause"], site, seconds(facts["started"]) - SEEN)
 
     def led_away(self, facts: _Row) -> str:
         """DNS leads devices to the other regions."""
@@ -127,7 +127,7 @@ class Alarms:
         return "" if so else f"{site.name} has not answered since {SEEN:.0f} s before"
 
     def _wrong_cause(self, cause: str, site: Site, begin: float) -> str:
-        """What speaks against the cause that people are told."""
+        """What speaks against a cause, which is told with each card, however late in the incident."""
         match cause:
             case "unknown":
                 return ""

@@ -226,6 +226,17 @@ def test_a_region_out_of_the_profile_serves_nobody(since: float | None, wrong: i
     assert len(town.told(*OUTAGE, cause="unknown", severity=1)) == wrong
 
 
+@pytest.mark.parametrize(("changed", "wrong"), [(7300.0, 0), (7200.0 + SEEN + 1.0, 1)])
+def test_the_cause_is_that_of_the_incidents_beginning(changed: float, wrong: int) -> None:
+    """Settings were changed right before it began; two hours later it gets worse, with the same cause."""
+    town = Town()
+    town.fall(town.east, ago=7200.0)
+    town.fall(town.west, ago=60.0)
+    town.east.changed = NOW - changed
+    facts = {"cause": "settings-change", "severity": 1, "started": town.at(7200.0)}
+    assert len(town.told("incident.escalated-to-1", "service", **facts)) == wrong
+
+
 @pytest.mark.parametrize("differ", [True, False])
 def test_different_authorities_are_told_when_they_differ(differ: bool) -> None:  # noqa: FBT001 -- a parameter
     """Now or lately; and the end, when they are one."""
