@@ -23,6 +23,7 @@ from cli.running import (
     Output,
     Reason,
     Yes,
+    check_regions,
     confirm,
     find_profile,
     find_profiles,
@@ -130,6 +131,7 @@ def start(
             else:
                 _print_checked(showing.console(), found.preflight.answers, facts["predicted"])
             return Exit.DONE if found.preflight.allowed else Exit.REFUSED
+        check_regions([region], profile)
         away = f"takes {region} of {profile.name} out of DNS for {spoken(asked.observe_seconds)}, then gives it back"
         confirm(f"{away}; no app is restarted", yes=yes, dry_run=False)
         try:

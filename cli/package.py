@@ -19,6 +19,7 @@ from cli.running import (
     GroupName,
     Wait,
     Yes,
+    check_regions,
     confirm,
     find_profile,
     find_profiles,
@@ -33,7 +34,7 @@ from shared.artifact_hosts.history import state_of
 from shared.artifact_hosts.model import SETTING, Check, HostState, Order, Packages, State, Watch, Work
 from shared.artifact_hosts.render import check_facts, finding_facts, packages_facts, watch_facts
 from shared.artifact_hosts.workflow import Tended, watches
-from shared.groups.model import Group, Value
+from shared.groups.model import Group, Profile, Value
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
 from shared.settings import Settings
@@ -141,10 +142,12 @@ def rotate(
             by=await signed_in(by, ports),
             at=ports.clock.now(),
         )
+        profile = await find_profile(group, ports, settings)
+        check_regions(asked.regions, profile)
         effect = f"writes {SETTING} to {region}, which restarts and fetches its package from {to or 'the best host'}"
         if not confirm(effect, yes=yes, dry_run=dry_run):
             return Exit.DONE
-        return await _order(group, asked, ports, settings, wait=wait, json=json)
+        return await _order(profile, asked, ports, settings, wait=wait, json=json)
 
     run(work, env_file, json)
 
@@ -179,10 +182,12 @@ def restart(
             by=await signed_in(by, ports),
             at=ports.clock.now(),
         )
+        profile = await find_profile(group, ports, settings)
+        check_regions(asked.regions, profile)
         named = ", then ".join(asked.regions) or "every region, one after the other"
         if not confirm(f"restarts {named}", yes=yes, dry_run=dry_run):
             return Exit.DONE
-        return await _order(group, asked, ports, settings, wait=wait, json=json)
+        return await _order(profile, asked, ports, settings, wait=wait, json=json)
 
     run(work, env_file, json)
 
@@ -200,9 +205,8 @@ def ignore_patch(json: AsJson = False) -> None:
 
 
 async def _order(
-    group: str, asked: Order, ports: Ports, settings: Settings, *, wait: bool, json: bool
+    profile: Profile, asked: Order, ports: Ports, settings: Settings, *, wait: bool, json: bool
 ) -> Exit:
-    profile = await find_profile(group, ports, settings)
     if wait:
         await reconcile.watch_packages(ports, settings)  # the order is judged by the youngest checks
     await reconcile.order(profile, asked, ports, settings)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
@@ -156,6 +156,15 @@ async def find_profile(group: str, ports: Ports, settings: Settings) -> Profile:
         names = ", ".join(it.name for it in found) or "none"
         raise NotFound(f"say which group with --group: {names}")
     return found[0]
+
+
+def check_regions(names: Iterable[str], profile: Profile) -> None:
+    """Raise NotFound unless all are the profile's: before a person is asked what to do with them."""
+    known = [it.name for it in profile.endpoints]
+    for name in names:
+        if name.lower() not in {it.lower() for it in known}:
+            has = ", ".join(known) or "none"
+            raise NotFound(f"{profile.name} has no region {name[:80]!r}; it has {has}")
 
 
 def write(text: str, output: Path | None) -> None:

@@ -148,6 +148,9 @@ async def test_from_the_command_line_alone(alone: tuple[Cloud, dict[str, str]]) 
     assert endpoint.enabled
     await run(env, "abort", "--group", "scepman", expect=Exit.REFUSED)
     await run(env, "start", "--region", "mars", *SAID, "--dry-run", expect=Exit.USAGE)
+    unknown = await run(env, "start", "--region", "mars", *SAID, expect=Exit.USAGE)
+    assert "has no region 'mars'" in unknown
+    assert "this will be done" not in unknown
     await run(env, "start", "--region", "weu", "--observe", "0", *SAID, expect=Exit.USAGE)
     assert "there is no group 'another'" in await run(env, "list", "--group", "another", expect=Exit.USAGE)
     text = await run(env, "schedule")

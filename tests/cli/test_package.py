@@ -100,6 +100,9 @@ async def test_an_ordered_restart(shell: Shell) -> None:
     await shell.run("restart", *SAID, expect=Exit.USAGE)  # --ordered has to be said
     dry = await shell.run("restart", "--ordered", *SAID, "--dry-run")
     assert "this would be done: restarts every region, one after the other" in dry
+    unknown = await shell.run("restart", "--ordered", "--region", "mars", *SAID, expect=Exit.USAGE)
+    assert "scepman has no region 'mars'; it has weu, neu" in unknown
+    assert "this will be done" not in unknown
     done = await shell.json("restart", "--ordered", *SAID, "--wait")
     assert done["last_order"]["done"]
     assert [it.where for it in shell.world.journal if it.what == "restart"] == [
@@ -132,7 +135,7 @@ async def test_status_before_anything(shell: Shell) -> None:
 
 async def test_a_region_that_there_is_not(shell: Shell) -> None:
     """A wrong region has the exit code of wrong arguments."""
-    assert "mars is no region" in await shell.run("rotate", "--region", "mars", *SAID, expect=Exit.USAGE)
+    assert "no region 'mars'" in await shell.run("rotate", "--region", "mars", *SAID, expect=Exit.USAGE)
 
 
 def test_the_patch_for_terraform() -> None:
