@@ -28,7 +28,8 @@ from shared.ages import age, waits
 from shared.cards import Card, Link, least
 from shared.clock import Clock
 from shared.errors import AppError, Conflict, Effect, PermanentError, TransientError, Unreadable
-from shared.store import Key, Row, Store, Stored, Version, decoded, key, readable, write
+from shared.store import Key, Store, Stored, Version, decoded, key, readable, write
+from shared.words import LINE, clipped
 
 log = logging.getLogger(__name__)
 
@@ -112,9 +113,8 @@ class Letter(Mark, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 "left_out": "these facts are too long to be kept",
             }
             return msgspec.structs.replace(self, facts=msgspec.Raw(msgspec.json.encode(cut)))
-        if len(self.card.lines) + len(self.card.facts) == 0:
-            return None
-        return msgspec.structs.replace(self, card=least(self.card))
+        card = least(self.card)
+        return None if card == self.card else msgspec.structs.replace(self, card=card)
 
 
 class Channel(Protocol):
@@ -392,8 +392,7 @@ async def _claim(store: Store, row: _Due, now: datetime) -> tuple[Letter, Versio
         next_at=now + timedelta(seconds=LEASE),
     )
     try:
-        body = msgspec.json.encode(letter)
-        return letter, await store.put(Row(letter_key(letter.channel, letter.id), body), if_version=row[1])
+        return letter, await write(store, letter_key(letter.channel, letter.id), letter, if_version=row[1])
     except Conflict:
         return None
 
@@ -421,27 +420,28 @@ def _taken(letter: Letter, now: datetime, *, digested: bool = False) -> Letter:
 
 def _failed(channel: Channel, letter: Letter, error: AppError, now: datetime) -> Letter:
     silent = error.effect is Effect.UNKNOWN
+    problem = clipped(str(error), LINE)
     letter = msgspec.structs.replace(
         letter, refused=letter.refused + (not silent), silent=letter.silent + silent
     )
     if channel.for_people and letter.silent >= MOST_SILENT:
         log.warning(
             "message %s was perhaps delivered to %s, which did not answer: %s",
-            letter.id, letter.channel, error,
+            letter.id, letter.channel, problem,
         )  # fmt: skip
-        return msgspec.structs.replace(letter, perhaps_delivered_at=now, problem=str(error))
+        return msgspec.structs.replace(letter, perhaps_delivered_at=now, problem=problem)
     if now - letter.posted_at >= GIVE_UP_AFTER:
         log.error(
             "message %s could not be told to %s within a day and is given up: %s",
-            letter.id, letter.channel, error,
+            letter.id, letter.channel, problem,
         )  # fmt: skip
-        return msgspec.structs.replace(letter, given_up_at=now, problem=str(error))
+        return msgspec.structs.replace(letter, given_up_at=now, problem=problem)
     wait = pause(letter, error)
     log.warning(
         "message %s was not taken by %s (try %d, again in %.0f s): %s",
-        letter.id, letter.channel, letter.tries, wait, error,
+        letter.id, letter.channel, letter.tries, wait, problem,
     )  # fmt: skip
-    return msgspec.structs.replace(letter, next_at=now + timedelta(seconds=wait), problem=str(error))
+    return msgspec.structs.replace(letter, next_at=now + timedelta(seconds=wait), problem=problem)
 
 
 def pause(letter: Letter, error: AppError) -> float:
@@ -459,8 +459,7 @@ def pause(letter: Letter, error: AppError) -> float:
 
 
 async def _save(store: Store, letter: Letter, version: Version) -> None:
-    row = Row(letter_key(letter.channel, letter.id), msgspec.json.encode(letter))
-    await _quietly(store.put(row, if_version=version))
+    await _quietly(write(store, letter_key(letter.channel, letter.id), letter, if_version=version))
 
 
 async def _quietly(write: Awaitable[object]) -> None:

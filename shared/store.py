@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 Key = NewType("Key", str)
 Version = NewType("Version", str)
 
-MAX_BODY = 512 * 1024  # bytes; an Azure Tables entity holds 1 MiB (UTF-16 doubles ASCII text)
+MAX_BODY = (
+    15 * 64 * 1024
+)  # bytes; an Azure Tables entity holds 1 MiB, of which the body takes 15 binary properties
 BOUND = MAX_BODY // 2  # bytes that a row takes; what is left is room for what nobody foresaw
 ATTEMPTS = 3
 MESSAGES = "outbox/"  # before the keys of what people are to be told

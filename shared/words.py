@@ -1,6 +1,9 @@
 """How times and durations are said to people, and text that fits into a line. Pure."""
 
 from datetime import datetime
+from typing import Final
+
+LINE: Final = 1000  # bytes of a line of a row's history, and of the reason in it
 
 
 def spoken(seconds: float | None) -> str:

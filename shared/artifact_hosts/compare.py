@@ -151,10 +151,15 @@ def _by_dates(one: Package, other: Package) -> Comparison:
 
 
 def _alike(one: Package, other: Package) -> float:
-    """About which share of the names of both is common to both (a bottom-k sketch of their union)."""
+    """About which share of the names of both is common to both (a bottom-k sketch of their union).
+
+    All, where the names of one are not known (any more): then nothing speaks for two products.
+    """
+    if not one.sketch or not other.sketch:
+        return 1.0
     lowest = sorted({*one.sketch, *other.sketch})[:SKETCH]
     both = set(one.sketch) & set(other.sketch)
-    return sum(it in both for it in lowest) / len(lowest) if lowest else 1.0
+    return sum(it in both for it in lowest) / len(lowest)
 
 
 def _hash(name: str) -> int:

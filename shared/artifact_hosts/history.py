@@ -8,6 +8,7 @@ import msgspec
 
 from shared.ages import age
 from shared.artifact_hosts.model import Check, Glance, HostState, Location, Package, Rules, Served, Watch
+from shared.words import LINE, clipped
 
 BAD: Final = 3  # bad checks in a row make a location down
 GOOD: Final = 6  # good ones in a row make it up
@@ -47,7 +48,7 @@ def noted(watch: Watch, check: Check, rules: Rules) -> Watch:
         state = HostState.DOWN
     elif good >= GOOD:
         state = HostState.UP
-    glance = Glance(check.at, check.problem, check.millis, check.bytes_read)
+    glance = Glance(check.at, clipped(check.problem, LINE), check.millis, check.bytes_read)
     return msgspec.structs.replace(
         watch,
         state=state,

@@ -6,6 +6,7 @@ No package URL is in any of them, as one may carry a signature (law 4): a locati
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
@@ -254,9 +255,25 @@ class Packages(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     findings: tuple[str, ...] = ()  # kinds and regions of the findings that were told already
     history: tuple[Happening, ...] = ()  # the newest last, bounded
 
+    def shorter(self) -> Self | None:
+        """Without the older half of the history; then without what only compares packages with unlike ones."""
+        if len(self.history) > 1:
+            return msgspec.structs.replace(self, history=self.history[len(self.history) // 2 :])
+        bare = tuple(_bare(it) for it in self.uses)
+        return None if bare == self.uses else msgspec.structs.replace(self, uses=bare)
+
     def use(self, region: str) -> Use | None:
         """One region's."""
         return next((it for it in self.uses if it.region == region), None)
+
+
+def _bare(use: Use) -> Use:
+    """Without the hashes of file names: who needs to know whether it is another product asks its host."""
+    package = use.running.package
+    if package is None or not package.sketch:
+        return use
+    running = msgspec.structs.replace(use.running, package=msgspec.structs.replace(package, sketch=()))
+    return msgspec.structs.replace(use, running=running)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ from shared.artifact_hosts.model import (
 from shared.groups.model import Health, Os
 from shared.groups.model import State as HealthState
 from shared.groups.soak import Start, came_back, start_of
+from shared.words import LINE, clipped
 
 HISTORY = 50  # lines that are kept
 ORDER_LIVES = timedelta(hours=2)  # for which an order waits for a permit, counted anew for each region
@@ -112,6 +113,7 @@ def first(group: str, now: datetime) -> Packages:
 
 def enter(row: Packages, state: State, reason: str, now: datetime) -> Packages:
     """Put the row into a state with the reason; a new state or reason is a line of its history."""
+    reason = clipped(reason, LINE)
     if state is row.state and reason == row.reason:
         return row
     # What is tried every minute and refused would otherwise fill the history with two lines by turns.
@@ -242,7 +244,9 @@ def done(row: Packages, reason: str, now: datetime) -> Packages:
     noted = enter(row, row.state, reason, now)
     if order and left:
         return msgspec.structs.replace(noted, order=msgspec.structs.replace(order, regions=left, at=now))
-    return msgspec.structs.replace(noted, order=None, outcome=Outcome(now, well=True, reason=reason))
+    return msgspec.structs.replace(
+        noted, order=None, outcome=Outcome(now, well=True, reason=clipped(reason, LINE))
+    )
 
 
 def dropped(row: Packages, reason: str, now: datetime) -> Packages:
@@ -251,7 +255,9 @@ def dropped(row: Packages, reason: str, now: datetime) -> Packages:
     An order that waits for better times would surprise somebody next week.
     """
     noted = enter(row, row.state, reason, now)
-    return msgspec.structs.replace(noted, order=None, outcome=Outcome(now, well=False, reason=reason))
+    return msgspec.structs.replace(
+        noted, order=None, outcome=Outcome(now, well=False, reason=clipped(reason, LINE))
+    )
 
 
 def _claim_rotation(row: Packages, choice: Rotate, view: View, rules: Rules, *, by: str = "") -> Turn:
@@ -281,7 +287,7 @@ def _flight(work: Work, region: str, reason: str, view: View, rules: Rules, *, b
         work=work,
         phase=Phase.CLAIMED,
         region=region,
-        reason=reason,
+        reason=clipped(reason, LINE),
         claimed_at=view.now,
         worker=view.worker,
         worker_until=view.now + timedelta(seconds=rules.claim),

@@ -9,6 +9,7 @@ from shared.disruption.model import Disruption, Permit
 from shared.groups.model import Health, State
 from shared.groups.routing import instead
 from shared.groups.soak import Start, came_back
+from shared.words import LINE, clipped
 
 AUDIT_ONLY = "Counterpart only looks here: COUNTERPART_AUDIT_ONLY is on"
 FRESH = timedelta(seconds=60)  # older evidence says nothing about now
@@ -70,7 +71,7 @@ def permit(
             region=asked.region,
             granted_at=now,
             until=until,
-            reason=reason,
+            reason=clipped(reason, LINE),
             awaited=awaited,
             awaited_until=awaited_until,
         )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
@@ -14,6 +15,7 @@ PRACTICE = "the schedule"  # who asks for a practice run
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"  # a region's place in `Drill.regions`, as one character
 NOBODY = "-"  # no region, or no answer
+FEWEST_LINES = 8  # of a timeline that a row has no room for
 
 
 class State(StrEnum):
@@ -162,6 +164,14 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     owed: tuple[str, ...] = ()  # cards decided and not yet in the outbox
     told: tuple[str, ...] = ()
 
+    def shorter(self) -> Self | None:
+        """Without half of the middle of the timeline."""
+        lines = self.timeline
+        if len(lines) <= FEWEST_LINES:
+            return None
+        quarter = len(lines) // 4
+        return msgspec.structs.replace(self, timeline=(*lines[:quarter], *lines[-quarter:]))
+
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
@@ -200,12 +210,24 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     practised: datetime | None = None  # the last time of the schedule at which a practice run began
     history: tuple[Entry, ...] = ()  # practice runs that were skipped, and why
 
+    def shorter(self) -> Self | None:
+        """Without the older half of the history, then with less of the drill."""
+        if len(self.history) > 1:
+            return msgspec.structs.replace(self, history=self.history[len(self.history) // 2 :])
+        cut = self.drill.shorter() if self.drill is not None else None
+        return None if cut is None else msgspec.structs.replace(self, drill=cut)
+
 
 class Archived(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The row of a drill that is over: it stays until the retention ends."""
 
     drill: Drill
     archived: datetime
+
+    def shorter(self) -> Self | None:
+        """With less of the drill."""
+        cut = self.drill.shorter()
+        return None if cut is None else msgspec.structs.replace(self, drill=cut)
 
 
 class Open(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from shared.drills.predict import predict
 from shared.drills.schedule import Calendar, why_not
 from shared.groups.model import Endpoint, Health, MonitorStatus, NameAnswer, Region, State
 from shared.groups.routing import ANSWERED, instead
-from shared.words import spoken
+from shared.words import LINE, clipped, spoken
 
 PER_ACU: Final = 20.0  # SCEP requests a minute that one compute unit serves (facts: section 1.4)
 
@@ -105,7 +105,10 @@ type _Says = tuple[Verdict, str]
 
 def preflight(at: Circumstances) -> Preflight:
     """Ask every rule."""
-    return Preflight(tuple(Answer(name, *rule(at)) for name, (rule, _) in RULES.items()))
+    said = {name: rule(at) for name, (rule, _) in RULES.items()}
+    return Preflight(
+        tuple(Answer(name, verdict, clipped(why, LINE)) for name, (verdict, why) in said.items())
+    )
 
 
 def spared(answers: Iterable[Answer]) -> str:

@@ -26,6 +26,7 @@ from shared.drills.model import (
     Rules,
     Sample,
     Seen,
+    Slot,
     State,
 )
 from shared.drills.preflight import Preflight, spared
@@ -34,7 +35,7 @@ from shared.groups.classify import TROUBLED, standings
 from shared.groups.model import Endpoint, Group, NameAnswer
 from shared.groups.model import State as HealthState
 from shared.groups.routing import ANSWERED, instead
-from shared.words import spoken
+from shared.words import LINE, clipped, spoken
 
 STATES: Mapping[State, str] = {
     State.ACCEPTED: "Allowed and noted. The next wake-up looks again, and only then drains the region.",
@@ -51,6 +52,7 @@ STATES: Mapping[State, str] = {
 CARDS = ("started", "stuck", "finished")  # in the order in which they are sent
 
 MOST_LINES = 60  # of a timeline
+HISTORY = 30  # practice runs that were skipped
 MOST_SAMPLES = 9000  # four hours and what follows them, at two seconds
 MOST_PROBLEMS = 35
 LONGEST_PROBLEM = 160  # characters
@@ -135,13 +137,19 @@ def accepted(
         since=now,
         accepted_at=now,
         deadline=now + timedelta(seconds=rules.start_within),
-        asked_by=asked.by,
-        why=asked.reason,
+        asked_by=clipped(asked.by, LINE),
+        why=clipped(asked.reason, LINE),
         practice=practice,
         idempotency=idempotency,
-        timeline=(Entry(at=now, who=asked.by or OURSELVES, text=line),),
+        timeline=(Entry(at=now, who=clipped(asked.by, LINE) or OURSELVES, text=clipped(line, LINE)),),
         owed=("started",),
     )
+
+
+def passed_over(slot: Slot, due: datetime, why: str) -> Slot:
+    """The group's row, with the practice run noted that does not take place."""
+    line = Entry(at=due, who="schedule", text=clipped(f"practice run skipped: {why}", LINE))
+    return msgspec.structs.replace(slot, considered=due, history=(*slot.history, line)[-HISTORY:])
 
 
 def _counted(names: Sequence[str], drilled: str) -> tuple[str, ...]:
@@ -201,7 +209,7 @@ def _waiting(drill: Drill, view: View) -> Drill:
     if not view.hindered:
         return drill
     why = f"it cannot begin yet: {view.hindered}"
-    return _noted(msgspec.structs.replace(drill, reason=why), view.now, why)
+    return _noted(msgspec.structs.replace(drill, reason=clipped(why, LINE)), view.now, why)
 
 
 def _draining(drill: Drill, view: View) -> Turn:
@@ -303,6 +311,7 @@ def trouble(seen: Seen, region: str) -> str:
 
 def restoring(drill: Drill, ending: Ending, now: datetime) -> Turn:
     """Give the region back, whatever else is so."""
+    ending = msgspec.structs.replace(ending, reason=clipped(ending.reason, LINE))
     gone = msgspec.structs.replace(
         drill, ending=ending, restoring_at=drill.restoring_at or now, worker="", worker_until=None
     )
@@ -434,6 +443,7 @@ def not_enabled(drill: Drill, reason: str, effect: Effect, now: datetime, *, gon
         ended = msgspec.structs.replace(drill, owed=_unstuck(drill))
         return _over(ended, State.INTERRUPTED, f"{drill.region} is no endpoint any more", now).drill
     text = f"{drill.region} could not be enabled and is tried again at every wake-up: {reason}"
+    text = clipped(text, LINE)
     owed = drill.owed if "stuck" in (*drill.owed, *drill.told) else (*drill.owed, "stuck")
     unheard = drill.unheard or effect is Effect.UNKNOWN
     return _noted(msgspec.structs.replace(drill, reason=text, owed=owed, unheard=unheard), now, text)
@@ -564,6 +574,7 @@ def _claimed(drill: Drill, view: View, rules: Rules) -> Drill:
 
 
 def _moved(drill: Drill, state: State, reason: str, now: datetime) -> Drill:
+    reason = clipped(reason, LINE)
     changed = msgspec.structs.replace(drill, state=state, reason=reason, since=now)
     return _noted(changed, now, reason)
 
@@ -573,15 +584,16 @@ def _over(drill: Drill, state: State, reason: str, now: datetime) -> Turn:
     done = msgspec.structs.replace(
         drill, ended_at=now, worker="", worker_until=None, owed=(*drill.owed, "finished")
     )
-    over = msgspec.structs.replace(done, state=state, reason=reason, since=now)
+    over = msgspec.structs.replace(done, state=state, reason=clipped(reason, LINE), since=now)
     said = "" if drill.ending is not None and drill.ending.reason == reason else f": {reason}"
     return Turn(_noted(over, now, f"the drill is over, {state}{said}"), Finish())
 
 
 def _noted(drill: Drill, at: datetime, text: str, *, who: str = OURSELVES) -> Drill:
+    text = clipped(text, LINE)
     if text in {it.text for it in drill.timeline[-3:]}:  # what is tried every minute and refused is one line
         return drill
-    line = Entry(at=at, who=who, text=text)
+    line = Entry(at=at, who=clipped(who, LINE), text=text)
     head = drill.timeline[: MOST_LINES // 2]
     tail = (*drill.timeline[MOST_LINES // 2 :], line)[-MOST_LINES // 2 :]
     return msgspec.structs.replace(drill, timeline=(*head, *tail))

@@ -25,7 +25,6 @@ from shared.drills.measure import EARLIER, measure
 from shared.drills.model import (
     Archived,
     Drill,
-    Entry,
     Known,
     Predicted,
     Request,
@@ -64,6 +63,7 @@ from shared.drills.transitions import (
     numbered,
     pace,
     paid,
+    passed_over,
     perhaps_drained,
     sampled,
     trouble,
@@ -90,7 +90,6 @@ log = logging.getLogger(__name__)
 SLOTS, ARCHIVE, KEYS = "drill-slots", "drills", "drill-keys"
 KEYS_KEPT = timedelta(days=2)
 MANY_KNOWN = 20  # requests of a group whose keys are remembered
-HISTORY = 30  # skipped practice runs
 LOOK_WITHIN = 10.0  # seconds; a look that takes longer is none
 OFTEN, SELDOM = (
     600,
@@ -322,8 +321,7 @@ async def skipped(group_id: str, group: str, due: datetime, why: str, tools: Too
         news = slot.considered is None or slot.considered < due
         if not news:
             return None
-        line = Entry(at=due, who="schedule", text=f"practice run skipped: {why}")
-        return msgspec.structs.replace(slot, considered=due, history=(*slot.history, line)[-HISTORY:])
+        return passed_over(slot, due, why)
 
     await revise(tools.store, slot_key(group_id), Slot, decide)
     return news

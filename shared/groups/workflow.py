@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 JITTER = 0.9  # a timer that comes a little early must not skip its turn
 _HTTPS = 443
+_LITTLE = 100  # bytes that are left of a text for which a row has no room
 KEPT = timedelta(seconds=15)  # a quarter of what a permit takes for fresh
 
 
@@ -63,9 +64,17 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def _bare(health: Health) -> Health:
     proof = health.scep and msgspec.structs.replace(
-        health.scep, capabilities=(), registration_authorities=(), subject="", remarks=()
+        health.scep,
+        capabilities=(),
+        registration_authorities=(),
+        subject="",
+        remarks=(),
+        problem=clipped(health.scep.problem, _LITTLE),
     )
-    return msgspec.structs.replace(health, scep=proof, reason=clipped(health.reason, 100))
+    probe = health.probe and msgspec.structs.replace(
+        health.probe, problem=clipped(health.probe.problem, _LITTLE)
+    )
+    return msgspec.structs.replace(health, probe=probe, scep=proof, reason=clipped(health.reason, _LITTLE))
 
 
 def watched_key(profile_id: str) -> Key:
@@ -316,7 +325,12 @@ async def _remember(
 
     def decide(row: Watched | None) -> Watched:
         known = row or Watched(profile_id=profile_id, health={})
-        kept = {name: it for name, it in known.health.items() if not it.is_ahead(now)}
+        there = {it.name for it in known.members}
+        kept = {
+            name: it
+            for name, it in known.health.items()
+            if (name in there or not there) and not it.is_ahead(now)
+        }
         younger = {name: it for name, it in health.items() if name not in kept or kept[name].at <= it.at}
         return msgspec.structs.replace(
             known,

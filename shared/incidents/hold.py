@@ -19,6 +19,7 @@ from shared.groups.classify import standings
 from shared.groups.model import Cause, Endpoint, Group, Health, Standing
 from shared.groups.routing import instead
 from shared.incidents.model import Entry, Incident, Topic
+from shared.words import LINE, clipped
 
 SHARES = (0.1, 0.25, 0.5, 1.0)  # of its weight, with which a region comes back under weighted routing
 LINES = 20  # of the row's history
@@ -298,7 +299,7 @@ def released(row: HoldRow, by: str, reason: str, now: datetime) -> HoldRow:
     if row.hold is None:
         return row
     said = f"{by} releases {row.hold.region}{f': {reason}' if reason else ''}"
-    hold = msgspec.structs.replace(row.hold, released_by=by)
+    hold = msgspec.structs.replace(row.hold, released_by=clipped(by, LINE))
     return _noted(msgspec.structs.replace(row, hold=hold), now, said, who=by)
 
 
@@ -316,12 +317,15 @@ def refused(row: HoldRow, reason: str, now: datetime) -> HoldRow:
 
 
 def _noted(row: HoldRow, at: datetime, text: str, *, who: str = "Counterpart") -> HoldRow:
+    text = clipped(text, LINE)
     recently = {it.text for it in row.history[-3:]}
     if text in recently:  # what is tried every minute and refused is one line
         return row
     if row.history and row.history[-1].at >= at:  # two lines of one moment stay in their order
         at = row.history[-1].at + timedelta(microseconds=1)
-    return msgspec.structs.replace(row, history=(*row.history, Entry(at=at, who=who, text=text))[-LINES:])
+    return msgspec.structs.replace(
+        row, history=(*row.history, Entry(at=at, who=clipped(who, LINE), text=text))[-LINES:]
+    )
 
 
 def _endpoint(group: Group, name: str) -> Endpoint | None:

@@ -47,6 +47,9 @@ SEVERITIES: Mapping[Severity, str] = {
 MOST_FACTS = 500  # of a group's ledger: what changed, not every look
 MOST_BYTES = 400  # of one text of a fact, and of one line of its evidence
 MOST_EVIDENCE = 8  # lines of one fact
+MOST_CLOSED = (
+    400  # subjects of which the end of their last incident is known: two for each endpoint of a profile
+)
 MOST_LINES = 200  # of an incident's timeline, and of its evidence
 # Looks of ours that are older than the youngest by this never get company: no wake-up lives longer than half of it
 # (functionTimeout in host.json).
@@ -607,7 +610,7 @@ def shelve(ledger: Ledger, incident: Incident) -> Ledger:
             if it.kind is Kind.NOTE or (it.topic, it.region) != subject or it.at > until
         ),
         named=tuple(it for it in ledger.named if it.anchor not in marks),
-        closed=(*others, Closed(topic=incident.topic, region=incident.region, until=until)),
+        closed=(*others, Closed(topic=incident.topic, region=incident.region, until=until))[-MOST_CLOSED:],
     )
 
 

@@ -11,6 +11,7 @@ from shared.settings_sync.model import Action, Decision, Plan, Rollout, State, V
 from shared.settings_sync.plan import LIFTED
 from shared.settings_sync.spelling import fold
 from shared.settings_sync.transitions import due
+from shared.words import LINE, clipped
 
 
 class Ask(StrEnum):
@@ -68,8 +69,8 @@ def verdicts(
             key=it.key,
             state=it.state,
             kind=_KINDS[request.ask],
-            by=request.by,
-            reason=request.reason,
+            by=clipped(request.by, LINE),
+            reason=clipped(request.reason, LINE),
             at=now,
             side=_side(request, it, regions),
         )

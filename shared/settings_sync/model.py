@@ -3,7 +3,7 @@
 No setting's value is in any of them: values are stood for by keyed fingerprints (see `fingerprint`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -15,6 +15,8 @@ from shared.groups.model import Region
 from shared.groups.soak import Start
 
 _REGIONS, _KEYS = 8, 50  # that a plan keeps which is too long for its row
+_LINES = 8  # of a history that a row has no room for
+DROPPED = "dropped"  # what the line of a decision says that is good no longer
 
 type Print = str | None  # a value's fingerprint; None stands for "not set"
 
@@ -205,6 +207,24 @@ class Written(msgspec.Struct, frozen=True):
     theirs: bool = False
 
 
+class Lot(msgspec.Struct, frozen=True):
+    """What is the same of several regions' `Written`, as the row holds it: a change goes to many of them alike."""
+
+    regions: tuple[str, ...]
+    values: tuple[tuple[str, Print, Print, bool], ...]  # the other fields
+
+
+def lots(written: Iterable[Written]) -> tuple[Lot, ...]:
+    """Group what was written by the regions that have it; however it is ordered, the lots are the same."""
+    regions: dict[tuple[str, Print, Print, bool], set[str]] = {}
+    for it in written:
+        regions.setdefault((it.key, it.print, it.old, it.theirs), set()).add(it.region)
+    values: dict[tuple[str, ...], list[tuple[str, Print, Print, bool]]] = {}
+    for value, names in regions.items():
+        values.setdefault(tuple(sorted(names)), []).append(value)
+    return tuple(Lot(names, tuple(sorted(values[names], key=repr))) for names in sorted(values))
+
+
 class Footprint(msgspec.Struct, frozen=True):
     """The digest of a region's synchronised settings, and when it was first seen so."""
 
@@ -240,7 +260,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     baseline: tuple[tuple[str, str], ...] = ()  # canonical key -> fingerprint, sorted
     undecided: tuple[str, ...] = ()  # keys that differed at first contact and were not decided yet
     footprints: tuple[Footprint, ...] = ()
-    written: tuple[Written, ...] = ()
+    lots: tuple[Lot, ...] = msgspec.field(default=(), name="written")
     verdicts: tuple[Verdict, ...] = ()
     undone: tuple[str, ...] = ()  # states of keys whose rollout was undone
     flight: Flight | None = None
@@ -250,10 +270,41 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     unread: Absence | None = None  # since then a region could not be read, and nothing is compared
     history: tuple[Happening, ...] = ()  # the newest last, bounded
 
+    @property
+    def written(self) -> tuple[Written, ...]:
+        """All that we wrote and that is not yet everywhere."""
+        return tuple(
+            Written(region, *value) for it in self.lots for value in it.values for region in it.regions
+        )
+
     def shorter(self) -> Self | None:
-        """With less of the plan, which is kept for people only; else with the younger half of the history."""
+        """With less of the plan, which is kept for people only; else with the younger half of the history.
+
+        Last of all without half of the decisions, the older ones, or without what was written of half of the keys. A
+        person is asked of these anew: nothing travels on the word of what is forgotten.
+        """
         if self.plan is not None and (cut := self.plan.shorter()) is not None:
             return msgspec.structs.replace(self, plan=cut)
-        if len(self.history) > 1:
-            return msgspec.structs.replace(self, history=self.history[len(self.history) // 2 :])
+        if len(self.history) > _LINES:
+            return msgspec.structs.replace(self, history=self.history[-max(_LINES, len(self.history) // 2) :])
+        if len(self.verdicts) > 1:
+            half = len(self.verdicts) // 2
+            older, younger = self.verdicts[:half], self.verdicts[half:]
+            apart = {it.key for it in older if it.kind is VerdictKind.REJECT}
+            return self._forgot(counted(len(older), "decision"), apart, verdicts=younger)
+        if keys := sorted({it.key for it in self.written}):
+            gone = set(keys[: len(keys) // 2 + 1])
+            left = lots(it for it in self.written if it.key not in gone)
+            return self._forgot(f"the memory of what was written of {counted(len(gone))}", gone, lots=left)
         return None
+
+    def _forgot(self, what: str, keys: Iterable[str], **left: object) -> Self:
+        """Say so in the history; where these keys differ, no region's value is newer than the others'."""
+        text = f"{what} {DROPPED}, since the row is full; decide anew"
+        line = Happening(self.looked_at or self.since, self.state, text)
+        return msgspec.structs.replace(
+            self,
+            undecided=tuple(sorted({*self.undecided, *keys})),
+            history=(*self.history, line)[-_LINES:],
+            **left,
+        )

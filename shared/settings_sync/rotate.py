@@ -11,7 +11,7 @@ import msgspec
 
 from shared.settings_sync.diff import footprint
 from shared.settings_sync.merge import merge
-from shared.settings_sync.model import Decision, Print, Rollout, Side
+from shared.settings_sync.model import Decision, Print, Rollout, Side, lots
 from shared.settings_sync.transitions import enter
 
 
@@ -36,7 +36,7 @@ def rotated(
         rollout,
         key_id=key_id,
         baseline=tuple((key, said(key, print_) or print_) for key, print_ in rollout.baseline),
-        written=tuple(
+        lots=lots(
             msgspec.structs.replace(it, print=said(it.key, it.print), old=said(it.key, it.old))
             for it in rollout.written
         ),

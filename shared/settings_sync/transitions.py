@@ -18,6 +18,7 @@ from shared.settings_sync.diff import footprint
 from shared.settings_sync.fingerprint import digest
 from shared.settings_sync.merge import merge
 from shared.settings_sync.model import (
+    DROPPED,
     Action,
     Decision,
     Flight,
@@ -34,16 +35,16 @@ from shared.settings_sync.model import (
     VerdictKind,
     Written,
     counted,
+    lots,
 )
 from shared.settings_sync.plan import plan
 from shared.settings_sync.policy import Policy
-from shared.words import clipped
+from shared.words import LINE, clipped
 
 POLICY = "the policy on_bad_change"  # who says its word
 WATCHED = 120.0  # seconds for which a region must be seen failing before its write is undone
 MANY = 2  # regions; with fewer there is nothing to keep in step
 HISTORY = 50  # lines of a rollout's history that are kept
-DROPPED = "dropped"  # what the line of a decision says that is good no longer
 SAID = 500  # characters of such a line that list decisions
 
 SENTENCES: dict[State, str] = {
@@ -148,6 +149,7 @@ def enter(rollout: Rollout, state: State, reason: str, now: datetime) -> Rollout
     """
     if state is not rollout.state and state not in MOVES[rollout.state]:
         raise IllegalTransition(f"a rollout does not go from {rollout.state} to {state}")
+    reason = clipped(reason, LINE)
     if state is rollout.state and reason == rollout.reason:
         return rollout
     line = Happening(now, state, reason)
@@ -191,7 +193,7 @@ def look(
     """
     is_same = has_regions(rollout, [it.region for it in sides])
     rollout = _join(rollout, sides)
-    rollout = msgspec.structs.replace(rollout, written=tuple(_as_seen(rollout, sides)))
+    rollout = msgspec.structs.replace(rollout, lots=lots(_as_seen(rollout, sides)))
     decisions = merge(
         sides,
         baseline=dict(rollout.baseline),
@@ -276,7 +278,7 @@ def _join(rollout: Rollout, sides: Sequence[Side]) -> Rollout:
     return msgspec.structs.replace(
         rollout,
         undecided=tuple(sorted({*rollout.undecided, *strange})),
-        written=tuple(it for it in rollout.written if it.region not in names),
+        lots=lots(it for it in rollout.written if it.region not in names),
     )
 
 
@@ -318,7 +320,7 @@ def _settle(rollout: Rollout, sides: Sequence[Side], decisions: Sequence[Decisio
         rollout,
         baseline=_baseline(baseline),
         undecided=tuple(key for key in rollout.undecided if key not in agreed and key not in local),
-        written=tuple(it for it in rollout.written if it.key not in agreed),
+        lots=lots(it for it in rollout.written if it.key not in agreed),
     )
 
 
@@ -552,7 +554,7 @@ def _claim(rollout: Rollout, set_: _Set, view: View, rules: Rules) -> Turn:
     written = (*(it for it in rollout.written if (it.region, it.key, it.print) not in named), *new)
     reason = f"{counted(len(planned))} from {set_.source} to {target}"
     claimed = msgspec.structs.replace(
-        enter(rollout, State.WRITING, reason, view.now), flight=flight, written=written
+        enter(rollout, State.WRITING, reason, view.now), flight=flight, lots=lots(written)
     )
     return Turn(claimed, Write(flight, forced=set_.forced))
 
@@ -571,7 +573,7 @@ def _disown(rollout: Rollout, flight: Flight, keys: Sequence[Planned]) -> Rollou
     gone = {(flight.target, it.key, it.new) for it in keys}
     return msgspec.structs.replace(
         rollout,
-        written=tuple(it for it in rollout.written if (it.region, it.key, it.print) not in gone),
+        lots=lots(it for it in rollout.written if (it.region, it.key, it.print) not in gone),
     )
 
 

@@ -25,6 +25,7 @@ from shared.settings_sync.model import (
     Verdict,
     VerdictKind,
     Written,
+    lots,
 )
 from shared.settings_sync.transitions import (
     HISTORY,
@@ -264,7 +265,7 @@ def test_a_region_that_joins_brings_no_changes_of_its_own(
 def test_what_we_wrote_is_remembered_while_it_is_there() -> None:
     """Once the region has another value, that is its own; once all agree, or it is local, nothing is remembered."""
     row, _ = changed()
-    mine = msgspec.structs.replace(row, written=(Written("east", "A", "1", "0"),))
+    mine = msgspec.structs.replace(row, lots=lots([Written("east", "A", "1", "0")]))
     ahead = sides({"A": "0"}, {"A": "1"})
     assert looked(mine, ahead, START).written == mine.written
     (theirs,) = looked(mine, sides({"A": "0"}, {"A": "2"}), START).written
@@ -283,7 +284,7 @@ def test_who_puts_another_value_in_the_place_of_ours_is_not_overwritten(north: s
     row = msgspec.structs.replace(
         looked(changed()[0], there, START),
         baseline=(("A", "0"),),
-        written=tuple(Written(it, "A", "1", "0") for it in ("east", "north")),
+        lots=lots(Written(it, "A", "1", "0") for it in ("east", "north")),
     )
     seen = [west, east, a_side({"A": north}, region="north")]
     after, (decision,) = look(row, seen, POLICY, START)
@@ -301,7 +302,7 @@ def test_a_word_is_not_good_for_a_value_that_was_put_back_since() -> None:
     word = Verdict(
         key="A", state=asked.state, kind=VerdictKind.TAKE, side="west", by="ada", reason="", at=START
     )
-    written = msgspec.structs.replace(row, verdicts=(word,), written=(Written("east", "A", "1", "2"),))
+    written = msgspec.structs.replace(row, verdicts=(word,), lots=lots([Written("east", "A", "1", "2")]))
     after, (decision,) = look(written, seen, POLICY, START)
     assert decision.action is Action.CONFLICT
     assert after.verdicts == ()
@@ -368,7 +369,7 @@ def test_two_claims_never_share_an_id() -> None:
 def test_a_claim_taken_back_leaves_what_was_written_before() -> None:
     """East has an earlier value of ours; a refused second write does not make it east's own."""
     row, _ = changed()
-    older = msgspec.structs.replace(row, written=(Written("east", "A", "1", "0"),))
+    older = msgspec.structs.replace(row, lots=lots([Written("east", "A", "1", "0")]))
     seen = sides({"A": "2"}, {"A": "1"})
     older = looked(older, seen, START)
     after = stepped(older, seen, START + SOAK)
@@ -423,7 +424,7 @@ def flying(keys: tuple[Planned, ...], phase: Phase = Phase.CLAIMED) -> Rollout:
         flight=flight,
         baseline=tuple((it.key, it.old) for it in keys if it.old is not None),
         footprints=(Footprint("west", "-", START), Footprint("east", "-", START)),
-        written=tuple(Written("east", it.key, it.new, it.old) for it in keys),
+        lots=lots(Written("east", it.key, it.new, it.old) for it in keys),
     )
 
 

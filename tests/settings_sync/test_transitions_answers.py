@@ -21,6 +21,7 @@ from shared.settings_sync.model import (
     Verdict,
     VerdictKind,
     Written,
+    lots,
 )
 from shared.settings_sync.model import State as RolloutState
 from shared.settings_sync.policy import KeyClass
@@ -95,7 +96,7 @@ def flying(phase: Phase = Phase.CLAIMED, *, worker: str = "w", start: Start = St
         written_at=None if phase is Phase.CLAIMED else START - MINUTE,
     )
     state = RolloutState.WRITING if phase is Phase.CLAIMED else RolloutState.VERIFYING
-    return agreed(state=state, flight=flight, written=(Written("east", "A", "1", "0"),))
+    return agreed(state=state, flight=flight, lots=lots([Written("east", "A", "1", "0")]))
 
 
 HALF = pair({"A": "1", "B": "0"}, {"A": "1", "B": "0"})  # east has what we wrote
@@ -460,7 +461,7 @@ def test_a_region_whose_site_is_another_is_a_new_one() -> None:
     """Its name is the same, so the id of its site tells; what we wrote into the old one is not there."""
     other = msgspec.structs.replace(a_region("east"), site_id="/subscriptions/other/sites/east")
     seen = [a_side({"A": "0", "B": "0"}), a_side({"A": "7", "B": "0"}, region=other)]
-    row = agreed(written=(Written("east", "A", "7", "0"),))
+    row = agreed(lots=lots([Written("east", "A", "7", "0")]))
     (joined, _) = look(row, seen, POLICY, START)
     assert joined.undecided == ("A",)
     assert joined.written == ()
@@ -473,7 +474,7 @@ def test_a_region_whose_site_is_another_is_a_new_one() -> None:
 
 def test_what_was_written_to_the_others_is_remembered_when_a_region_joins() -> None:
     """The newcomer is a stranger, the rest are not."""
-    row = agreed(written=(Written("east", "A", "1", "0"),))
+    row = agreed(lots=lots([Written("east", "A", "1", "0")]))
     seen = pair({"A": "0", "B": "0"}, {"A": "1", "B": "0"}, north={"A": "0", "B": "0"})
     (joined, _) = look(row, seen, POLICY, START)
     assert joined.written == row.written
