@@ -461,7 +461,7 @@ BUGS: Final = (
     Bug(
         "a drill ends without saying why",
         "shared/drills/transitions.py",
-        "    over = msgspec.structs.replace(done, state=state, reason=reason, since=now)",
+        "    over = msgspec.structs.replace(done, state=state, reason=clipped(reason, LINE), since=now)",
         '    over = msgspec.structs.replace(done, state=state, reason="", since=now)',
         laws=(5,),
     ),

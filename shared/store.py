@@ -25,9 +25,7 @@ log = logging.getLogger(__name__)
 Key = NewType("Key", str)
 Version = NewType("Version", str)
 
-MAX_BODY = (
-    15 * 64 * 1024
-)  # bytes; an Azure Tables entity holds 1 MiB, of which the body takes 15 binary properties
+MAX_BODY = 15 * 64 * 1024  # bytes; an entity of Azure Tables holds 1 MiB, and a binary property of it 64 KiB
 BOUND = MAX_BODY // 2  # bytes that a row takes; what is left is room for what nobody foresaw
 ATTEMPTS = 3
 MESSAGES = "outbox/"  # before the keys of what people are to be told
