@@ -10,7 +10,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any, Literal, Self
 
 from simulator.alerts import AlertRule
 from simulator.artifact_hosts import HTTPS, Address, ArtifactHost, Start, start_from
@@ -45,6 +46,34 @@ class Happening:
     detail: str = ""  # never a setting's value
 
 
+class ReferenceState(StrEnum):
+    """Every `ResolveStatus` of the web management specification, with the `details` that go with it."""
+
+    details: str
+
+    def __new__(cls, value: str, details: str) -> Self:
+        """A member is its value; it cannot be without details."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.details = details
+        return made
+
+    INITIALIZED = "Initialized", "Key Vault reference has not been resolved yet."
+    RESOLVED = "Resolved", "Reference has been successfully resolved."
+    INVALID_SYNTAX = "InvalidSyntax", "Key Vault reference has invalid syntax."
+    MSI_NOT_ENABLED = "MSINotEnabled", "Site has no managed identity to resolve the Key Vault reference with."
+    VAULT_NOT_FOUND = "VaultNotFound", "Key Vault was not found."
+    SECRET_NOT_FOUND = "SecretNotFound", "Key Vault secret was not found."
+    SECRET_VERSION_NOT_FOUND = "SecretVersionNotFound", "Key Vault secret version was not found."
+    ACCESS_TO_KEY_VAULT_DENIED = (
+        "AccessToKeyVaultDenied",
+        "Site was denied access to Key Vault reference's vault.",
+    )
+    OTHER_REASONS = "OtherReasons", "Key Vault reference was not able to be resolved."
+    FETCH_TIMED_OUT = "FetchTimedOut", "Key Vault did not answer in time."
+    UNAUTHORIZED_CLIENT = "UnauthorizedClient", "Site's identity was not accepted by Key Vault."
+
+
 @dataclass
 class SiteFaults:
     """What is wrong with one site, apart from its settings. Set by tests and the demo, read by the faces."""
@@ -60,6 +89,7 @@ class SiteFaults:
     unresolved: bool = False  # its default host name has no address
     hidden: bool = False  # its default host name has no address for anybody but Traffic Manager
     monitor_refused: bool = False  # its access restrictions do not let Traffic Manager's probes through
+    reference_status: ReferenceState | None = None  # how its references fare, from its next start or refresh
 
     def lost(self, now: float) -> bool:
         """Whether connections are refused at this time of the world's clock."""
@@ -224,7 +254,7 @@ class Reference:
     """A Key Vault reference among the settings, and how App Service fared with it."""
 
     text: str
-    status: str  # Resolved, InvalidSyntax, VaultNotFound, SecretNotFound, SecretVersionNotFound, AccessTo...
+    status: ReferenceState
     vault: str = ""
     secret: str = ""
     asked_version: str = ""  # empty: the newest
@@ -448,7 +478,11 @@ class World:
     def reference(self, value: str) -> tuple[str, Secret | None] | None:
         """(secret name, the version it stands for or None) when the value is a reference that can be read."""
         found = self.look_up(value)
-        return None if found is None or found.status == "InvalidSyntax" else (found.secret, found.found)
+        return (
+            None
+            if found is None or found.status is ReferenceState.INVALID_SYNTAX
+            else (found.secret, found.found)
+        )
 
     def look_up(self, value: str, site: Site | None = None) -> Reference | None:
         """What App Service makes of a setting that looks like a Key Vault reference; None for any other."""
@@ -456,26 +490,33 @@ class World:
             return None
         named = _vault_and_secret(value)
         if named is None:
-            return Reference(value, "InvalidSyntax")
+            return Reference(value, ReferenceState.INVALID_SYNTAX)
         vault_name, secret, version = named
         status, found = self._fetch(vault_name, secret, version, site)
         return Reference(value, status, vault_name, secret, version, found)
 
     def _fetch(
         self, vault_name: str, secret: str, version: str, site: Site | None
-    ) -> tuple[str, Secret | None]:
+    ) -> tuple[ReferenceState, Secret | None]:
+        forced = site.faults.reference_status if site else None
+        if forced and forced is not ReferenceState.RESOLVED:
+            return forced, None
         vault = next((it for it in self.vaults.values() if it.name.lower() == vault_name.lower()), None)
         if vault is None:
-            return "VaultNotFound", None
+            return ReferenceState.VAULT_NOT_FOUND, None
         if site and self.shared.key_vault:
-            return "FetchTimedOut", None
+            return ReferenceState.FETCH_TIMED_OUT, None
         if site and site.name in vault.refused_sites:
-            return "AccessToKeyVaultDenied", None
+            return ReferenceState.ACCESS_TO_KEY_VAULT_DENIED, None
         versions = next((v for name, v in vault.secrets.items() if name.lower() == secret.lower()), [])
         if not versions:
-            return "SecretNotFound", None
+            return ReferenceState.SECRET_NOT_FOUND, None
         wanted = [one for one in versions if version in ("", one.version)]
-        return ("Resolved", wanted[-1]) if wanted else ("SecretVersionNotFound", None)
+        return (
+            (ReferenceState.RESOLVED, wanted[-1])
+            if wanted
+            else (ReferenceState.SECRET_VERSION_NOT_FOUND, None)
+        )
 
     def monitor_status(self, profile: ProfileState, endpoint: EndpointState) -> str:
         """The endpoint's `endpointMonitorStatus`: what was configured wins over what was observed."""

@@ -378,6 +378,23 @@ class RegionSettings(msgspec.Struct, frozen=True, kw_only=True):
     connections: Mapping[str, ConnectionString]
 
 
+# What App Service says of a Key Vault reference (`ResolveStatus` of the web management specification): whether the
+# app has the secret, None when that is not known yet, and the words for people.
+_REFERENCE_STATUS: Final[Mapping[str, tuple[bool | None, str]]] = {
+    "resolved": (True, "the app has the secret"),
+    "initialized": (None, "App Service has not looked it up yet"),
+    "invalidsyntax": (False, "its text is no valid reference"),
+    "msinotenabled": (False, "the app has no managed identity"),
+    "vaultnotfound": (False, "there is no such vault"),
+    "secretnotfound": (False, "there is no such secret in the vault"),
+    "secretversionnotfound": (False, "the secret has no such version"),
+    "accesstokeyvaultdenied": (False, "the vault does not let the app's identity read it"),
+    "otherreasons": (False, "App Service names no cause"),
+    "fetchtimedout": (False, "the vault did not answer App Service in time"),
+    "unauthorizedclient": (False, "the app's identity was not accepted"),
+}
+
+
 class ReferenceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How App Service fared with one Key Vault reference."""
 
@@ -385,6 +402,16 @@ class ReferenceStatus(msgspec.Struct, frozen=True, kw_only=True):
     status: str  # Resolved, Initialized, SecretNotFound, ... (facts: section 9)
 
     @property
-    def resolved(self) -> bool:
-        """Whether the app got the secret rather than the literal reference."""
-        return self.status == "Resolved"
+    def resolved(self) -> bool | None:
+        """Whether the app got the secret rather than the literal reference. None: not known, or not known yet."""
+        return self._read[0]
+
+    @property
+    def words(self) -> str:
+        """What is so, for people."""
+        return self._read[1]
+
+    @property
+    def _read(self) -> tuple[bool | None, str]:
+        unknown = (None, "App Service answers with a status that Counterpart does not know")
+        return _REFERENCE_STATUS.get(self.status.lower(), unknown)

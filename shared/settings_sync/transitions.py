@@ -95,7 +95,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     health: Mapping[str, Health]
     now: datetime
     worker: str
-    unresolved: Sequence[str] = ()  # those of `in_question` whose Key Vault references do not resolve there
+    unresolved: Sequence[str] = ()  # those of `in_question` not known to resolve there, each with why
 
     def side(self, region: str) -> Side | None:
         """One region's side."""

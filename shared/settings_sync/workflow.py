@@ -688,7 +688,7 @@ def _known_keys(row: Rollout) -> set[str]:
 async def _unresolved(
     region: str, keys: Sequence[str], seen: _Seen, tools: Tools, *, sure: bool
 ) -> tuple[str, ...]:
-    """Which of the keys are references that the region could not resolve. No references, no read.
+    """The keys whose references the region is not known to have resolved, each with why. No references, no read.
 
     What cannot be read is not known to be resolved, so a deadline goes on. `sure`: nothing is under way, and the next
     wake-up may find out.
@@ -712,9 +712,10 @@ async def _unresolved(
         if sure and isinstance(error, TransientError):
             raise
         log.warning("the Key Vault references of %s could not be read: %s", region, error)
-        return tuple(sorted(names.values()))
-    resolved = {it.name for it in statuses if it.resolved}
-    return tuple(sorted(key_ for name, key_ in names.items() if name not in resolved))
+        return tuple(sorted(f"{key_} (its status could not be read)" for key_ in names.values()))
+    words = {it.name: "" if it.resolved else it.words for it in statuses}
+    why = {key_: words.get(name, "App Service does not list it") for name, key_ in names.items()}
+    return tuple(f"{key_} ({said})" for key_, said in sorted(why.items()) if said)
 
 
 def _is_reference(value: Value | None) -> bool:

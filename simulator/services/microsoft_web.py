@@ -295,17 +295,6 @@ def _put_slot_names(call: Call) -> Answer:
 # Key Vault references: as they were resolved at the app's last start, or at the last refresh
 
 
-DETAILS = {
-    "Resolved": "Reference has been successfully resolved.",
-    "InvalidSyntax": "Key Vault reference has invalid syntax.",
-    "VaultNotFound": "Key Vault was not found.",
-    "SecretNotFound": "Key Vault secret was not found.",
-    "SecretVersionNotFound": "Key Vault secret version was not found.",
-    "AccessToKeyVaultDenied": "Key Vault reference was not able to be resolved because site was denied access "
-    "to Key Vault reference's vault.",
-}
-
-
 def _reference(site: Site, name: str, found: Reference) -> Json:
     """One reference. `identityType` is the bare word that the service answers, not the object of the models."""
     values = {
@@ -315,7 +304,7 @@ def _reference(site: Site, name: str, found: Reference) -> Json:
         "secretName": found.secret or None,
         "secretVersion": found.asked_version or None,
         "identityType": "SystemAssigned",
-        "details": DETAILS[found.status],
+        "details": found.status.details,
         "source": "KeyVault",
         "activeVersion": found.found.version if found.found else None,
     }

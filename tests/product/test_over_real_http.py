@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 import pytest
+from azure.mgmt.web.models import ResolveStatus
 
 from benchmarks.arm_calls import environment
 from shared.bootstrap import opened
 from shared.errors import AppError, Denied
+from shared.groups.model import ReferenceStatus
 from shared.groups.workflow import discover
 from shared.ports import Ports
 from shared.reconcile import workflow as reconcile
@@ -19,10 +21,13 @@ from shared.settings_sync.ask import Ask, Request
 from shared.settings_sync.model import Rollout, State
 from simulator.pair import COPIES_VAULT, a_pair, three_regions
 from simulator.server import Cloud
+from simulator.services.admin import set_faults
 from simulator.world import PACKAGE, EndpointState, Site, World
 
 KEY = "AppConfig:OCSP:CacheTimeOutSecondsIfDeviceExists"
 LINUX_KEY = "AppConfig__OCSP__CacheTimeOutSecondsIfDeviceExists"
+REFERRED = "AppConfig:JamfValidation:RequestPassword"
+REFERENCE = "@Microsoft.KeyVault(VaultName=kv-scepman;SecretName=scepman-api-token)"
 TIMES = {
     "COUNTERPART_SOAK": "0s",
     "COUNTERPART_PROBE_EVERY": "0s",
@@ -71,6 +76,16 @@ class Running:
                 with contextlib.suppress(AppError):
                     rollout = await self.round()
                     if rollout.state in states and rollout.flight is None:
+                        return rollout
+                await asyncio.sleep(0.05)
+
+    async def until_said(self, words: str) -> Rollout:
+        """Rounds until the rollout's reason has these words."""
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(AppError):
+                    rollout = await self.round()
+                    if words in rollout.reason:
                         return rollout
                 await asyncio.sleep(0.05)
 
@@ -203,12 +218,44 @@ async def test_a_reference_that_the_peer_cannot_read_is_undone() -> None:
         first, second = on.site("weu"), on.site("neu")
         on.world.vaults["kv-scepman"].refused_sites.add(second.name)
         before = dict(second.app_settings)
-        reference = "@Microsoft.KeyVault(VaultName=kv-scepman;SecretName=scepman-api-token)"
-        on.world.edit(first, {"AppConfig:JamfValidation:RequestPassword": reference})
+        on.world.edit(first, {REFERRED: REFERENCE})
         rollout = await on.until(State.HELD)
         assert second.app_settings == before
         assert rollout.plan is not None
         assert "undone" in {it.rule for it in rollout.plan.refusals}
+
+
+async def how_fared(on: Running, short: str) -> ReferenceStatus:
+    """What the product reads of the reference in a region."""
+    found = await on.ports.settings_reads.list_references(on.site(short).id)
+    (one,) = [it for it in found if it.name == REFERRED]
+    return one
+
+
+@pytest.mark.parametrize("status", ResolveStatus)
+async def test_every_status_of_a_reference_is_told_and_read(status: ResolveStatus) -> None:
+    """A peer is verified when its reference resolves, and else the reason says what App Service says."""
+    async with running(a_pair()) as on:
+        set_faults(on.cloud, {"sites": {on.site("neu").name: {"reference_status": status.value}}})
+        on.world.edit(on.site("weu"), {REFERRED: REFERENCE})
+        if status is ResolveStatus.RESOLVED:
+            await on.until(State.CONVERGED)
+        else:
+            waits = await on.until_said(f"Key Vault references are not resolved: {REFERRED} (")
+            assert waits.state is State.VERIFYING
+        fared = await how_fared(on, "neu")
+        known = {ResolveStatus.RESOLVED: True, ResolveStatus.INITIALIZED: None}
+        assert (fared.status, fared.resolved) == (status, known.get(status, False))
+        assert fared.resolved or f"({fared.words})" in waits.reason
+
+
+async def test_the_vaults_answer_no_app() -> None:
+    """Every reference of every region has timed out, and Resource Manager says so."""
+    async with running(a_pair()) as on:
+        on.world.shared.key_vault = True
+        on.world.edit(on.site("weu"), {REFERRED: REFERENCE})
+        fared = await how_fared(on, "weu")
+        assert (fared.status, fared.resolved) == ("FetchTimedOut", False)
 
 
 async def test_a_missing_right_is_named() -> None:

@@ -1040,7 +1040,8 @@ async def test_a_reference_that_does_not_resolve_where_it_was_set_goes_nowhere()
     world.edit("west", K00=REFERENCE)
     await world.ring()
     rollout = await world.until(State.CONTAINED)
-    assert rollout.reason == "1 key changed in west, where Key Vault references are not resolved: K00"
+    why = "Key Vault references are not resolved: K00 (there is no such secret in the vault)"
+    assert rollout.reason == f"1 key changed in west, where {why}"
     await world.ticks(20)
     assert world.written == []
     world.app.references.clear()
