@@ -184,7 +184,7 @@ BUGS: Final = (
     Bug(
         "a reference to a secret that is not there counts as resolved",
         "shared/groups/model.py",
-        '        return self.status == "Resolved"',
+        "        return self._read[0]",
         '        return self.status != "AccessToKeyVaultDenied"',
         laws=(2,),
     ),
