@@ -42,7 +42,7 @@ from shared.outbox import Letter, Message, letter_key, post, send
 from shared.reconcile import lease
 from shared.settings_sync import model as rollouts
 from shared.settings_sync.model import Action, Happening, Phase, Plan, Refusal, VerdictKind, lots
-from shared.settings_sync.transitions import HISTORY, Write, enter
+from shared.settings_sync.transitions import HISTORY, MOST_LEFT, Write, enter
 from shared.settings_sync.transitions import View as RolloutView
 from shared.settings_sync.transitions import look as look_at_settings
 from shared.settings_sync.transitions import turn as turn_rollout
@@ -319,7 +319,9 @@ def the_last_write(keys: Sequence[str], *, reason: str = "") -> Iterator[rollout
     view = RolloutView(sides=sides, decisions=decisions, health=health, now=now, worker="w" * 40)
     turned = turn_rollout(row, view, a_configuration().rules)
     assert isinstance(turned.step, Write)
-    row = fitted(turned.rollout)
+    flight = turned.rollout.flight
+    assert flight is not None
+    row = fitted(msgspec.structs.replace(turned.rollout, left=(flight,) * MOST_LEFT))
     yield row
     assert row.flight is not None
     assert (row.flight.phase, len(row.flight.keys)) == (Phase.CLAIMED, len(keys))
@@ -440,12 +442,12 @@ def regions_with_packages_of_their_own() -> Iterator[hosts.Packages]:
     for number in range(100):
         flight = hosts.Flight(
             id="f" * 16, work=hosts.Work.ROTATE, phase=hosts.Phase.UNDOING, region=ENDPOINTS[number],
-            reason="r", claimed_at=START, worker="w" * 40, worker_until=START, start=Start.HEALTHY,
+            reason="r", claimed_at=START, worker="w" * 40, worker_until=START, start=Start.HEALTHY, site="s" * 300,
             old=at[ENDPOINTS[0]], new=at[ENDPOINTS[number]], package=a_package(number),
         )  # fmt: skip
         row = packages.lost(msgspec.structs.replace(row, flight=flight), f"{number}: {LONG}", START)
         row = msgspec.structs.replace(packages.dropped(row, LONG, START), order=order)
-    row = fitted(msgspec.structs.replace(row, flight=flight))
+    row = fitted(msgspec.structs.replace(row, flight=flight, left=(flight,) * packages.MOST_LEFT))
     yield row
     assert {it.region for it in row.uses} == set(ENDPOINTS)
     assert len({it.running.package.digest for it in row.uses if it.running.package}) == len(ENDPOINTS)

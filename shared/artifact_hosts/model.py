@@ -175,6 +175,7 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     worker_until: datetime  # until then only `worker` acts on a CLAIMED or UNDOING flight
     start: Start
+    site: str  # the id of the region's site, in lower case
     old: Location | None = None  # for a rotation
     new: Location | None = None
     package: Package | None = None  # what the region gets, as far as it is known
@@ -248,6 +249,7 @@ class Packages(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     uses: tuple[Use, ...] = ()
     looked_at: datetime | None = None  # when the package settings were last read
     flight: Flight | None = None
+    left: tuple[Flight, ...] = ()  # rotations of regions that left the group since
     order: Order | None = None
     outcome: Outcome | None = None  # of the last order
     refused: tuple[Refused, ...] = ()

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from shared.absence import sort_begun
 from shared.artifact_hosts.catalogue import Catalogue, NotWatched, broken
 from shared.artifact_hosts.choose import Choice, Exhausted, Held, Keep, Rotate, Scene, choose, ordered
 from shared.artifact_hosts.model import (
@@ -30,12 +31,14 @@ from shared.artifact_hosts.model import (
     Watch,
     Work,
 )
+from shared.copies import COPY_LIVES
 from shared.groups.model import Health, Os
 from shared.groups.model import State as HealthState
 from shared.groups.soak import Start, came_back, start_of
 from shared.words import LINE, clipped
 
 HISTORY = 50  # lines that are kept
+MOST_LEFT = 2  # rotations of regions that left the group, which are remembered
 ORDER_LIVES = timedelta(hours=2)  # for which an order waits for a permit, counted anew for each region
 
 SENTENCES: dict[State, str] = {
@@ -53,6 +56,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """What is seen at one moment."""
 
     systems: Mapping[str, Os]  # the group's regions
+    sites: Mapping[str, str]  # and the ids of their sites, in lower case
     watches: Mapping[str, Watch]
     health: Mapping[str, Health]
     fresh: frozenset[str]  # regions whose package setting was read in this very step
@@ -93,6 +97,7 @@ class Close(msgspec.Struct, frozen=True):
 
     flight: Flight
     well: bool = False  # the region was seen to be well after it; else others wait until it is
+    away: bool = False  # the region left the group: the copy stays, for the case that it comes back
 
 
 type Step = Rest | Look | Rotating | Restarting | Undo | Close
@@ -191,11 +196,22 @@ def scene(row: Packages, view: View) -> Scene:
 
 def turn(row: Packages, view: View, catalogue: Catalogue, rules: Rules) -> Turn:
     """The next step."""
+    row = _taken_up(row, view)
     if row.flight is not None:
         return _in_flight(row, row.flight, view, rules)
     if row.order is not None:
         return _ordered(row, row.order, view, catalogue, rules)
     return _at_rest(row, view, catalogue, rules)
+
+
+def _taken_up(row: Packages, view: View) -> Packages:
+    """Go on with the rotation of a region that has come back; forget what has no way back any more."""
+    begun = sort_begun(row.left, view.sites, view.now, COPY_LIVES)
+    if row.flight is not None or not begun.back:
+        return msgspec.structs.replace(row, left=(*begun.back, *begun.away))
+    first, *others = begun.back
+    goes_on = enter(row, State.VERIFYING, f"{first.region} is back: its rotation goes on", view.now)
+    return msgspec.structs.replace(goes_on, flight=first, left=(*others, *begun.away))
 
 
 def _at_rest(row: Packages, view: View, catalogue: Catalogue, rules: Rules) -> Turn:
@@ -292,6 +308,7 @@ def _flight(work: Work, region: str, reason: str, view: View, rules: Rules, *, b
         worker=view.worker,
         worker_until=view.now + timedelta(seconds=rules.claim),
         start=start_of(view.health.get(region)),
+        site=view.sites[region],
         by=by,
     )
 
@@ -334,7 +351,7 @@ def _flown(row: Packages) -> Flight:
 
 def _in_flight(row: Packages, flight: Flight, view: View, rules: Rules) -> Turn:
     if flight.region not in view.systems:
-        return _close(row, flight, view, f"{flight.region} left the group while it was being disturbed")
+        return _left(row, flight, view)
     if flight.work is Work.ROTATE and flight.region not in view.fresh:
         return Turn(row, Look(flight.region))
     match flight.phase:
@@ -344,6 +361,16 @@ def _in_flight(row: Packages, flight: Flight, view: View, rules: Rules) -> Turn:
             return _verifying(row, flight, view, rules)
         case Phase.UNDOING:
             return _undoing(row, flight, view, rules)
+
+
+def _left(row: Packages, flight: Flight, view: View) -> Turn:
+    """The region of the flight is gone. A restart is over with it; a rotation is ended when the region is back."""
+    why = f"{flight.region} left the group while it was being disturbed"
+    closed = _close(row, flight, view, why)
+    if flight.work is Work.RESTART:
+        return closed
+    left = (*row.left, flight)[-MOST_LEFT:]
+    return Turn(msgspec.structs.replace(closed.row, left=left), Close(flight, away=True))
 
 
 def _claimed(row: Packages, flight: Flight, view: View, rules: Rules) -> Turn:

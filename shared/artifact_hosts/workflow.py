@@ -335,6 +335,7 @@ def _summed_up(
 ) -> Tended:
     view = View(
         systems={it.name: it.os for it in group.regions},
+        sites={it.name: it.site_id.lower() for it in group.regions},
         watches=seen,
         health=health,
         fresh=frozenset(),
@@ -385,6 +386,7 @@ class _Round:
         self._health = await self.eyes(prove=verifying)
         view = View(
             systems={it.name: it.os for it in group.regions},
+            sites={it.name: it.site_id.lower() for it in group.regions},
             watches=self._watches,
             health=self._health,
             fresh=frozenset(found),
@@ -461,9 +463,9 @@ class _Round:
             case Look(region):
                 self._settings[region] = await self._read(region)
                 return False
-            case Close(flight, well):
+            case Close(flight, well, away):
                 # Copy and permit first: if we die here the flight is still in the row, and is closed again.
-                if flight.copied:
+                if flight.copied and not away:
                     await self.tools.copies.forget(flight.copy_name)
                 await self._release(flight, disturbed=not well, well=well)
                 await self._save(turned.row)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from shared.absence import missed
+from shared.absence import is_over, missed
 from shared.artifact_hosts.workflow import read_packages
 from shared.copies import COPIES, COPY_LIVES, Kept, Listed, kept_key
 from shared.errors import AppError
@@ -65,9 +65,12 @@ async def _sweep_one(row: Kept, managed: Collection[str], ports: Ports) -> None:
 
 async def _why(row: Kept, managed: Collection[str], ports: Ports) -> str:
     """Why nobody needs the copy; empty: a write does. A write is in its row before its copy is laid in."""
+    now = ports.clock.now()
     rollout = await read_rollout(ports.store, row.group_id)
     packages = await read_packages(ports.store, row.group_id)
-    flights = [it.flight for it in (rollout, packages) if it is not None and it.flight is not None]
-    if row.name not in {it.copy_name for it in flights}:
+    owners = [it for it in (rollout, packages) if it is not None]
+    flights = [it.flight for it in owners if it.flight is not None]
+    left = [flight for it in owners for flight in it.left if not is_over(flight, now, COPY_LIVES)]
+    if row.name not in {it.copy_name for it in (*flights, *left)}:
         return OVER
     return "" if row.group_id.lower() in managed else UNMANAGED

@@ -183,9 +183,15 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     worker_until: datetime  # until then only `worker` acts on a CLAIMED or UNDOING flight
     start: Start  # how the target was before the write
+    site: str  # the id of the target's site, in lower case
     written_at: datetime | None = None
     put_back_at: datetime | None = None
     copy_missing: Absence | None = None  # the vault does not find the copy of the old values
+
+    @property
+    def region(self) -> str:
+        """The target."""
+        return self.target
 
     @property
     def copy_name(self) -> str:
@@ -264,6 +270,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     verdicts: tuple[Verdict, ...] = ()
     undone: tuple[str, ...] = ()  # states of keys whose rollout was undone
     flight: Flight | None = None
+    left: tuple[Flight, ...] = ()  # begun with regions that left the group since
     plan: Plan | None = None  # as last seen, for people: key names, never values
     looked_at: datetime | None = None  # when the settings were last read
     regions_at: datetime | None = None  # of Traffic Manager's answer that first had these regions
@@ -280,13 +287,17 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def shorter(self) -> Self | None:
         """With less of the plan, which is kept for people only; else with the younger half of the history.
 
-        Last of all without half of the decisions, the older ones, or without what was written of half of the keys. A
-        person is asked of these anew: nothing travels on the word of what is forgotten.
+        Then without the way back of a region that left. Last of all without half of the decisions, the older ones, or
+        without what was written of half of the keys. A person is asked of these anew: nothing travels on the word of
+        what is forgotten.
         """
         if self.plan is not None and (cut := self.plan.shorter()) is not None:
             return msgspec.structs.replace(self, plan=cut)
         if len(self.history) > _LINES:
             return msgspec.structs.replace(self, history=self.history[-max(_LINES, len(self.history) // 2) :])
+        if self.left:
+            why = f"the way back of {self.left[0].target}, which left the group, is given up, since the row is full"
+            return self._said(why, left=self.left[1:])
         if len(self.verdicts) > 1:
             half = len(self.verdicts) // 2
             older, younger = self.verdicts[:half], self.verdicts[half:]
@@ -301,10 +312,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def _forgot(self, what: str, keys: Iterable[str], **left: object) -> Self:
         """Say so in the history; where these keys differ, no region's value is newer than the others'."""
         text = f"{what} {DROPPED}, since the row is full; decide anew"
+        return self._said(text, undecided=tuple(sorted({*self.undecided, *keys})), **left)
+
+    def _said(self, text: str, **changes: object) -> Self:
         line = Happening(self.looked_at or self.since, self.state, text)
-        return msgspec.structs.replace(
-            self,
-            undecided=tuple(sorted({*self.undecided, *keys})),
-            history=(*self.history, line)[-_LINES:],
-            **left,
-        )
+        return msgspec.structs.replace(self, history=(*self.history, line)[-_LINES:], **changes)

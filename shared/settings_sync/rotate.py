@@ -11,7 +11,7 @@ import msgspec
 
 from shared.settings_sync.diff import footprint
 from shared.settings_sync.merge import merge
-from shared.settings_sync.model import Decision, Print, Rollout, Side, lots
+from shared.settings_sync.model import Decision, Planned, Print, Rollout, Side, lots
 from shared.settings_sync.transitions import enter
 
 
@@ -39,6 +39,13 @@ def rotated(
         lots=lots(
             msgspec.structs.replace(it, print=said(it.key, it.print), old=said(it.key, it.old))
             for it in rollout.written
+        ),
+        left=tuple(
+            msgspec.structs.replace(
+                flight,
+                keys=tuple(Planned(it.key, said(it.key, it.old), said(it.key, it.new)) for it in flight.keys),
+            )
+            for flight in rollout.left
         ),
         footprints=tuple(
             msgspec.structs.replace(it, digest=looks[it.region][1])

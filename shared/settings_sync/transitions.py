@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from shared.absence import sort_begun
 from shared.ages import is_ahead
+from shared.copies import COPY_LIVES
 from shared.errors import IllegalTransition
 from shared.groups.model import Health, Region
 from shared.groups.model import State as HealthState
@@ -44,6 +46,7 @@ from shared.words import LINE, clipped
 POLICY = "the policy on_bad_change"  # who says its word
 WATCHED = 120.0  # seconds for which a region must be seen failing before its write is undone
 MANY = 2  # regions; with fewer there is nothing to keep in step
+MOST_LEFT = 2  # writes to regions that left the group, which are remembered
 HISTORY = 50  # lines of a rollout's history that are kept
 SAID = 500  # characters of such a line that list decisions
 
@@ -125,6 +128,7 @@ class Close(msgspec.Struct, frozen=True):
 
     flight: Flight
     well: bool = False  # the region was seen to be well after it; else others wait until it is
+    away: bool = False  # the region left the group: the copy stays, for the case that it comes back
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -192,6 +196,7 @@ def look(
     `read_at`: when Traffic Manager said which regions there are.
     """
     is_same = has_regions(rollout, [it.region for it in sides])
+    rollout = _taken_up(rollout, sides, now)
     rollout = _join(rollout, sides)
     rollout = msgspec.structs.replace(rollout, lots=lots(_as_seen(rollout, sides)))
     decisions = merge(
@@ -221,6 +226,20 @@ def look(
         ),
         decisions,
     )
+
+
+def _taken_up(rollout: Rollout, sides: Sequence[Side], now: datetime) -> Rollout:
+    """Go on with what was begun in a region that has come back; forget what has no way back any more."""
+    sites = {it.region.name: it.region.site_id.lower() for it in sides}
+    begun = sort_begun(rollout.left, sites, now, COPY_LIVES)
+    for it in begun.over:
+        lost_ = f"{it.target} was away for too long: what was written there before stays as it is"
+        rollout = enter(rollout, rollout.state, lost_, now)
+    if rollout.flight is not None or not begun.back:
+        return msgspec.structs.replace(rollout, left=(*begun.back, *begun.away))
+    first, *others = begun.back
+    goes_on = enter(rollout, State.WRITING, f"{first.target} is back: what was begun there goes on", now)
+    return msgspec.structs.replace(goes_on, flight=first, left=(*others, *begun.away))
 
 
 def _tell_dropped(
@@ -543,6 +562,7 @@ def _claim(rollout: Rollout, set_: _Set, view: View, rules: Rules) -> Turn:
         worker=view.worker,
         worker_until=view.now + timedelta(seconds=rules.claim),
         start=start_of(view.health.get(target)),
+        site=next(it.region.site_id.lower() for it in view.sides if it.region.name == target),
     )
     # What lies there may be ours too, from an earlier write: then it stays so, in case this one is not made, and
     # what counts as the region's own stays what it was before both.
@@ -641,7 +661,10 @@ def _fate(flight: Flight, target: Side) -> _Fate:
 def _in_flight(rollout: Rollout, flight: Flight, view: View, rules: Rules) -> Turn:
     target = view.side(flight.target)
     if target is None:
-        return _close(rollout, flight, view, f"{flight.target} left the group while it was being written")
+        why = f"{flight.target} left the group while it was being written; that is ended when it is back"
+        noted = enter(rollout, rollout.state, why, view.now)
+        left = (*rollout.left, flight)[-MOST_LEFT:]
+        return Turn(msgspec.structs.replace(noted, flight=None, left=left), Close(flight, away=True))
     fate = _fate(flight, target)
     match flight.phase:
         case Phase.CLAIMED:

@@ -377,9 +377,10 @@ class _Round:
             case Again():
                 await self._save(turned.rollout)
                 return False
-            case Close(flight, well):
+            case Close(flight, well, away):
                 # Copy and permit first: if we die here the flight is still in the row, and is closed again.
-                await self._forget(flight, turned.rollout.reason)
+                if not away:
+                    await self._forget(flight, turned.rollout.reason)
                 await self._release(flight, disturbed=not well, well=well)
                 await self._save(turned.rollout)
                 return False
@@ -396,7 +397,7 @@ class _Round:
             return await work
         except Conflict:
             row = await read_rollout(self.tools.store, self.group.id)
-            if row is None or row.flight is None or row.flight.id != flight.id:
+            if row is None or flight.id not in {it.id for it in (row.flight, *row.left) if it is not None}:
                 await self.tools.copies.forget(flight.copy_name)
                 await self._release(flight)
             raise

@@ -33,7 +33,7 @@ from shared.artifact_hosts.render import (
 from shared.artifact_hosts.transitions import SENTENCES
 from shared.groups.soak import Start
 from tests.artifact_hosts.hosting import a_check, a_location, a_package, a_use, a_watch
-from tests.builders import a_group
+from tests.builders import a_group, site_id
 from tests.fakes.clock import START
 
 VENDOR = a_location("vendor")
@@ -57,6 +57,7 @@ def a_flight(**changes: Any) -> Flight:
         worker="w",
         worker_until=START,
         start=Start.ANSWERING,
+        site=site_id("west").lower(),
     )
     return msgspec.structs.replace(plain, **changes)
 

@@ -50,17 +50,19 @@ from shared.artifact_hosts.transitions import (
     turn,
     unclaim,
 )
+from shared.copies import COPY_LIVES
 from shared.groups.model import Health, Os
 from shared.groups.model import State as HealthState
 from shared.groups.soak import Start
 from tests.artifact_hosts.hosting import a_location, a_package, a_use, a_watch
-from tests.builders import GROUP, a_health
+from tests.builders import GROUP, a_health, site_id
 from tests.fakes.clock import START
 
 RULES = Rules()
 GITHUB, VENDOR = a_location("github"), a_location("vendor")
 A = a_package("a")
 SYSTEMS = {"west": Os.WINDOWS, "east": Os.WINDOWS}
+SITES = {it: site_id(it).lower() for it in SYSTEMS}
 CLAIM = timedelta(seconds=RULES.claim)
 SECOND = timedelta(seconds=1)
 DEADLINE = timedelta(seconds=RULES.verify_deadline)
@@ -88,6 +90,7 @@ def view(
     seen = watches or (a_watch(GITHUB), a_watch(VENDOR))
     return View(
         systems=SYSTEMS if systems is None else systems,
+        sites={it: SITES[it] for it in (SYSTEMS if systems is None else systems)},
         watches={it.location.id: it for it in seen},
         health=health or {},
         fresh=frozenset(fresh),
@@ -112,6 +115,7 @@ def a_flight(phase: Phase = Phase.CLAIMED, work: Work = Work.ROTATE, **changes: 
         worker="w",
         worker_until=START + CLAIM,
         start=Start.HEALTHY,
+        site=SITES["west"],
         old=GITHUB if work is Work.ROTATE else None,
         new=VENDOR if work is Work.ROTATE else None,
         package=A if work is Work.ROTATE else None,
@@ -294,6 +298,7 @@ def test_a_region_is_rotated_after_a_fresh_look() -> None:
         worker="v",
         worker_until=START + CLAIM,
         start=Start.SILENT,
+        site=SITES["west"],
         old=GITHUB,
         new=VENDOR,
         package=a_watch(VENDOR).package,
@@ -431,12 +436,27 @@ def closed(found: Turn, flight: Flight, *words: str, well: bool = False) -> None
 
 
 def test_a_region_that_left_ends_its_flight() -> None:
-    """What a person ordered is over with it."""
-    flight = a_flight(by="ada")
+    """What a person ordered is over with it; nothing of a restart is left to be seen to."""
+    flight = a_flight(work=Work.RESTART, by="ada")
     found = next_step(flying(flight, order=an_order()), view(systems={"east": Os.WINDOWS}))
     closed(found, flight, "west left the group while it was being disturbed")
     assert found.row.order is None
+    assert found.row.left == ()
     assert found.row.outcome == Outcome(START, well=False, reason=found.row.reason)
+
+
+def test_a_rotation_is_ended_when_its_region_is_back() -> None:
+    """It is judged as if the region had been there all the time, while the way back lives."""
+    flight = a_flight(Phase.DONE, by="ada")
+    found = next_step(flying(flight, at="vendor", order=an_order()), view(systems={"east": Os.WINDOWS}))
+    assert found.step == Close(flight, away=True)
+    assert (found.row.flight, found.row.left) == (None, (flight,))
+    assert found.row.order is None
+    back = next_step(found.row, view(after=2 * DEADLINE, fresh=(), worker="v"))
+    assert back.step == Look("west")
+    assert (back.row.flight, back.row.left) == (flight, ())
+    late = next_step(found.row, view(after=COPY_LIVES))
+    assert (late.row.flight, late.row.left) == (None, ())
 
 
 def test_a_rotation_is_judged_by_a_fresh_look() -> None:

@@ -25,7 +25,7 @@ from shared.reconcile.incidents import Ask
 from shared.settings_sync.ask import Ask as SettingsAsk
 from shared.store import Key, Row, read, write
 from tests.artifact_hosts.hosting import a_watch
-from tests.builders import a_disruption, a_group, a_health, host
+from tests.builders import a_disruption, a_group, a_health, host, site_id
 from tests.fakes.clock import START
 from tests.fakes.store import FakeStore
 from tests.incidents.watching import Watched, an_alert
@@ -341,7 +341,7 @@ async def test_a_move_between_hosts_that_are_up_is_no_trouble_of_theirs(
     seen = a_watch(state=state, glances=(Glance(world.clock.now(), "", 5, 20_000),))
     moving = Flight(
         id="f", work=Work.ROTATE, phase=Phase.DONE, region="west", reason="2 regions use vendor", worker="w",
-        claimed_at=START, worker_until=START, start=Start.HEALTHY, old=seen.location,
+        claimed_at=START, worker_until=START, start=Start.HEALTHY, site=site_id("west").lower(), old=seen.location,
     )  # fmt: skip
     row = Packages(group="scepman", state=PackagesState.VERIFYING, since=START, reason="x", flight=moving)
     await write(world.store, watch_key(seen.location), seen, if_version=None)

@@ -8,7 +8,7 @@ from shared.groups.soak import Start
 from shared.settings_sync.advice import Advice, advise, effect_of
 from shared.settings_sync.ask import Ask
 from shared.settings_sync.model import Action, Decision, Flight, Phase, Plan, Planned, Refusal, Rollout, State
-from tests.builders import a_decision, a_rollout
+from tests.builders import a_decision, a_rollout, site_id
 from tests.fakes.clock import START
 
 REGIONS = ("west", "east")
@@ -90,6 +90,7 @@ def test_a_write_under_way_leaves_nothing_to_decide() -> None:
         worker="w",
         worker_until=START,
         start=Start.HEALTHY,
+        site=site_id("east").lower(),
     )
     advice = of(a_rollout(State.VERIFYING, plan=a_plan(), flight=flight))
     assert advice.options == ()

@@ -22,7 +22,7 @@ from shared.settings_sync.model import (
     Verdict,
     VerdictKind,
 )
-from tests.builders import a_decision, a_rollout
+from tests.builders import a_decision, a_rollout, site_id
 from tests.fakes.clock import START
 
 REGIONS = ("west", "east")
@@ -170,6 +170,7 @@ def test_a_write_under_way_is_first_seen_through(what: Ask) -> None:
         worker="w",
         worker_until=START,
         start=Start.HEALTHY,
+        site=site_id("east").lower(),
     )
     flying = msgspec.structs.replace(held(CHANGE, CONFLICT), flight=flight, state=State.VERIFYING)
     with pytest.raises(IllegalTransition, match="while the rollout is verifying"):

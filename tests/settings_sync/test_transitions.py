@@ -52,7 +52,7 @@ from shared.settings_sync.transitions import (
     unclaim,
 )
 from shared.settings_sync.transitions import POLICY as OURS
-from tests.builders import a_health, a_policy, a_rollout, a_side
+from tests.builders import a_health, a_policy, a_rollout, a_side, site_id
 from tests.fakes.clock import START
 
 RULES = Rules()
@@ -416,6 +416,7 @@ def flying(keys: tuple[Planned, ...], phase: Phase = Phase.CLAIMED) -> Rollout:
         worker="w",
         worker_until=START,
         start=Start.HEALTHY,
+        site=site_id("east").lower(),
         written_at=None if phase is Phase.CLAIMED else START - 2 * MINUTE,
     )
     state = State.WRITING if phase is Phase.CLAIMED else State.VERIFYING

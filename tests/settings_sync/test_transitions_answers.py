@@ -5,6 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from shared.copies import COPY_LIVES
 from shared.groups.model import Health, ScepProof, State
 from shared.groups.soak import Start
 from shared.settings_sync.model import (
@@ -41,7 +42,7 @@ from shared.settings_sync.transitions import (
     stale,
     turn,
 )
-from tests.builders import a_health, a_policy, a_region, a_rollout, a_side
+from tests.builders import a_health, a_policy, a_region, a_rollout, a_side, site_id
 from tests.fakes.clock import START
 
 RULES = Rules()
@@ -93,6 +94,7 @@ def flying(phase: Phase = Phase.CLAIMED, *, worker: str = "w", start: Start = St
         worker=worker,
         worker_until=START + MINUTE,
         start=start,
+        site=site_id("east").lower(),
         written_at=None if phase is Phase.CLAIMED else START - MINUTE,
     )
     state = RolloutState.WRITING if phase is Phase.CLAIMED else RolloutState.VERIFYING
@@ -103,14 +105,36 @@ HALF = pair({"A": "1", "B": "0"}, {"A": "1", "B": "0"})  # east has what we wrot
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_a_region_that_leaves_while_it_is_written_ends_the_flight(phase: Phase) -> None:
-    """There is nothing left to verify or to put back; the copy and the permit are given up."""
+def test_a_region_that_leaves_while_it_is_written_is_seen_to_when_it_is_back(phase: Phase) -> None:
+    """Others may be written meanwhile; its copy stays in the vault for as long as it lives."""
     row = flying(phase)
     left = [a_side({"A": "1", "B": "0"}, region=it) for it in ("north", "west")]
     turned = decided(row, left)
     assert row.flight is not None
-    assert turned.step == Close(row.flight)
-    assert turned.rollout.reason == "east left the group while it was being written"
+    assert turned.step == Close(row.flight, away=True)
+    assert (turned.rollout.flight, turned.rollout.left) == (None, (row.flight,))
+    told = "east left the group while it was being written; that is ended when it is back"
+    assert turned.rollout.reason == told
+    back, _ = look(turned.rollout, HALF, POLICY, START + HOUR)
+    assert (back.flight, back.left, back.state) == (row.flight, (), RolloutState.WRITING)
+    busy = msgspec.structs.replace(turned.rollout, flight=msgspec.structs.replace(row.flight, id="2"))
+    waiting, _ = look(busy, HALF, POLICY, START + HOUR)
+    assert waiting.flight is not None
+    assert (waiting.flight.id, waiting.left) == ("2", (row.flight,))
+
+
+def test_what_has_no_way_back_is_forgotten_with_a_line() -> None:
+    """The copy lives for a day; and a namesake that leads to another site is another region."""
+    flight = flying(Phase.WRITTEN).flight
+    assert flight is not None
+    row = agreed(left=(flight,))
+    late, _ = look(row, HALF, POLICY, START - MINUTE + COPY_LIVES)
+    assert (late.flight, late.left) == (None, ())
+    assert late.reason == "east was away for too long: what was written there before stays as it is"
+    elsewhere = msgspec.structs.replace(a_region("east"), site_id="another")
+    another = [HALF[0], a_side({"A": "1", "B": "0"}, region=elsewhere)]
+    found, _ = look(row, another, POLICY, START + MINUTE)
+    assert (found.flight, found.left) == (None, ())
 
 
 # -- at rest ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 import pytest
 
-from shared.copies import Listed
+from shared.copies import COPY_LIVES, Listed
 from shared.disruption.permit import Denial, Granted
 from shared.disruption.workflow import request
 from shared.errors import (
@@ -1291,8 +1291,37 @@ async def test_a_region_that_leaves_in_the_middle_of_a_write_leaves_nothing_behi
     world.profiles.profiles = [a_profile(*(it for it in whole[0].endpoints if it.name != gone))]
     await world.ring()
     await world.ticks(15)
+    if gone == "east":  # its old values are kept for it
+        assert len(world.copies.copies) == 1
+        await sweep([world.profile_id], world.ports)
+        assert len(world.copies.copies) == 1
+        world.clock.advance(COPY_LIVES.total_seconds())
+        await sweep([world.profile_id], world.ports)
     await world.clean()
     assert len(world.written) <= 3
+
+
+@pytest.mark.parametrize("regions", [("west", "east"), TRIO])
+@pytest.mark.parametrize("ill", [True, False])
+async def test_a_region_that_left_in_the_middle_of_a_write_is_seen_to_when_it_is_back(
+    regions: tuple[str, ...], *, ill: bool
+) -> None:
+    """Its old values are put back where it is ill with the new ones; where it is well, the write is over."""
+    world = await started(World(regions=regions))
+    world.edit("west", K00=val("new"))
+    await world.ring()
+    await world.until(State.VERIFYING)
+    whole = world.profiles.profiles
+    world.profiles.profiles = [a_profile(*(it for it in whole[0].endpoints if it.name != "east"))]
+    await world.ticks(15)
+    world.profiles.profiles = whole
+    if ill:
+        world.sick("east")
+    await world.ring()
+    await world.ticks(20)
+    await world.clean()
+    assert world.has("east", "K00") == val("old" if ill else "new")
+    assert (await world.rollout()).left == ()
 
 
 async def test_a_region_that_was_away_for_a_while_gets_the_change_that_was_made_meanwhile() -> None:
