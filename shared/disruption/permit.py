@@ -32,10 +32,11 @@ def permit(
 ) -> Granted | Denial:
     """Never disturb the last region that may be serving, and never two at once.
 
-    `seen` has every region of the group by name. A region that is surely down may be disturbed, to mend it. An
-    unknown region may be serving, so it needs a refuge beside it, and is none itself. A piece of work that already
-    holds the permit is judged anew: each of its disturbances needs a refuge at its own time. One that takes over a
-    region which has not come back yet leaves the others waiting for it as long as they would have.
+    `seen` has every region of the group by name. A region that is surely down may be disturbed, to mend it; taking
+    its endpoint out mends nothing, and the others may fail before Traffic Manager sees it. An unknown region may
+    be serving, so it needs a refuge beside it, and is none itself. A piece of work that already holds the permit is
+    judged anew: each of its disturbances needs a refuge at its own time. One that takes over a region which has not
+    come back yet leaves the others waiting for it as long as they would have.
     """
     if held and held.id != asked.id and stands(held, seen, now):
         if held.disturbed_at is None:
@@ -50,7 +51,8 @@ def permit(
     fresh = {name: health for name, health in seen.items() if health.age(now) < FRESH}
     refuges = sorted(name for name, it in fresh.items() if it.state is State.HEALTHY and name != asked.region)
     own = fresh.get(asked.region)
-    if not refuges and (own is None or own.state is not State.DOWN):
+    mends = own is not None and own.state is State.DOWN and not asked.kind.takes_out
+    if not refuges and not mends:
         others = ", ".join(
             f"{name}: {_seen(it, now)}" for name, it in sorted(seen.items()) if name != asked.region
         )

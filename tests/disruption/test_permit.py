@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.disruption.model import Kind, Permit
 from shared.disruption.permit import FRESH, Denial, Granted, permit
 from shared.groups.model import Health, ScepProof, State
-from tests.builders import GROUP, a_disruption, a_health, a_permit, a_profile
+from tests.builders import GROUP, a_disruption, a_health, a_permit, a_profile, an_endpoint
 from tests.fakes.clock import START
 
 REGIONS = ("east", "north", "west")
@@ -93,6 +93,19 @@ def test_a_region_that_is_down_may_be_mended() -> None:
     granted = permit(a_disruption("west"), seen, None, START)
     assert isinstance(granted, Granted)
     assert "down already" in granted.permit.reason
+
+
+@pytest.mark.parametrize("kind", [it for it in Kind if it.takes_out])
+def test_nothing_is_mended_by_taking_an_endpoint_out(kind: Kind) -> None:
+    """Traffic Manager still leads to the others, one of which fails already: the region that is down stays in."""
+    asked = msgspec.structs.replace(
+        a_disruption("west"), kind=kind, profile=a_profile(an_endpoint("west"), an_endpoint("east"))
+    )
+    seen = {"west": a_health(State.DOWN), "east": a_health(State.UNKNOWN)}
+    denied = permit(asked, seen, None, START)
+    assert isinstance(denied, Denial)
+    assert "may be the last region" in denied.reason
+    assert isinstance(permit(asked, {**seen, "east": a_health()}, None, START), Granted)
 
 
 @pytest.mark.parametrize(("age", "granted"), [(59.9, True), (60.0, False), (3600.0, False)])
