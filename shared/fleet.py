@@ -36,6 +36,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
 
     profile: Profile
     read_at: Annotated[datetime, msgspec.Meta(tz=True)]  # when Traffic Manager was asked
+    headers: bool = False  # the profile's probes bring headers; what they say stays with Traffic Manager
 
     def is_late(self, now: datetime) -> bool:
         """Whether it is no use any more. Sent in the future counts too: a clock is wrong, and the age unknown."""
@@ -67,8 +68,21 @@ class Errands(Protocol):
 
 def written(errand: Errand) -> str | None:
     """The errand's text, or None when it is too large for a message."""
-    text = msgspec.json.encode(errand)
+    text = msgspec.json.encode(_without_headers(errand))
     return text.decode() if len(base64.b64encode(text)) <= LARGEST else None
+
+
+def _without_headers(errand: Errand) -> Errand:
+    """Without what may be a key to an app: whoever takes the errand asks Traffic Manager for it."""
+    profile = errand.profile
+    if not (profile.monitor.headers or any(it.headers for it in profile.endpoints)):
+        return errand
+    bare = msgspec.structs.replace(
+        profile,
+        monitor=msgspec.structs.replace(profile.monitor, headers=()),
+        endpoints=tuple(msgspec.structs.replace(it, headers=()) for it in profile.endpoints),
+    )
+    return msgspec.structs.replace(errand, profile=bare, headers=True)
 
 
 def parse(text: str) -> Errand:

@@ -84,7 +84,7 @@ class HttpProbes:
 
     async def _get_as(self, host: str, asked: ProbeRequest) -> tuple[int, bytes]:
         """The answer to a probe in HTTP or HTTPS. Raises _NoAnswer only."""
-        headers = {"Accept-Encoding": "identity"} | dict(asked.headers)
+        headers = {"Accept-Encoding": "identity"} | {name: value.reveal() for name, value in asked.headers}
         try:
             path, _, query = asked.path.partition("?")
             url = URL.build(

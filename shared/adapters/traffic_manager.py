@@ -17,7 +17,7 @@ from shared.adapters.pace import Pace
 from shared.adapters.resource_manager import PUBLIC_ARM, WRITE_DEADLINE, Clients, asking, once, text
 from shared.disruption.model import Permit
 from shared.errors import NotFound
-from shared.groups.model import ONLY_200, Endpoint, Monitor, MonitorStatus, Nesting, Profile
+from shared.groups.model import ONLY_200, Endpoint, Headers, Monitor, MonitorStatus, Nesting, Profile, Value
 
 _NEEDS = "Microsoft.Network/trafficManagerProfiles/read on the subscription"
 _WRITE = "Microsoft.Network/trafficManagerProfiles/azureEndpoints/write on the profile"
@@ -171,8 +171,8 @@ def _endpoint(said: models.Endpoint) -> Endpoint:
 
 def _headers(
     said: Iterable[models.MonitorConfigCustomHeadersItem | models.EndpointPropertiesCustomHeadersItem] | None,
-) -> tuple[tuple[str, str], ...]:
-    return tuple((it.name, it.value or "") for it in said or () if it.name)
+) -> Headers:
+    return tuple((it.name, Value(it.value or "")) for it in said or () if it.name)
 
 
 def _is_enabled(status: object) -> bool:

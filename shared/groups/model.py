@@ -32,6 +32,9 @@ class MonitorStatus(StrEnum):
     UNKNOWN = "Unknown"  # a value this version does not know
 
 
+type Headers = tuple[tuple[str, Value], ...]  # what a header says may be a key to the app
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One endpoint of a profile, as Traffic Manager told it."""
 
@@ -45,7 +48,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     weight: int | None = None
     priority: int | None = None
     always_serve: bool = False  # answered without being probed
-    headers: tuple[tuple[str, str], ...] = ()  # sent with its probes, over the profile's
+    headers: Headers = ()  # sent with its probes, over the profile's
     geo_mapping: tuple[str, ...] = ()  # places by Geographic routing: WORLD, GEO-EU, DE, US-CA
 
 
@@ -74,7 +77,7 @@ class Monitor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeout: int
     tolerated_failures: int
     expected: StatusRanges = ONLY_200
-    headers: tuple[tuple[str, str], ...] = ()  # sent with every endpoint's probes
+    headers: Headers = ()  # sent with every endpoint's probes
 
 
 class ProbeRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +86,7 @@ class ProbeRequest(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str = "HTTPS"  # HTTP, HTTPS or TCP
     port: int = 443
     path: str = "/probe"
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
     expected: StatusRanges = ONLY_200
 
 

@@ -327,7 +327,15 @@ async def run_errand(errand: Errand, ports: Ports, settings: Settings) -> Round 
     if not is_ours(errand, settings.scope):
         log.warning("%s: this errand is about no group of ours", errand.profile.id)
         return None
-    return await _timely(errand.profile, errand.read_at, ports, settings)
+    if not errand.headers:
+        return await _timely(errand.profile, errand.read_at, ports, settings)
+    read_at = ports.clock.now()
+    try:
+        profile = await _anew(errand.profile, ports)
+    except AppError as error:
+        log.warning("%s: this round failed: %s", name, error)
+        return Failure(name, error)
+    return await _timely(profile, read_at, ports, settings)
 
 
 async def _tell_set_aside(errands: Errands, ports: Ports) -> None:

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from shared.adapters.probe import SCEP_BODY, HttpProbes
-from shared.groups.model import Fault, ProbeRequest, ProbeResult, ScepProof, StatusRanges
+from shared.groups.model import Fault, ProbeRequest, ProbeResult, ScepProof, StatusRanges, Value
 from tests.fakes.clock import START, FakeClock
 
 HOST = "app-a.azurewebsites.test"
@@ -408,7 +408,7 @@ async def test_a_probe_brings_the_profiles_headers() -> None:
         found = (request.headers["Host"], request.headers["X-Probe"], request.query_string)
         return web.Response(status=200 if found == ("scep.contoso.com", "tm", "full=1") else 404)
 
-    headers = (("Host", "scep.contoso.com"), ("X-Probe", "tm"))
+    headers = (("Host", Value("scep.contoso.com")), ("X-Probe", Value("tm")))
     assert (await asked_for(ProbeRequest(path="/probe?full=1", headers=headers), handle)).ok
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from shared.adapters.traffic_manager import TrafficManagerProfiles
 from shared.errors import AppError, Busy, Denied, NotFound, Throttled, Unavailable
-from shared.groups.model import Endpoint, Monitor, MonitorStatus, Nesting, Profile
+from shared.groups.model import Endpoint, Monitor, MonitorStatus, Nesting, Profile, Value
 from tests.adapters.stub_azure import Azure, Handler, answering, serving
 from tests.builders import a_permit
 from tests.fakes.credentials import FakeCredential
@@ -130,10 +130,10 @@ async def test_what_traffic_manager_takes_for_good() -> None:
     }
     (profile,) = await profiles(answering(200, {"value": [{"properties": {"monitorConfig": monitor}}]}))
     assert profile.monitor.expected == ((200, 299), (403, 403))
-    assert profile.monitor.headers == (("Host", "scep.contoso.com"),)
+    assert profile.monitor.headers == (("Host", Value("scep.contoso.com")),)
     said = an_endpoint(customHeaders=[{"name": "Host", "value": "west.contoso.com"}])
     ((endpoint,),) = [it.endpoints for it in await profiles(answering(200, said))]
-    assert endpoint.headers == (("Host", "west.contoso.com"),)
+    assert endpoint.headers == (("Host", Value("west.contoso.com")),)
 
 
 async def test_no_failure_is_tolerated() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from shared.adapters.traffic_manager import TrafficManagerProfiles
-from shared.groups.model import Endpoint, Monitor, MonitorStatus, Nesting, Profile
+from shared.groups.model import Endpoint, Monitor, MonitorStatus, Nesting, Profile, Value
 from shared.groups.ports import Profiles
 from simulator.pair import a_pair
 from simulator.world import SUBSCRIPTION, EndpointState, ProfileState, World
@@ -137,12 +137,12 @@ async def test_what_routing_and_probing_rest_on() -> None:
     assert said.nested_in == (Nesting(profile="all", endpoint="eu", least=2, least_ipv6=1),)
     assert (said.monitor.expected, said.monitor.headers) == (
         ((200, 299), (403, 403)),
-        (("Host", "scep.contoso.test"),),
+        (("Host", Value("scep.contoso.test")),),
     )
     west, north = said.endpoints
     assert (west.always_serve, west.headers, west.status) == (
         True,
-        (("X-Probe", "tm"),),
+        (("X-Probe", Value("tm")),),
         MonitorStatus.UNMONITORED,
     )
     assert north.geo_mapping == ("DE", "GEO-AS")

@@ -14,7 +14,7 @@ from handlers import reconcile, reconcile_group
 from shared.disruption.permit import FRESH
 from shared.errors import BadEvent, Unavailable
 from shared.fleet import Errand, Failed, parse, written
-from shared.groups.model import MonitorStatus, Profile, Site
+from shared.groups.model import MonitorStatus, Profile, Site, Value
 from shared.outbox import waiting
 from shared.ports import Ports
 from shared.reconcile import workflow
@@ -109,6 +109,44 @@ async def test_an_errand_is_a_round() -> None:
         await fleet.run(it)
     assert [await fleet.state(it) for it in fleet.profiles] == [State.CONVERGED] * 3
     assert len(fleet.world.profiles.reads) == 1
+
+
+async def test_what_probe_headers_say_does_not_travel(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be a key to the app: whoever takes the errand asks Traffic Manager for it, and probes with it."""
+    caplog.set_level(logging.DEBUG)
+    fleet = Fleet()
+    (first, *others) = fleet.profiles
+    monitor = msgspec.structs.replace(first.monitor, headers=(("X-Probe", Value(val("profile's"))),))
+    (west, east) = first.endpoints
+    west = msgspec.structs.replace(west, headers=(("X-Own", Value(val("endpoint's"))),))
+    keyed = msgspec.structs.replace(first, monitor=monitor, endpoints=(west, east))
+    fleet.world.profiles.profiles = [keyed, *others]
+    await fleet.tick()
+    errands = fleet.errands.taken()
+    assert not any(val("profile's") in it or val("endpoint's") in it for it in errands)
+    for it in errands:
+        await fleet.run(it)
+    sent = {tuple((name, it.reveal()) for name, it in asked.headers) for asked in fleet.world.probes.requests}
+    assert sent == {
+        (("X-Probe", val("profile's")), ("X-Own", val("endpoint's"))), (("X-Probe", val("profile's")),), (),
+    }  # fmt: skip
+    assert len(fleet.world.profiles.reads) == 2, "one for all, and one for the group with headers"
+    assert val("profile's") not in caplog.text
+    assert val("profile's") not in repr(keyed)
+
+
+async def test_a_group_with_probe_headers_waits_for_traffic_manager() -> None:
+    """An errand whose profile cannot be asked for is one failed round, and no message that is set aside."""
+    fleet = Fleet()
+    (first, *others) = fleet.profiles
+    monitor = msgspec.structs.replace(first.monitor, headers=(("Host", Value("scep.contoso.com")),))
+    fleet.world.profiles.profiles = [msgspec.structs.replace(first, monitor=monitor), *others]
+    await fleet.tick()
+    (mine,) = [it for it in fleet.errands.taken() if parse(it).headers]
+    fleet.world.profiles.profiles = others
+    round_ = await workflow.run_errand(parse(mine), fleet.ports, fleet.settings)
+    assert isinstance(round_, workflow.Failure)
+    assert fleet.world.probes.asked == []
 
 
 async def test_a_change_travels_by_errands() -> None:
