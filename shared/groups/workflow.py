@@ -198,7 +198,9 @@ async def _meet(
             if known.members_at is not None and (read_at is None or read_at < known.members_at):
                 return known  # somebody read a newer answer meanwhile
             at = known.members_at if are_same(known.members, after) else read_at
-            return msgspec.structs.replace(known, members=after, members_at=at)
+            left = {it.name for it in known.members} - {it.name for it in after}
+            health = {name: it for name, it in known.health.items() if name not in left}
+            return msgspec.structs.replace(known, health=health, members=after, members_at=at)
 
         await revise(store, watched_key(profile.id), Watched, decide)
     missing = tuple(it.name for it in after if it.missing is not None)
@@ -325,12 +327,7 @@ async def _remember(
 
     def decide(row: Watched | None) -> Watched:
         known = row or Watched(profile_id=profile_id, health={})
-        there = {it.name for it in known.members}
-        kept = {
-            name: it
-            for name, it in known.health.items()
-            if (name in there or not there) and not it.is_ahead(now)
-        }
+        kept = {name: it for name, it in known.health.items() if not it.is_ahead(now)}
         younger = {name: it for name, it in health.items() if name not in kept or kept[name].at <= it.at}
         return msgspec.structs.replace(
             known,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
 from shared.errors import Denied
@@ -170,6 +171,20 @@ async def test_a_timer_that_comes_early_does_not_skip_its_turn() -> None:
     for _ in range(4):
         await watch.look(55)
     assert watch.asked("probe") == 4
+
+
+async def test_endpoints_that_come_and_go_under_new_names_leave_nothing() -> None:
+    """Of one that is proved to be gone the row remembers nothing, so that it does not grow with the years."""
+    watch = Watch()
+    (west, east) = watch.profile.endpoints
+    for number in range(20):
+        watch.profile = a_profile(west, msgspec.structs.replace(east, name=f"east-{number}"))
+        for _ in range(4):
+            await watch.look()
+    row, _ = await read(watch.store, watched_key(watch.profile.id), Watched)
+    assert row is not None
+    assert {it.name for it in row.members} == {"west", "east-19"}
+    assert set(row.health) == {"west", "east-19"}
 
 
 async def test_a_permit_gets_a_fresh_proof() -> None:
