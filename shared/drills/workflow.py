@@ -90,6 +90,7 @@ log = logging.getLogger(__name__)
 SLOTS, ARCHIVE, KEYS = "drill-slots", "drills", "drill-keys"
 KEYS_KEPT = timedelta(days=2)
 MANY_KNOWN = 20  # requests of a group whose keys are remembered
+TRIES, AGAIN = 20, 0.25  # of a request under a key that loses to others; seconds between two
 LOOK_WITHIN = 10.0  # seconds; a look that takes longer is none
 OFTEN, SELDOM = (
     600,
@@ -196,18 +197,23 @@ async def start(
         NotFound: there is no such region.
         Refused: a rule forbids it, or another drill is under way; the error carries all answers.
     """
-    digest, body = _digest(idempotency.encode()), _digest(msgspec.json.encode(asked))
-    if idempotency:
-        await _bind(digest, body, tools)
+    body = _digest(msgspec.json.encode(asked))
+    if not idempotency:
+        return await _begin(asked, look, tools, digest="", body=body, due=due)
+    digest = _digest(idempotency.encode())
+    await _bind(digest, body, tools)
+    for more in reversed(range(TRIES)):
         if (known := await _known(asked.group, digest, body, tools)) is not None:
             return Started(known, new=False)
-    try:
-        return await _begin(asked, look, tools, digest=digest if idempotency else "", body=body, due=due)
-    except (Refused, Conflict):  # perhaps only since the same request, sent twice, was faster
-        known = await _known(asked.group, digest, body, tools) if idempotency else None
-        if known is None:
-            raise
-        return Started(known, new=False)
+        try:
+            return await _begin(asked, look, tools, digest=digest, body=body, due=due)
+        except (Refused, Conflict) as error:  # perhaps only since the same request, sent twice, was faster
+            if (known := await _known(asked.group, digest, body, tools)) is not None:
+                return Started(known, new=False)
+            if isinstance(error, Refused) or not more:
+                raise
+        await tools.clock.sleep(AGAIN)  # the other copies are still looking at the group, as this one did
+    raise AssertionError("unreachable: the loop returns or raises")
 
 
 async def _begin(

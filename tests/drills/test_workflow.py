@@ -30,7 +30,7 @@ from shared.errors import (
 )
 from shared.groups.discover import row_name
 from shared.groups.model import MonitorStatus
-from shared.store import Key, Row, Stored, key, write
+from shared.store import ATTEMPTS, Key, Row, Stored, Version, key, write
 from tests.builders import a_profile, an_endpoint, host
 from tests.drills.drilling import Drilled, a_world
 from tests.fakes.names import address_of
@@ -373,6 +373,31 @@ async def test_fifty_at_once_under_one_key_get_one_drill() -> None:
         world.effects.pause = Dice(seed).pause
         found = await asyncio.gather(*(world.ask_for(key="k") for _ in range(50)))
         assert len({it.body["id"] for it in found}) == 1
+
+
+@pytest.mark.parametrize("key_", ["", "k"])
+async def test_who_loses_to_others_before_any_drill_is_begun_looks_again(
+    key_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is seen of the group is written by many at once: under a key the answer is a drill all the same."""
+    world = await a_world()
+    lost = 0
+    inner = world.store.put
+
+    async def losing(row: Row, *, if_version: Version | None) -> Version:
+        nonlocal lost
+        if row.key.startswith("watched/") and lost < 2 * ATTEMPTS:
+            lost += 1
+            raise Conflict("another copy was faster")
+        return await inner(row, if_version=if_version)
+
+    monkeypatch.setattr(world.store, "put", losing)
+    if not key_:
+        with pytest.raises(Conflict):
+            await world.ask_for()
+        return
+    assert (await world.ask_for(key=key_)).status == 202
+    assert lost == 2 * ATTEMPTS
 
 
 # -- ended early ------------------------------------------------------------------------------------------------

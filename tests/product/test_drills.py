@@ -114,6 +114,16 @@ async def until_observing(stage: Stage, id_: str) -> None:
             await asyncio.sleep(0.1)
 
 
+async def test_the_same_request_fifty_times_at_once() -> None:
+    """Under one Idempotency-Key each is answered with the same drill, whichever of them began it."""
+    async with drilling() as on, Stage(ROOT, on.env, timer_every=0.3) as stage:
+        await on.until_settled()
+        key = {"Idempotency-Key": "a-key"}
+        asked = (stage.call("POST", "/api/drills", json=A_DRILL, headers=key) for _ in range(50))
+        found = await asyncio.gather(*asked)
+        assert {(it.status, it.json()["id"]) for it in found} == {(202, found[0].json()["id"])}
+
+
 async def test_a_drill_over_http() -> None:
     """Asked for, refused a second time, watched, reported in three forms; a device is served all the while."""
     async with drilling() as on, Stage(ROOT, on.env, timer_every=0.3) as stage:
