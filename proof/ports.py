@@ -23,7 +23,7 @@ from shared.artifact_hosts.model import Check, Package
 from shared.clock import Compared
 from shared.disruption.model import Permit
 from shared.drills.model import ServiceAnswer
-from shared.errors import AppError, Conflict, Denied, Effect, NotFound, Throttled, Unavailable
+from shared.errors import AppError, Busy, Conflict, Denied, Effect, NotFound, Throttled, Unavailable
 from shared.groups.model import (
     ONLY_200,
     AppSettings,
@@ -582,7 +582,12 @@ class Copies:
         """Store."""
         del expires  # a copy that lives as long as that would be left over
         text = content.reveal()
-        await self._line.do("vault.keep", lambda _: self._world.vault.__setitem__(name, text))
+        await self._line.do("vault.keep", lambda _: self._laid_in(name, text))
+
+    def _laid_in(self, name: str, text: str) -> None:
+        if name in self._world.vault_deleted:
+            raise Busy("vault.keep: a secret of that name was deleted")
+        self._world.vault[name] = text
 
     async def get(self, name: str) -> Value | None:
         """Read."""
@@ -595,7 +600,11 @@ class Copies:
 
     async def forget(self, name: str) -> None:
         """Delete."""
-        await self._line.do("vault.forget", lambda _: self._world.vault.pop(name, None))
+        await self._line.do("vault.forget", lambda _: self._deleted(name))
+
+    def _deleted(self, name: str) -> None:
+        if self._world.vault.pop(name, None) is not None:
+            self._world.vault_deleted.add(name)
 
 
 class Channel:

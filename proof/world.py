@@ -205,6 +205,7 @@ class World:
         self.hosts = {url: Host() for url in urls}
         self.rows: dict[str, tuple[bytes, int]] = {}
         self.vault: dict[str, str] = {}
+        self.vault_deleted: set[str] = set()  # names that the vault gives to nobody again
         self.writes = 0
         self.barred: set[str] = set()  # regions that may not read the vault
         self.lacks = ""  # what lists leave out when they do: an endpoint, or everything

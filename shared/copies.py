@@ -34,7 +34,7 @@ class Copies(Protocol):
     """The vault: the port RollbackCopies of settings_sync, and OldValues of artifact_hosts."""
 
     async def keep(self, name: str, content: Value, *, expires: datetime) -> None:
-        """Store a copy under a name of letters, digits and dashes."""
+        """Store a copy under a name of letters, digits and dashes, which is used once."""
         ...
 
     async def get(self, name: str) -> Value | None:

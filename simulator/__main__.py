@@ -41,6 +41,8 @@ Look at the world, and change it, from another shell (ADMIN is printed at the st
   curl -s ADMIN/_world/faults -d '{"hosts": {"raw.githubusercontent.com": {"down": true}}}'
   curl -s ADMIN/_world/restart -d '{"site": "app-scepman-weu"}'
   curl -s ADMIN/_world/release -d '{"version": "3.2.27001", "lag": null}'
+  curl -s ADMIN/_world/faults -d '{"vaults": {"kv-counterpart": {"lag": 30}}}'
+      a vault: status, after_effect, lag (s that deleting or recovering a secret takes)
   curl -s ADMIN/_world/faults -d '{"receivers": {"teams": {"status": 503}}}'
   curl -s ADMIN/_world/faults -d '{"arm": {"answers": [{"method": "PUT", "status": 503, "times": 2}]}}'
 

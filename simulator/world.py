@@ -23,6 +23,7 @@ SUBSCRIPTION = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 type Os = Literal["windows", "linux"]
 type Plain = str | bool | int | float | None  # a setting as Resource Manager stores it: text nearly always
 type EndpointKind = Literal["azureEndpoints", "externalEndpoints", "nestedEndpoints"]
+type Move = Literal["deleted", "recovered"]  # what is being done with a secret
 type Tls = Literal["", "broken", "expired", "other-name"]
 type Tier = Literal["Free", "Shared", "Basic", "Standard", "PremiumV2", "PremiumV3", "IsolatedV2"]
 
@@ -267,6 +268,7 @@ class VaultFaults:
 
     status: int | None = None  # answered to every request of somebody who may ask
     after_effect: bool = False  # answered after the effect took place
+    lag: float = 0.0  # seconds, at speed 1, that deleting or recovering a secret takes
 
 
 @dataclass
@@ -277,10 +279,16 @@ class Vault:
     secrets: dict[str, list[Secret]] = field(default_factory=dict)
     deleted: dict[str, list[Secret]] = field(default_factory=dict)
     deleted_at: dict[str, float] = field(default_factory=dict)  # when each deleted one was deleted
+    moving: dict[str, tuple[Move, float]] = field(default_factory=dict)  # name -> what with it, until when
     address: str = "127.0.0.40"  # the loopback address of its host name; vaults may share one
     refused_sites: set[str] = field(default_factory=set)  # names of sites whose identity has no role here
     zone: str = "vault.azure.test"
     faults: VaultFaults = field(default_factory=VaultFaults)
+
+    def move(self, name: str, now: float) -> Move | None:
+        """What the vault is still doing with a secret; until it has, readers find nothing of that name anywhere."""
+        move, until = self.moving.get(name.lower(), (None, 0.0))
+        return move if now < until else None
 
     @property
     def host(self) -> str:

@@ -2,8 +2,11 @@
 
 A secret holds 25 KiB. A copy that fits is laid in as it is, so that a person can read it in the portal. A longer
 one is compressed and laid into as many secrets as it needs: `name`, `name-2`, `name-3`. The first of them says how
-many there are, and is written last and deleted last: a copy is there whole or not at all, and what a killed process
+many there are, and is written first and deleted last: a copy with a part missing is none, and what a killed process
 left behind is found again.
+
+A name is used for one copy. Key Vault takes seconds to delete a secret, and then keeps its name: in that time, and
+after it, nothing can be laid in under that name.
 """
 
 import asyncio
@@ -22,7 +25,7 @@ from azure.core.rest import HttpRequest
 from azure.keyvault.secrets.aio import SecretClient
 
 from shared.adapters.failures import RETRY, Foreign, translated, within
-from shared.errors import Conflict, NotFound, PermanentError, Unavailable
+from shared.errors import Busy, Conflict, NotFound, PermanentError, Unavailable
 from shared.groups.model import Value
 
 DEADLINE: Final = 30.0  # seconds for one copy, retries included
@@ -54,11 +57,14 @@ class KeyVaultCopies:
         )
 
     async def keep(self, name: str, content: Value, *, expires: datetime) -> None:
-        """Store a copy, over an older one of that name. `expires` informs; a reader may still read after."""
-        parts = _split(content)
+        """Store a copy under a name that had none. `expires` informs; a reader may still read after.
+
+        Raises:
+            Busy: a copy of that name was deleted, or is being deleted. Another name will do.
+        """
         async with within(DEADLINE, f"keep copy {name}"):
-            for number in range(len(parts), 0, -1):
-                await self._set(_part(name, number), parts[number - 1], expires)
+            for number, part in enumerate(_split(content), 1):
+                await self._set(_part(name, number), part, expires)
 
     async def get(self, name: str) -> Value | None:
         """The copy, or None when there is none, or not all of it any more."""
@@ -85,15 +91,8 @@ class KeyVaultCopies:
         await self._client.close()
 
     async def _set(self, secret: str, value: str, expires: datetime) -> None:
-        what = f"set secret {secret}"
-        try:
-            with _asking(what):
-                await self._client.set_secret(secret, value, content_type=CONTENT_TYPE, expires_on=expires)
-        except Conflict:  # the name lies among the deleted secrets
-            with _asking(f"recover secret {secret}"):
-                await self._client.recover_deleted_secret(secret)
-            with _asking(what):
-                await self._client.set_secret(secret, value, content_type=CONTENT_TYPE, expires_on=expires)
+        with _asking(f"set secret {secret}"):
+            await self._client.set_secret(secret, value, content_type=CONTENT_TYPE, expires_on=expires)
 
     async def _get(self, secret: str) -> str | None:
         try:
@@ -114,10 +113,17 @@ class KeyVaultCopies:
 
 @contextmanager
 def _asking(what: str) -> Iterator[None]:
-    """Failures turned into ours; the SDK checks the vault's challenge by itself and raises ValueError."""
+    """Failures turned into ours; the SDK checks the vault's challenge by itself and raises ValueError.
+
+    Key Vault answers 409 while a secret of that name is being deleted or recovered, and to who sets one that lies
+    among the deleted (public reports of `ObjectIsBeingDeleted`, `ObjectIsBeingRecovered`,
+    `ObjectIsDeletedButRecoverable`). It is not our `Conflict`, which says that somebody else wrote a row.
+    """
     try:
         with translated(what, needs=NEEDS):
             yield
+    except Conflict as error:
+        raise Busy(f"{error}: a secret of that name is deleted, or is being deleted or recovered") from error
     except ValueError as error:
         raise PermanentError(
             f"{what}: the SDK refuses the request or the vault's challenge; check the vault's URL"

@@ -25,7 +25,7 @@ class RollbackCopies(Protocol):
     """A peer's old values, in Key Vault, while its write is being verified."""
 
     async def keep(self, name: str, content: Value, *, expires: datetime) -> None:
-        """Store a copy under a name of letters, digits and dashes."""
+        """Store a copy under a name of letters, digits and dashes, which is used once."""
         ...
 
     async def get(self, name: str) -> Value | None:

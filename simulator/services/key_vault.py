@@ -4,6 +4,10 @@ Tokens are those of the sign-in service. The challenge names `https://vault.azur
 resource, so that the clients' check of it (the vault's host must lie below it) passes. Soft delete is on,
 as in every new vault. Expiry is information: an expired secret can still be read, as in Azure.
 
+With a lag, deleting and recovering take a while, as they do in Azure. Meanwhile a reader finds the secret neither
+among the others nor among the deleted ones (so the SDK's pollers say), and who would change it is answered 409, with
+the codes and words of public reports; that every kind of change is, and not only some, is assumed.
+
 Not imitated: keys and certificates, backup and restore, access policies. Permissions are roles' data actions.
 """
 
@@ -23,7 +27,7 @@ from aiohttp import web
 from simulator.listeners import Face, listen_all
 from simulator.premises import Premises
 from simulator.tokens import Principal, TokenRefused
-from simulator.world import Secret, Vault, new_version
+from simulator.world import Move, Secret, Vault, new_version
 
 VERSIONS = frozenset(
     {"2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01"}
@@ -33,6 +37,14 @@ LARGEST_VALUE = 25 * 1024  # bytes
 RETENTION = timedelta(days=90)
 PAGE = 25  # names per page unless asked otherwise; also the most
 LEVEL = "Recoverable+Purgeable"
+
+MOVES: dict[Move, tuple[str, str]] = {  # what is under way -> code and words
+    "deleted": ("ObjectIsBeingDeleted", "Secret {} is currently being deleted."),
+    "recovered": (
+        "ObjectIsBeingRecovered",
+        "Secret {} is currently being recovered and cannot be re-created; retry later.",
+    ),
+}
 
 type Handler = Callable[[web.Request, Vault, Principal], Awaitable[web.Response]]
 
@@ -119,6 +131,7 @@ class _Vaults:
                     self._allow(who, action)
                 if vault.faults.status and not vault.faults.after_effect:
                     raise _failure(vault.faults.status)
+                self._check_moving(request, vault)
                 made = await handler(request, vault, who)
                 if vault.faults.status:
                     raise _failure(vault.faults.status)
@@ -130,6 +143,24 @@ class _Vaults:
             return made
 
         return answer
+
+    def _check_moving(self, request: web.Request, vault: Vault) -> None:
+        """Refuse what cannot be answered while the vault is still deleting or recovering the secret."""
+        name = request.match_info.get("name", "")
+        move = vault.move(name, self._cloud.world.now())
+        if move and request.method == "GET":
+            raise _not_found(name)
+        if move:
+            code, words = MOVES[move]
+            raise Refusal(409, "Conflict", words.format(name), code)
+
+    def _begin(self, move: Move, vault: Vault, name: str) -> None:
+        world = self._cloud.world
+        vault.moving[name.lower()] = (move, world.now() + vault.faults.lag / world.speed)
+
+    def _settled(self, kept: dict[str, list[Secret]], vault: Vault) -> list[tuple[str, list[Secret]]]:
+        """Those with which nothing is under way, by name."""
+        return [it for it in sorted(kept.items()) if not vault.move(it[0], self._cloud.world.now())]
 
     def _vault(self, request: web.Request) -> Vault:
         host = request.host.rsplit(":", 1)[0].lower()
@@ -209,6 +240,7 @@ class _Vaults:
         name, _ = _found(request, vault)
         vault.deleted[name] = vault.secrets.pop(name)
         vault.deleted_at[name] = self._cloud.world.now()
+        self._begin("deleted", vault, name)
         self._note("secret-delete", vault, who, name)
         newest = vault.deleted[name][-1]
         return web.json_response(
@@ -217,7 +249,7 @@ class _Vaults:
 
     async def _list(self, request: web.Request, vault: Vault, who: Principal) -> web.Response:
         self._note("secret-list", vault, who, "")
-        items = [_item(request, name, versions[-1]) for name, versions in sorted(vault.secrets.items())]
+        items = [_item(request, name, versions[-1]) for name, versions in self._settled(vault.secrets, vault)]
         return _paged(request, items)
 
     async def _versions(self, request: web.Request, vault: Vault, who: Principal) -> web.Response:
@@ -230,7 +262,7 @@ class _Vaults:
         self._note("secret-list", vault, who, "")
         items = [
             _item(request, name, versions[-1]) | _deletion(request, vault, name)
-            for name, versions in sorted(vault.deleted.items())
+            for name, versions in self._settled(vault.deleted, vault)
         ]
         return _paged(request, items)
 
@@ -253,6 +285,7 @@ class _Vaults:
         name = _deleted_name(request, vault)
         vault.secrets[name] = vault.deleted.pop(name)
         vault.deleted_at.pop(name, None)
+        self._begin("recovered", vault, name)
         self._note("secret-recover", vault, who, name)
         return web.json_response(_item(request, name, vault.secrets[name][-1], with_version=True))
 
@@ -291,12 +324,16 @@ def _found(request: web.Request, vault: Vault) -> tuple[str, Secret]:
     matching = [it for it in vault.secrets.get(name, []) if version in ("", it.version)]
     if matching:
         return name, matching[-1]
+    raise _not_found(f"{asked}{'/' + version if version else ''}")
+
+
+def _not_found(asked: str) -> Refusal:
     message = (
-        f"A secret with (name/id) {asked}{'/' + version if version else ''} was not found in this key vault. "
+        f"A secret with (name/id) {asked} was not found in this key vault. "
         "If you recently deleted this secret you may be able to recover it using the correct recovery command. "
         "For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
     )
-    raise Refusal(404, "SecretNotFound", message)
+    return Refusal(404, "SecretNotFound", message)
 
 
 def _deleted_name(request: web.Request, vault: Vault) -> str:

@@ -1,11 +1,12 @@
 """The RollbackCopies port's contract, on the fake and on Key Vault through the real SDK (the simulated vault)."""
 
+import asyncio
 import base64
 import contextlib
 import logging
 import random
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +26,7 @@ from shared.adapters.key_vault import (
     _join,
     _split,
 )
-from shared.errors import Denied, PermanentError, Unavailable
+from shared.errors import Busy, Denied, PermanentError, TransientError, Unavailable
 from shared.groups.model import Value
 from shared.settings_sync.ports import RollbackCopies
 from simulator.premises import Premises
@@ -132,24 +133,73 @@ async def test_a_missing_copy_is_none_and_forgotten_without_error(copies: Rollba
     assert await copies.get(NAME) is None
 
 
-@pytest.mark.parametrize("lengths", [(10, 20), (10, 80_000), (80_000, 10), (120_000, 60_000)])
-async def test_a_later_copy_replaces_an_earlier_one(copies: RollbackCopies, lengths: tuple[int, int]) -> None:
-    """Of the same name, whichever is longer."""
-    for length in lengths:
-        await copies.keep(NAME, Value(noise(length)), expires=EXPIRES)
-    kept = await copies.get(NAME)
+async def test_a_name_is_used_once(copies: RollbackCopies) -> None:
+    """The vault keeps what was deleted, and nothing is recovered over it; another name is taken."""
+    await copies.keep(NAME, Value("one"), expires=EXPIRES)
+    await copies.forget(NAME)
+    with pytest.raises(Busy):
+        await copies.keep(NAME, Value("two"), expires=EXPIRES)
+    assert await copies.get(NAME) is None
+    await copies.keep(f"{NAME}4", Value("two"), expires=EXPIRES)
+    kept = await copies.get(f"{NAME}4")
     assert kept is not None
-    assert kept.reveal() == noise(lengths[1])
+    assert kept.reveal() == "two"
 
 
-async def test_a_name_can_be_used_again(copies: RollbackCopies) -> None:
-    """Though the vault keeps what was deleted."""
-    for text in ("one", "two"):
+@pytest.mark.parametrize("text", [TEXT, noise(80_000)], ids=["short", "long"])
+async def test_a_deletion_that_is_not_finished(cloud: Premises, vault: Vault, text: str) -> None:
+    """The copy is gone at once, forgetting it again is harmless, and its name is refused for the moment."""
+    vault.faults.lag = 3600.0
+    async with opened(cloud, cloud.managed_identity) as copies:
         await copies.keep(NAME, Value(text), expires=EXPIRES)
-        kept = await copies.get(NAME)
-        assert kept is not None
-        assert kept.reveal() == text
         await copies.forget(NAME)
+        assert await copies.get(NAME) is None
+        await copies.forget(NAME)
+        with pytest.raises(Busy, match="deleted"):
+            await copies.keep(NAME, Value(text), expires=EXPIRES)
+    assert vault.secrets == {}
+
+
+async def test_two_who_forget_at_once(cloud: Premises, vault: Vault) -> None:
+    """Who comes second is told to come again, or finds nothing; and is not told that a row was written."""
+    vault.faults.lag = 3600.0
+    async with opened(cloud, cloud.managed_identity) as copies:
+        await copies.keep(NAME, Value(TEXT), expires=EXPIRES)
+        said = await asyncio.gather(*(copies.forget(NAME) for _ in range(5)), return_exceptions=True)
+        assert {type(it) for it in said} <= {type(None), Busy}
+        await copies.forget(NAME)
+    assert vault.secrets == {}
+
+
+async def test_a_copy_that_was_begun_is_forgotten_whole(cloud: Premises, vault: Vault) -> None:
+    """The vault fails, or the process dies, after so many parts: what there is of the copy is found."""
+    async with opened(cloud, cloud.managed_identity) as copies:
+        await copies.keep("whole", Value(noise(120_000)), expires=EXPIRES)
+        parts = len(vault.secrets)
+        await copies.forget("whole")
+        for begun in range(1, parts):
+            with fails_after(begun, vault), pytest.raises(TransientError):
+                await copies.keep(f"begun-{begun}", Value(noise(120_000)), expires=EXPIRES)
+            assert len(vault.secrets) == begun
+            assert await copies.get(f"begun-{begun}") is None
+            await copies.forget(f"begun-{begun}")
+            assert vault.secrets == {}
+
+
+@contextlib.contextmanager
+def fails_after(count: int, vault: Vault) -> Iterator[None]:
+    """The vault takes so many secrets and refuses the next ones."""
+
+    class Filling(dict[str, list[Secret]]):
+        def setdefault(self, name: str, default: Any = None) -> Any:
+            found = super().setdefault(name, default)
+            vault.faults.status = 429 if len(self) >= count else None
+            return found
+
+    was, vault.secrets = vault.secrets, Filling()
+    yield
+    was.update(vault.secrets)
+    vault.secrets, vault.faults.status = was, None
 
 
 async def test_a_short_copy_lies_readable_under_an_expiry(cloud: Premises, vault: Vault) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from shared.errors import Busy
 from shared.groups.model import Value
 
 
@@ -15,12 +16,15 @@ class FakeCopies:
 
     def __init__(self) -> None:
         self.copies: dict[str, tuple[Value, datetime]] = {}
+        self.deleted: set[str] = set()  # names that cannot be used again
         self.log: list[tuple[str, str]] = []  # (keep | get | forget, name)
         self.before: Callable[[str], None] = _nothing
 
     async def keep(self, name: str, content: Value, *, expires: datetime) -> None:
-        """Store a copy, over an older one of that name."""
+        """Store a copy under a name that had none."""
         self._called("keep", name)
+        if name in self.deleted:
+            raise Busy(f"keep {name}: a copy of that name was deleted")
         self.copies[name] = (content, expires)
 
     async def get(self, name: str) -> Value | None:
@@ -32,7 +36,8 @@ class FakeCopies:
     async def forget(self, name: str) -> None:
         """Delete the copy, if there is one."""
         self._called("forget", name)
-        self.copies.pop(name, None)
+        if self.copies.pop(name, None):
+            self.deleted.add(name)
 
     def _called(self, what: str, name: str) -> None:
         self.log.append((what, name))

@@ -212,6 +212,18 @@ async def test_a_put_that_fails_is_looked_into(status: int, after: bool) -> None
         assert not on.world.vaults[COPIES_VAULT].secrets
 
 
+async def test_deleting_a_copy_takes_longer_than_the_next_write() -> None:
+    """Each write has a copy of its own name, so none waits for the vault, and none is left there."""
+    async with running(a_pair()) as on:
+        set_faults(on.cloud, {"vaults": {COPIES_VAULT: {"lag": 3600.0 * on.world.speed}}})
+        vault = on.world.vaults[COPIES_VAULT]
+        for wanted, value in enumerate(("300", "240", "180"), 1):
+            on.world.edit(on.site("weu"), {KEY: value})
+            await on.until(State.CONVERGED)
+            assert on.site("neu").app_settings[KEY] == value
+            assert (on.writes("neu"), len(vault.deleted), vault.secrets) == (wanted, wanted, {})
+
+
 async def test_a_reference_that_the_peer_cannot_read_is_undone() -> None:
     """A copied Key Vault reference works only with the peer's own access: else the old value comes back."""
     async with running(a_pair()) as on:

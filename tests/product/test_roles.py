@@ -6,7 +6,6 @@ everything is played in one place, so that an action which nothing needs any mor
 
 import asyncio
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from cli.main import Exit
 from shared.artifact_hosts.model import Order, Work
 from shared.errors import Denied
-from shared.groups.model import Value
 from shared.groups.workflow import discover
 from shared.reconcile import workflow as reconcile
 from shared.settings_sync.model import State
@@ -40,14 +38,6 @@ async def a_change_travels(on: Running) -> None:
     on.world.edit(on.site("weu"), {"AppConfig:JamfValidation:RequestPassword": REFERENCE})
     await on.until(State.CONVERGED)
     assert on.writes("neu") == 1
-
-
-async def a_copy_is_kept_again(on: Running) -> None:
-    """A copy whose name lies among the deleted secrets, as after a second write to the same region."""
-    name, expires = "counterpart-again", on.ports.clock.now() + timedelta(hours=1)
-    for _ in range(2):
-        await on.ports.copies.keep(name, Value("kept"), expires=expires)
-        await on.ports.copies.forget(name)
 
 
 async def regions_restart_in_order(on: Running) -> None:
@@ -78,7 +68,6 @@ async def test_the_product_needs_its_roles_and_nothing_else() -> None:
     """One of everything uses exactly what the app's roles allow, and sends to the topic: no more, no less."""
     async with running(a_pair()) as on:
         await a_change_travels(on)
-        await a_copy_is_kept_again(on)
         await regions_restart_in_order(on)
         used = on.cloud.used_actions | await a_region_is_held_out_of_dns()
         widely = on.cloud.used_widely["counterpart"]

@@ -19,6 +19,7 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.rest import HttpRequest
 from azure.identity.aio import ManagedIdentityCredential
 from azure.keyvault.secrets.aio import SecretClient
 
@@ -175,6 +176,39 @@ async def test_a_deleted_secret_is_kept_until_it_is_purged(cloud: Premises) -> N
         with pytest.raises(ResourceNotFoundError):
             await client.get_deleted_secret("copy")
         assert (await client.set_secret("copy", "three")).value == "three"
+
+
+async def test_deleting_and_recovering_take_a_while(cloud: Premises) -> None:
+    """Meanwhile it is found nowhere, and whoever would change it is told to come again."""
+    now = cloud.world.now()
+    cloud.world.clock = lambda: now
+    cloud.world.vaults["kv-contoso"].faults.lag = 5.0
+    async with secrets(cloud, Minted(cloud, cloud.operator)) as client:
+
+        async def refused(said: str) -> None:
+            with pytest.raises(ResourceExistsError, match=said):
+                await client.set_secret("COPY", "two")
+            with pytest.raises(ResourceNotFoundError, match="SecretNotFound"):
+                await client.get_secret("copy")
+            with pytest.raises(ResourceNotFoundError):
+                await client.get_deleted_secret("copy")
+            assert [it.name async for it in client.list_properties_of_secrets()] == []
+            assert [it.name async for it in client.list_deleted_secrets()] == []
+
+        await client.set_secret("copy", "one")
+        await client.send_request(HttpRequest("DELETE", "/secrets/copy"))
+        await refused("currently being deleted")
+        with pytest.raises(ResourceExistsError) as purged:
+            await client.purge_deleted_secret("copy")
+        assert purged.value.response is not None
+        assert "ObjectIsBeingDeleted" in purged.value.response.text()
+        now += 5.0
+        assert (await client.get_deleted_secret("copy")).name == "copy"
+        await client.send_request(HttpRequest("POST", "/deletedsecrets/copy/recover"))
+        await refused("currently being recovered")
+        now += 5.0
+        assert (await client.get_secret("copy")).value == "one"
+        assert (await client.set_secret("copy", "two")).value == "two"
 
 
 async def test_a_disabled_secret_is_not_read_and_an_expired_one_is(cloud: Premises) -> None:

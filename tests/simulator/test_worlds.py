@@ -106,7 +106,7 @@ async def test_a_vault_fails_from_outside(cloud: Premises) -> None:
     """One of them, for its API alone, and the state says so."""
     status, state = await told(cloud, "/faults", {"vaults": {"kv-counterpart": {"status": 503}}})
     assert status == 200
-    assert state["vault_faults"]["kv-counterpart"] == {"status": 503, "after_effect": False}
+    assert state["vault_faults"]["kv-counterpart"] == {"status": 503, "after_effect": False, "lag": 0.0}
     assert cloud.world.vaults["kv-scepman"].faults.status is None
 
 
