@@ -326,11 +326,19 @@ class Observer:
     def _kept(self, key: str, before: _Row, row: _Row, missed: Collection[str]) -> None:
         """Absence needs proof, and a person's decision never ends in silence."""
         unsure = sorted(it for it in missed if not self._is_proved(it))
-        forgets = [name for name in _FOR_GOOD if _forgets(name, before, row)] if unsure else []
+        regions = self._world.sites.keys() - _concerned(before.get("flight"))
+        others = {*regions, *(f"endpoint of {it}" for it in regions)}
+        about = {
+            name: unsure if name != "flight" else [it for it in unsure if it not in others]
+            for name in _FOR_GOOD
+        }
+        forgets = [name for name in _FOR_GOOD if about[name] and _forgets(name, before, row)]
         self.check(
             3,
             not forgets,
-            lambda: f"{key}: its {forgets[0]} is forgotten, since {unsure[0]} was not found for a moment",
+            lambda: (
+                f"{key}: its {forgets[0]} is forgotten, since {about[forgets[0]][0]} was not found for a moment"
+            ),
         )
         for it in before.get("verdicts", ()):
             if it["by"] in _NO_PERSON or any(_same_word(it, other) for other in row["verdicts"]):
@@ -674,6 +682,11 @@ class Observer:
 
 _FOR_GOOD: Final = ("flight", "baseline", "verdicts", "written")
 _NO_PERSON: Final = frozenset({"the policy on_bad_change"})
+
+
+def _concerned(flight: _Row | None) -> set[object]:
+    """The regions that a write or a rotation is of."""
+    return {flight.get(role) for role in ("source", "target", "region")} if flight else set()
 
 
 def _forgets(name: str, before: _Row, row: _Row) -> bool:

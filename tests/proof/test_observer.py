@@ -486,9 +486,21 @@ def test_what_was_not_found_makes_nothing_forgotten(
 ) -> None:
     """Law 3: one who did not find a thing when looking last ends no write, and moves no baseline."""
     pair = Watched("east", "west")
-    before = _row(flight={"id": "f"})
+    before = _row(flight={"id": "f", "target": "east"})
     pair.observer.stored("settings-sync/g", _row(**after), before, {missed} - {""})
     assert [it.law for it in pair.observer.breaches] == broken
+
+
+@pytest.mark.parametrize(
+    ("missed", "broken"),
+    [("east", []), ("endpoint of east", []), ("west", [3]), ("endpoint of north", [3]), ("the copy", [3])],
+)
+def test_a_write_may_end_while_a_third_region_is_out_of_sight(missed: str, broken: list[int]) -> None:
+    """It is neither the write's source nor its target."""
+    trio = three()
+    flight = {"id": "f", "source": "west", "target": "north"}
+    trio.observer.stored("settings-sync/g", _row(), _row(flight=flight), {missed})
+    assert [it.law for it in trio.observer.breaches] == broken
 
 
 @pytest.mark.parametrize(("what", "broken"), [("endpoint of east", []), ("the copy", []), ("east", [3])])
@@ -498,7 +510,7 @@ def test_what_was_missed_for_long_may_be_forgotten(what: str, broken: list[int])
     for _ in range(3):
         pair.world.misses(what)
         pair.wait(60.0)
-    pair.observer.stored("settings-sync/g", _row(), _row(flight={"id": "f"}), {what})
+    pair.observer.stored("settings-sync/g", _row(), _row(flight={"id": "f", "target": "east"}), {what})
     assert [it.law for it in pair.observer.breaches] == broken
 
 
