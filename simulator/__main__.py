@@ -35,7 +35,8 @@ Look at the world, and change it, from another shell (ADMIN is printed at the st
   curl -s ADMIN/_world/faults -d '{"sites": {"app-scepman-weu": {"down": true}}}'
       a region: down, flapping (s), slow (s), status, path_gone, scep_status, other_ca, unresolved,
       hidden, monitor_refused, tls (broken, expired, other-name), reference_status (FetchTimedOut and the
-      other ResolveStatus of the specification: how its Key Vault references fare from its next start on);
+      other ResolveStatus of the specification: how its Key Vault references fare from its next start on),
+      stale_reads (how many readings of its settings after each PUT still find the former ones);
       what all share: "shared": key_vault, storage, identity
   curl -s ADMIN/_world/site -d '{"site": "app-scepman-weu", "state": "Stopped"}'      or "tier": "Basic"
   curl -s ADMIN/_world/faults -d '{"hosts": {"raw.githubusercontent.com": {"down": true}}}'

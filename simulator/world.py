@@ -90,6 +90,7 @@ class SiteFaults:
     unresolved: bool = False  # its default host name has no address
     hidden: bool = False  # its default host name has no address for anybody but Traffic Manager
     monitor_refused: bool = False  # its access restrictions do not let Traffic Manager's probes through
+    stale_reads: int = 0  # after each PUT of settings so many readings of them still find the former ones
     reference_status: ReferenceState | None = None  # how its references fare, from its next start or refresh
 
     def lost(self, now: float) -> bool:
@@ -104,6 +105,14 @@ class SharedFaults:
     key_vault: bool = False  # the vaults answer no app; the apps' own references stay unresolved
     storage: bool = False
     identity: bool = False  # Entra gives the apps no tokens
+
+
+@dataclass
+class Stale:
+    """A section of the settings as it was before its last PUT, for so many readings more."""
+
+    former: dict[str, Any]
+    readings: int
 
 
 @dataclass
@@ -128,6 +137,7 @@ class Site:
     subscription: str = SUBSCRIPTION
     zone: str = "azurewebsites.test"
     faults: SiteFaults = field(default_factory=SiteFaults)
+    stale: dict[str, Stale] = field(default_factory=dict)  # by section: appsettings, connectionstrings
     # the running process
     generation: int = 0  # starts since the world began
     boots_at: float = 0.0  # when the present process can answer
@@ -135,6 +145,21 @@ class Site:
     references: dict[str, "Reference"] = field(default_factory=dict)  # as resolved at its last start
     package: Start = field(default_factory=Start)  # what it found to run at its last start
     fetched: bool = False  # it has run from a package URL
+
+    def read_settings(self) -> dict[str, Any]:
+        """The app settings, as a reader finds them."""
+        return self._as_read("appsettings", self.app_settings)
+
+    def read_connections(self) -> dict[str, tuple[Any, str]]:
+        """The connection strings, as a reader finds them."""
+        return self._as_read("connectionstrings", self.connection_strings)
+
+    def _as_read(self, section: str, now: dict[str, Any]) -> dict[str, Any]:
+        stale = self.stale.get(section)
+        if stale is None or stale.readings <= 0:
+            return now
+        stale.readings -= 1
+        return stale.former
 
     @property
     def host(self) -> str:
@@ -453,6 +478,7 @@ class World:
         """Replace all app settings; the platform restarts the app and raises ChangedAppSettings."""
         for kept in (site.app_settings, values):
             self._past_values.update(in_environment(it) for it in kept.values())
+        site.stale["appsettings"] = Stale(site.app_settings, site.faults.stale_reads)
         site.app_settings = dict(values)
         self._settings_changed(site, "settings-put", who)
         self._tell(site, "ChangedAppSettings")
@@ -461,6 +487,7 @@ class World:
         """Replace all connection strings; the app restarts, and no event is documented for it."""
         for kept in (site.connection_strings, values):
             self._past_values.update(in_environment(value) for value, _ in kept.values())
+        site.stale["connectionstrings"] = Stale(site.connection_strings, site.faults.stale_reads)
         site.connection_strings = dict(values)
         self._settings_changed(site, "connections-put", who)
 

@@ -7,6 +7,7 @@ template wrote as a boolean or a number, so plain JSON values are stored and ser
 
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -229,7 +230,7 @@ def _sent(call: Call) -> Json:
 
 def _list_settings(call: Call) -> Answer:
     site = site_of(call)
-    return _config(site, "appsettings", dict(site.app_settings))
+    return _config(site, "appsettings", dict(site.read_settings()))
 
 
 def _put_settings(call: Call) -> Answer:
@@ -245,13 +246,13 @@ def _put_settings(call: Call) -> Answer:
     return _config(site, "appsettings", values)
 
 
-def _connections(site: Site) -> Json:
-    return {name: {"value": value, "type": kind} for name, (value, kind) in site.connection_strings.items()}
+def _connections(strings: Mapping[str, tuple[Plain, str]]) -> Json:
+    return {name: {"value": value, "type": kind} for name, (value, kind) in strings.items()}
 
 
 def _list_connections(call: Call) -> Answer:
     site = site_of(call)
-    return _config(site, "connectionstrings", _connections(site))
+    return _config(site, "connectionstrings", _connections(site.read_connections()))
 
 
 def _put_connections(call: Call) -> Answer:
@@ -265,7 +266,7 @@ def _put_connections(call: Call) -> Answer:
             raise _refused(name)
         values[name] = (value, kinds[kind.lower()])
     call.world.put_connection_strings(site, values, call.who.name)
-    return _config(site, "connectionstrings", _connections(site))
+    return _config(site, "connectionstrings", _connections(values))
 
 
 def _slot_names(site: Site) -> Json:

@@ -192,6 +192,21 @@ async def test_restart_stop_start(azure: Azure) -> None:
     assert (site.state, site.loaded) == ("Running", {"A": "1"})
 
 
+async def test_settings_that_are_read_stale(azure: Azure) -> None:
+    """After each PUT so many readings still find the former values; the app has the new ones at once."""
+    site, apps = azure.world.sites[WEST], azure.web.web_apps
+    site.faults.stale_reads = 2
+    before = (await apps.list_application_settings(GROUP, WEST)).properties
+    answered = await apps.update_application_settings(GROUP, WEST, {"properties": {"A": "1"}})
+    read = [(await apps.list_application_settings(GROUP, WEST)).properties for _ in range(3)]
+    assert read == [before, before, {"A": "1"}]
+    assert answered.properties == site.loaded == {"A": "1"}
+    strings = {"Db": {"value": "S3CRET-db", "type": "Custom"}}
+    await apps.update_connection_strings(GROUP, WEST, {"properties": strings})
+    names = [list((await apps.list_connection_strings(GROUP, WEST)).properties or ()) for _ in range(3)]
+    assert names[0] == names[1] != names[2] == ["Db"]
+
+
 # Key Vault references
 
 
