@@ -138,9 +138,15 @@ class Alarms:
                 return "" if self._all_out(begin) else "the regions did not fail together"
             case "artifact-host":
                 lost = any(not it.up or it.since >= begin for it in self._world.hosts.values())
-                return "" if lost else "every package host was up"
+                astray = self._world.leads_nowhere(site, begin)
+                return "" if lost or astray else "every package host was up"
             case "settings-change":
-                return "" if site.changed >= begin else f"the settings of {site.name} were as before"
+                # It is dated by who saw it, maybe in a sweep.
+                return (
+                    ""
+                    if site.changed >= begin - (SWEPT - SEEN)
+                    else f"the settings of {site.name} were as before"
+                )
             case _:  # certificates, host names, probe paths and stopped apps are well in this world
                 return f"nothing here fails for the cause {cause}"
 
@@ -154,7 +160,7 @@ class Alarms:
     def _all_out(self, begin: float) -> bool:
         """Whether all regions failed, or were out of DNS, so shortly one after the other that it seemed at once."""
         world = self._world
-        away = world.lacks if self._now < world.lacks_until else ""  # to whom no device is led
+        away = world.lacks if begin < world.lacks_until else ""  # it seemed that no device is led there
         sites = [it for it in world.sites.values() if it.name != away]
         turns = {max(begin, it.at) for site in sites for it in site.within(begin, self._now)}
         return any(all(self._was_out(it, at - TOGETHER, at) for it in sites) for at in turns)
@@ -173,11 +179,21 @@ class Alarms:
 
     def no_host(self, facts: _Row) -> str:
         """No host is left from which a region could start; or none is relied on, as some checks are too few."""
+        if facts["cause"] == "package-setting":
+            return self._astray(facts)
         sure = facts["cause"] == "hosts-exhausted"
         begin = self._begin(facts) - (CHECKED - SEEN if sure else KNOWN)
         known = [url for url, it in self._fit(self._site(facts)) if it.up and it.since < begin]
         left = known if sure or self._now - self._blind > KNOWN else []
         return f"{left[0]} was there all the time" if left else ""
+
+    def _astray(self, facts: _Row) -> str:
+        """The package setting of a region leads to no package."""
+        site = self._site(facts)
+        host = self._world.hosts.get(site.app.get(PACKAGE, ""))
+        lost = host is not None and (not host.up or host.since >= self._begin(facts))
+        astray = self._world.leads_nowhere(site, self._begin(facts))
+        return "" if astray or lost else f"the package setting of {site.name} leads to a host that is up"
 
     def a_host(self, facts: _Row) -> str:
         """A region has a host again."""
@@ -266,6 +282,7 @@ _RULES: Final[dict[tuple[str, str], Callable[[Alarms, _Row], str]]] = {
     ("authority", "incident.opened"): Alarms.differing_authorities,
     ("authority", "incident.resolved"): Alarms.one_authority,
     ("hosts", "incident.opened"): Alarms.no_host,
+    ("hosts", "incident.escalated-to-2"): Alarms.no_host,
     ("hosts", "incident.resolved"): Alarms.a_host,
     ("settings", "incident.held"): Alarms.held,
     ("settings", "incident.resolved"): Alarms.held_no_more,

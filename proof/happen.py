@@ -10,7 +10,7 @@ from proof.cast import Cast
 from proof.observer import SKEW
 from proof.ports import dice as dice_of
 from proof.weather import HOUR, Error, Fate, Fault, Heap, stirs
-from proof.world import BAD, MISSING, RESOLVED, SECRET, SPARE, STRING, Site, looked_up, reference
+from proof.world import BAD, MISSING, PACKAGE, RESOLVED, SECRET, SPARE, STRING, Site, looked_up, reference
 
 MINUTE: Final = 60.0
 ARMED: Final = 60 * MINUTE  # how long what waits for a call waits for it,
@@ -30,6 +30,7 @@ class Happenings:
         self._values = 0
         self._order = 0
         self._over = False
+        self._homes = {it.name: it.app.get(PACKAGE) for it in self.world.sites.values()}
 
     # -- appointments
 
@@ -72,6 +73,7 @@ class Happenings:
         for url in world.hosts:
             world.host(url, up=True)
         for site in world.sites.values():
+            self._package_back(site)
             site.authority = "ca" * 32
             world.admit(site.name)
             for why in ("region", "shared"):
@@ -314,6 +316,38 @@ class Happenings:
             self._later(delay, lambda: self._edit(at, dict.fromkeys(keys, value)))
 
         self._arm("after", "arm.put", 1, strike)
+
+    def package_spoilt(self, dice: random.Random) -> None:
+        """Or an empty one, or no URL; sometimes everything is spoilt with it. A person mends it hours later."""
+        site = self._region(dice)
+        nowhere = f"https://files.test/{self._value()}/own.zip"
+        spoilt = dice.choice(
+            (None, None, "", self._value(), nowhere, f"{nowhere}?se=2026-01-01T00%3A00%3A00Z&sig={SECRET}")
+        )
+        changes: dict[str, object] = {PACKAGE: spoilt}
+        if dice.random() < 0.4:
+            changes |= {it: self._value() + BAD for it in self._keys(dice, dice.randrange(1, 8))}
+        self._edit(site.name, changes)
+        hours = dice.uniform(3, 6) * HOUR
+        self.at(self.loop.time() + hours, partial(self._package_back, site), lambda: self._is_home(site))
+
+    def _package_back(self, site: Site) -> None:
+        if not self._is_home(site):
+            self._edit(site.name, {PACKAGE: self._homes[site.name]})
+
+    def _is_home(self, site: Site) -> bool:
+        return site.app.get(PACKAGE) == self._homes[site.name]
+
+    def flood(self, dice: random.Random) -> None:
+        """For up to two hours a region is down every other minute; names are long, and events many."""
+        site, at = self._region(dice), 0.0
+        for number in range(dice.randrange(10, 30)):
+            self._later(at, partial(self._lost, [site], "region", dice.choice((40.0, 70.0, 100.0))))
+            self._later(at + dice.uniform(0, 60), partial(self.cast.send_event, self._region(dice).name))
+            if not number % 8:
+                name = f"AppConfig:KLong{dice.randrange(_NEW)}" + "x" * 300
+                self._later(at, partial(self._edit, self._region(dice).name, {name: self._value()}))
+            at += dice.uniform(120, 240)
 
     def switched(self, dice: random.Random) -> None:
         """A person takes an endpoint out, and puts it back later."""
@@ -606,7 +640,18 @@ class Happenings:
 
     def all_dead(self, dice: random.Random) -> None:
         """Both instances die, and for most of an hour nothing runs: claims and deadlines pass."""
-        until = self.loop.time() + dice.uniform(20, 60) * MINUTE
+        self._nobody(dice.uniform(20, 60) * MINUTE)
+
+    def away(self, dice: random.Random) -> None:
+        """They do so when a change has just been written, until its verification should be over."""
+        delay, minutes = dice.choice((0.1, 30.0, 150.0)), dice.uniform(10, 20)
+        self._arm(
+            "after", "arm.put", 1, lambda _: self._later(delay, partial(self._nobody, minutes * MINUTE))
+        )
+        self._edit(self._region(dice).name, {self._keys(dice, 1)[0]: self._value()})
+
+    def _nobody(self, seconds: float) -> None:
+        until = self.loop.time() + seconds
         for it in self.cast.instances:
             it.away = until
             it.process.die()

@@ -126,7 +126,8 @@ class Lasting:
         world = self._world
         sites = world.sites.values()
         return (
-            not world.deaf
+            world.managed
+            and not world.deaf
             and not world.missed.keys() - {"the copy"}
             and all(it.up for it in world.hosts.values())
             and len({it.version for it in world.hosts.values()}) == 1

@@ -17,7 +17,8 @@ Each rule says how much later than the truth the product may act: it looks once 
    served.
 3. What we replaced was no person's change of which the regions have never agreed since and which nobody decided,
    unless it was made after our last reading began, which was the last thing that we did before the write: in between
-   no reader of Azure can see it. What we put back is what we found. A message comes again only after a delivery
+   no reader of Azure can see it. What we put back is what we found, and is put
+   back where all have been well for `SOUND` only by a person's word. A message comes again only after a delivery
    that did not end well. In the end all regions agree, and nothing is left lying about. A foreign key changes
    nothing: whoever has another fingerprint key than the store's leaves its rows of settings, packages and permits as
    they are.
@@ -30,13 +31,15 @@ Each rule says how much later than the truth the product may act: it looks once 
    hold took out after `HEALED` such turns in which its region was well. In the end none is disabled by us.
 7. While nothing has happened for long, nothing is written to Azure, and no more is read than the budget allows.
 8. What is begun ends, or a person was told what it waits for, within a day in which nothing hinders it. This is asked
-   at every turn, of all that rows and the vault say is under way.
+   at every turn, of all that rows and the vault say is under way. A region that is down is not left waiting for
+   itself (`proof/stuck.py`).
 """
 
 import dataclasses
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
@@ -45,6 +48,7 @@ from proof.alarms import Alarms
 from proof.budget import Budget
 from proof.lasting import Lasting
 from proof.outages import Outages
+from proof.stuck import Stuck
 from proof.world import PACKAGE, REFERENCE, RESOLVED, SECRET, Call, Moment, Site, Tick, World, seconds
 
 LAWS: Final = {
@@ -72,6 +76,7 @@ PROOF: Final = 3  # readings that miss a thing,
 PROVED: Final = 120.0  # over so long, before it may be taken for gone
 UNDONE: Final = 12  # turns of a permit that somebody else has: a rotation's soak, and requests
 SERVED: Final = 180.0  # so long after it came back a region is known to serve
+SOUND: Final = 400.0  # so long well, and looked at for the soak of it, a region has come back
 HEALED: Final = 30  # undisturbed turns in good health, twice the soak of a hold
 
 
@@ -111,12 +116,14 @@ class Observer:
         *,
         soak: float,
         revert: float | None = None,
+        moves: bool = True,
         on_breach: Callable[[Breach], None] = lambda _: None,
     ) -> None:
         self.soak = soak
         self.revert = (
             revert  # after so long a change whose region fails goes back, as people have said once for all
         )
+        self._moves = moves  # whether regions are moved to another package host without a person's word
         self.breaches: list[Breach] = []
         self.checks: Counter[int] = Counter()  # law: how often it was asked
         self.unseeable = 0  # edits in between our reading and our write, which nobody can see
@@ -157,6 +164,7 @@ class Observer:
         self._budget = Budget(len(world.sites), early=SKEW)
         self._outages = Outages(world, self.check)
         self._lasting = Lasting(world, self.check, taken=self.taken)
+        self._stuck = Stuck(world, self.check, moves=self._moves)
         self._alarms = Alarms(
             world,
             self.check,
@@ -296,6 +304,7 @@ class Observer:
             self._dated(key, msgspec.json.decode(body))
         if kind in _REASONED:
             row = msgspec.json.decode(body)
+            self._stuck.stored(key, row)
             if before:
                 self._kept(key, msgspec.json.decode(before), row, missed)
             for where, reason in _REASONED[kind](row):
@@ -304,6 +313,7 @@ class Observer:
                 self._outages.letter(key, row)
                 self._alarms.letter(key, row)
                 self._lasting.letter(key, row)
+                self._stuck.letter(row)
 
     def _dated(self, key: str, row: _Row) -> None:
         """What was seen of a region was seen before now, by the true time: a permit rests on how old it is."""
@@ -333,6 +343,8 @@ class Observer:
             for name in _FOR_GOOD
         }
         forgets = [name for name in _FOR_GOOD if about[name] and _forgets(name, before, row)]
+        if "flight" in forgets and not self._is_begun(before["flight"]):
+            forgets.remove("flight")  # a claim under which nothing was written may be given back
         self.check(
             3,
             not forgets,
@@ -352,6 +364,14 @@ class Observer:
                 lambda it: f"{key}: what {it['by']} decided on {it['key']} is gone, and no line says so",
                 it,
             )
+
+    def _is_begun(self, flight: _Row) -> bool:
+        """Whether we wrote to the region of a write or a rotation since it was claimed."""
+        region, since = flight.get("target") or flight["region"], seconds(flight["claimed_at"]) - SKEW
+        return any(
+            where == region and what.startswith(("arm.put", "arm.restart"))
+            for _, what, where, _ in takewhile(lambda it: it[0] >= since, reversed(self.effects))
+        )
 
     def _is_proved(self, what: str) -> bool:
         """Whether an endpoint, or a copy, was missed for so long that it may be taken for gone. A site never is."""
@@ -424,6 +444,7 @@ class Observer:
         self._outages.ticked(tick)
         self._alarms.ticked(tick)
         self._lasting.ticked(tick)
+        self._stuck.ticked(tick)
 
     # -- rules
 
@@ -433,6 +454,7 @@ class Observer:
         sites = self._world.sites.values()
         return (
             self._stirred <= begin
+            and self._world.managed
             and not self._differ
             and all(it.past[-1].at <= begin and it.well and it.status == "Online" for it in sites)
             and all(it.up for it in self._world.hosts.values())
@@ -545,6 +567,8 @@ class Observer:
         else:
             law, text = self._unsound(site, name, new, call)
             self.check(law or 2, not law or undone, lambda: f"{call.name} {text}")
+            if undone:
+                self._put_back(site, name, call)
             self._note(site, name, new)
             if _is_reference(new) and not undone:
                 self._unproved[site.name, name] = self.now, 0
@@ -556,6 +580,20 @@ class Observer:
             # What a person had set is not there any more; it is again when we put it back.
             key.edited, key.replaced = (key.replaced, -1e9) if undone else (-1e9, key.edited)
         self._agreement(name)
+
+    def _put_back(self, site: Site, name: str, call: Call) -> None:
+        """What we wrote is put back: where all regions have been well for long nobody but a person wants that."""
+        begin = call.began - SOUND
+        since = self._key(site.name, name).past[-1][0]  # when we wrote it
+        sites = self._world.sites.values()
+        well = all(it.well and it.since <= begin for it in sites)
+        resolved = all(status == RESOLVED for it in sites for status in it.references.values())
+        wanted = max(self._word.get(name, -1e9), self._edited(name)) >= min(since, begin)
+        self.check(
+            3,
+            not (well and resolved) or wanted,
+            lambda: f"{call.name} put {name} back in {site.name}, where all had been well for long",
+        )
 
     def _is_lost(self, site: Site, name: str, call: Call) -> bool:
         """Whether a person's change is there of which the regions never agreed, and which nobody decided."""

@@ -48,6 +48,7 @@ DETECT = "shared/incidents/detect.py"
 INCIDENTS: Final = "shared/incidents/transitions.py"
 DRILLS: Final = "shared/drills/workflow.py"
 HOLDS: Final = "shared/incidents/workflow.py"
+STORIES: Final = "tests/proof/test_stories.py"
 
 BUGS: Final = (
     Bug(
@@ -534,6 +535,48 @@ BUGS: Final = (
         'elif (Topic.AUTHORITY, "") in live and proved_one(health):',
         'elif (Topic.AUTHORITY, "") in live and not health:',
         laws=(8,),
+    ),
+    Bug(
+        "a region without its package setting is left as it is",
+        "shared/artifact_hosts/transitions.py",
+        "            case NotWatched(missing=True) if fetched:",
+        "            case NotWatched(missing=True) if fetched and not region:",
+        laws=(8,),
+    ),
+    Bug(
+        "a region that is down waits for its package to be written",
+        "shared/reconcile/hindrance.py",
+        "seen.state is State.DOWN:",
+        "seen.state is None:",
+        (STORIES,),
+    ),
+    Bug(
+        "the facts of a ledger have no end",
+        INCIDENTS,
+        "    room = kept if len(kept) <= MOST_FACTS else _thinned(kept, anchors)",
+        "    room = kept",
+        (STORIES,),
+    ),
+    Bug(
+        "a deadline is over though nobody looked",
+        TURNS,
+        "    if judged or _seen_failing(view.health.get(flight.target), view.now, rules):",
+        "    if judged or flight:",
+        laws=(3,),
+    ),
+    Bug(
+        "what is dated later than now is as fresh as can be",
+        "shared/ages.py",
+        "    return timedelta.max if is_ahead(at, now) else max(now - at, timedelta())",
+        "    return now - at",
+        (STORIES,),
+    ),
+    Bug(
+        "a copy of a group that is not managed any more is left in the vault",
+        "shared/reconcile/copies.py",
+        "        if why == OVER or (gone is not None and gone.is_proof):",
+        "        if why == OVER:",
+        (STORIES,),
     ),
     Bug(
         "a letter is called sent that nobody took",

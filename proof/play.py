@@ -82,6 +82,7 @@ class Play:
         self.observer = Observer(
             soak=rules.soak,
             revert=rules.soak_deadline if rules.revert_bad_changes else None,
+            moves=self.settings.package_rules.rotate,
             on_breach=self._breached,
         )
         self.world = World(self.loop, [_site(it, n) for n, it in enumerate(names)], list(URLS), dice(seed))

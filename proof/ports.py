@@ -406,7 +406,7 @@ class Azure:
                 )
                 for name, it in self._world.sites.items()
             ),
-            tags=(("counterpart", "managed"),),
+            tags=(("counterpart", "managed"),) if self._world.managed else (),
         )
 
     async def get_site(self, id_: str) -> Site:

@@ -63,6 +63,9 @@ class Fault(StrEnum):
     SWITCHED = "a person takes an endpoint out for a while"
     RESTART = "a person orders a restart"
     DRILL = "a person orders a drill"
+    PACKAGE_SPOILT = "a tool removes a region's package setting, or leaves one that leads to no package"
+    FLOOD = "a region comes and goes for hours, and events and long names come in a flood"
+    AWAY = "no instance runs while a written region is verified"
     SKEW = "a clock goes wrong"
     RIVALS = "two instances do everything at once"
     DEATH = "a process dies"
@@ -107,6 +110,9 @@ WEIGHTS: Final[dict[Fault, float]] = {
     Fault.LIST_LACKS: 0.0,
     Fault.ENDPOINT_MOVED: 0.0,
     Fault.COPY_MISSED: 0.0,
+    Fault.PACKAGE_SPOILT: 0.0,
+    Fault.FLOOD: 0.0,
+    Fault.AWAY: 0.0,
     Fault.ARM_LONG: 0.1,
     Fault.STORE_LONG: 0.1,
     Fault.ALL_DEAD: 0.4,
@@ -142,8 +148,9 @@ class Heap:
 
 
 def forecast(seed: str, until: float, *, every: float = 2 * HOUR) -> list[Heap]:
-    """The heaps of a run: one fault every so many seconds on average, and those of what is missed."""
-    return sorted((*_mixed(seed, until, every), *_absences(seed, until)), key=lambda it: it.at)
+    """The heaps of a run: one fault every so many seconds on average, those of what is missed, and rare ones."""
+    heaps = (*_mixed(seed, until, every), *_absences(seed, until), *_rarities(seed, until))
+    return sorted(heaps, key=lambda it: it.at)
 
 
 def _absences(seed: str, until: float, *, every: float = 36 * HOUR) -> list[Heap]:
@@ -155,6 +162,17 @@ def _absences(seed: str, until: float, *, every: float = 36 * HOUR) -> list[Heap
         first = dice.choice((Fault.EDIT, Fault.BAD_EDIT, Fault.BAD_EDIT, Fault.DRILL))
         faults = [(dice.uniform(30, 900), dice.choice(ABSENT)) for _ in range(dice.randrange(1, 4))]
         heaps.append(Heap(float(int(at)), f"{seed}/absent/{len(heaps)}", ((2.0, first), *sorted(faults))))
+    return heaps
+
+
+def _rarities(seed: str, until: float, *, every: float = 180 * HOUR) -> list[Heap]:
+    """What lasts for hours, each alone: by dice of their own, so that the others of a seed stay what they were."""
+    dice = random.Random(f"{seed}/rarities")
+    heaps: list[Heap] = []
+    at = HOUR
+    while (at := at + dice.expovariate(1 / every)) < until:
+        fault = dice.choice((Fault.PACKAGE_SPOILT, Fault.PACKAGE_SPOILT, Fault.FLOOD, Fault.AWAY))
+        heaps.append(Heap(float(int(at)), f"{seed}/rare/{len(heaps)}", ((2.0, fault),)))
     return heaps
 
 

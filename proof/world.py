@@ -115,6 +115,7 @@ class Site:
         self.boot = 0  # starts so far
         self.runs = 1  # the package's version
         self.changed = -1e9  # when its settings were changed last
+        self.astray = -1e9  # when its package setting led to no host last, if it leads to one now
         self.since = -1e9  # so long it has been well, or not
         self.switched = -1e9  # when its endpoint was enabled or disabled last
         self.past = [Moment(-1e9, well=True, offered=True)]
@@ -215,6 +216,7 @@ class World:
         self.missed_last = -1e9
         self.lacks_until = -1e9  # lists leave that out until then
         self.moved_from, self.moved_until = -1e9, -1e9  # then that endpoint is really not in the profile
+        self.managed = True  # whether the profile has our tag
         self.gone: set[str] = set()  # sites that were deleted; their endpoints may still be there
         self.unfit: set[tuple[str, str]] = set()  # (region, URL): with that package the app does not come up
         self.boots = (20, 50)  # seconds that a start takes at least, and how many more it may
@@ -271,6 +273,7 @@ class World:
                 where[short] = it
         if site.settings == before:
             return False
+        self._strayed(site, before.get(PACKAGE))
         self.witness.edited(site, before)
         self._changed(site)
         return True
@@ -279,6 +282,10 @@ class World:
         """A person enables or disables an endpoint."""
         self._switch(self.sites[region], enabled, None, None)
 
+    def leads_nowhere(self, site: Site, begin: float = 1e12) -> bool:
+        """Whether a region's package setting leads to no host now, or did at some time since then."""
+        return site.app.get(PACKAGE) not in self.hosts or site.astray >= begin
+
     # -- the product's requests
 
     def put_app(self, region: str, values: Mapping[str, str], call: Call) -> None:
@@ -286,6 +293,7 @@ class World:
         site = self.sites[region]
         before = site.settings
         site.app = dict(values)
+        self._strayed(site, before.get(PACKAGE))
         self.witness.written(site, before, call)
         self._changed(site)
 
@@ -391,6 +399,10 @@ class World:
         self.heal(site, "starting")
 
     # -- what follows
+
+    def _strayed(self, site: Site, before: object) -> None:
+        if before not in self.hosts:
+            site.astray = self.clock.time()
 
     def _changed(self, site: Site) -> None:
         site.changed = self.clock.time()

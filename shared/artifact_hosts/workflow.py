@@ -168,18 +168,24 @@ async def watch(tools: Tools) -> None:
 
 async def _watch_one(it: Watch, tools: Tools, now: datetime) -> None:
     if now - it.wanted_at > history.FORGET:
-        _, version = await read(tools.store, watch_key(it.location), Watch)
-        if version is not None:
-            await tools.store.delete(watch_key(it.location), if_version=version)
+        await _forget(it.location, tools)
         return
     try:
         url = await _url_of(it, tools)
     except AppError:
         await _postpone(it.location, tools)  # that says nothing about the host
         raise
-    gone = Check(at=now, problem="its URL is not known any more: neither listed, nor in the site's settings")
-    check = await tools.packages.check(url, known=history.known_tag(it, now)) if url else gone
-    await _note(it.location, check, tools)
+    if url is None:  # whoever has it in its settings again has it watched anew
+        log.info("%s is not watched any more: neither listed, nor in the site's settings", it.location)
+        await _forget(it.location, tools)
+        return
+    await _note(it.location, await tools.packages.check(url, known=history.known_tag(it, now)), tools)
+
+
+async def _forget(location: Location, tools: Tools) -> None:
+    _, version = await read(tools.store, watch_key(location), Watch)
+    if version is not None:
+        await tools.store.delete(watch_key(location), if_version=version)
 
 
 async def _url_of(it: Watch, tools: Tools) -> Value | None:

@@ -250,10 +250,16 @@ def _exhausted(tended: Tended, recent: Iterable[Incident], now: datetime) -> Ite
         (it for it in tended.findings if it.kind in _NO_HOST), key=lambda it: -order.index(it.kind)
     )
     found = {it.region: it for it in grave}  # of several of one region the most telling one
-    known = {it.region: it.cause for it in recent if it.open and it.topic is Topic.HOSTS}
+    known = {it.region: it for it in recent if it.open and it.topic is Topic.HOSTS}
     for region, it in found.items():
         cause = _NO_HOST[it.kind]
-        if region not in known or (known[region], cause) == (UNTRUSTED, EXHAUSTED):
+        severity = Severity(it.severity) if cause == PACKAGE_SETTING else Severity.MINOR
+        before = known.get(region)
+        if (
+            before is None
+            or severity < before.severity  # the region went down
+            or (before.cause, cause) == (UNTRUSTED, EXHAUSTED)
+        ):
             evidence = (it.text, it.way_out)
             yield detect.matter(
                 Topic.HOSTS,
@@ -263,7 +269,7 @@ def _exhausted(tended: Tended, recent: Iterable[Incident], now: datetime) -> Ite
                 region=region,
                 text=it.text,
                 evidence=evidence,
-                severity=Severity(it.severity) if cause == PACKAGE_SETTING else Severity.MINOR,
+                severity=severity,
             )
     for region in known.keys() - found.keys():
         yield detect.matter(

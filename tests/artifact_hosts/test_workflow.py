@@ -126,6 +126,17 @@ async def test_a_location_that_nobody_uses_any_more_is_forgotten() -> None:
     assert "github.prod.windows" in await world.watched()
 
 
+async def test_an_unlisted_url_that_is_in_no_settings_any_more_is_not_looked_for() -> None:
+    """Its row goes with the next check: settings are not read every five minutes for an address nobody uses."""
+    world = await up({"west": ONE_URL, "east": VENDOR_URL})
+    world.edit("west", WEBSITE_RUN_FROM_PACKAGE=GITHUB_URL)
+    await world.minutes(40)
+    assert not any(it.startswith("custom") for it in await world.watched())
+    reads = len(world.app.reads)
+    await world.minutes(60)
+    assert len([what for _, what in world.app.reads[reads:] if what == "settings"]) == 2 * 4
+
+
 async def test_trouble_with_a_sites_settings_is_no_outage_of_its_host() -> None:
     """Reading the URL of an unlisted host fails: that says nothing about the host."""
     world = await up({"west": ONE_URL, "east": VENDOR_URL})

@@ -226,9 +226,9 @@ def test_a_region_out_of_the_profile_serves_nobody(since: float | None, wrong: i
     assert len(town.told(*OUTAGE, cause="unknown", severity=1)) == wrong
 
 
-@pytest.mark.parametrize(("changed", "wrong"), [(7300.0, 0), (7200.0 + SEEN + 1.0, 1)])
+@pytest.mark.parametrize(("changed", "wrong"), [(7300.0, 0), (7200.0 + SWEPT + 1.0, 1)])
 def test_the_cause_is_that_of_the_incidents_beginning(changed: float, wrong: int) -> None:
-    """Settings were changed right before it began; two hours later it gets worse, with the same cause."""
+    """Settings were changed before it began, as late as a sweep sees it; two hours later it gets worse."""
     town = Town()
     town.fall(town.east, ago=7200.0)
     town.fall(town.west, ago=60.0)

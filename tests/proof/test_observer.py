@@ -457,6 +457,9 @@ def test_what_was_seen_is_held_against_the_true_time(ahead: float, complaints: i
     assert len(pair.complaints) == complaints
 
 
+_FLIGHT = {"id": "f", "target": "east", "claimed_at": moment(0.0).isoformat()}
+
+
 def _row(**changes: object) -> bytes:
     """A rollout's row, as JSON."""
     plain = {
@@ -477,8 +480,8 @@ def _row(**changes: object) -> bytes:
         ("endpoint of east", {}, [3]),
         ("the copy", {}, [3]),
         ("", {}, []),
-        ("east", {"flight": {"id": "f"}}, []),
-        ("east", {"flight": {"id": "f"}, "baseline": [["K", "1"]]}, [3]),
+        ("east", {"flight": _FLIGHT}, []),
+        ("east", {"flight": _FLIGHT, "baseline": [["K", "1"]]}, [3]),
     ],
 )
 def test_what_was_not_found_makes_nothing_forgotten(
@@ -486,7 +489,8 @@ def test_what_was_not_found_makes_nothing_forgotten(
 ) -> None:
     """Law 3: one who did not find a thing when looking last ends no write, and moves no baseline."""
     pair = Watched("east", "west")
-    before = _row(flight={"id": "f", "target": "east"})
+    before = _row(flight=_FLIGHT)
+    pair.observer.effects.append((pair.observer.now, "arm.put_app_settings", "east", ()))
     pair.observer.stored("settings-sync/g", _row(**after), before, {missed} - {""})
     assert [it.law for it in pair.observer.breaches] == broken
 
@@ -498,7 +502,8 @@ def test_what_was_not_found_makes_nothing_forgotten(
 def test_a_write_may_end_while_a_third_region_is_out_of_sight(missed: str, broken: list[int]) -> None:
     """It is neither the write's source nor its target."""
     trio = three()
-    flight = {"id": "f", "source": "west", "target": "north"}
+    flight = {**_FLIGHT, "source": "west", "target": "north"}
+    trio.observer.effects.append((trio.observer.now, "arm.put_app_settings", "north", ()))
     trio.observer.stored("settings-sync/g", _row(), _row(flight=flight), {missed})
     assert [it.law for it in trio.observer.breaches] == broken
 
@@ -510,8 +515,16 @@ def test_what_was_missed_for_long_may_be_forgotten(what: str, broken: list[int])
     for _ in range(3):
         pair.world.misses(what)
         pair.wait(60.0)
-    pair.observer.stored("settings-sync/g", _row(), _row(flight={"id": "f", "target": "east"}), {what})
+    pair.observer.effects.append((pair.observer.now, "arm.put_app_settings", "east", ()))
+    pair.observer.stored("settings-sync/g", _row(), _row(flight=_FLIGHT), {what})
     assert [it.law for it in pair.observer.breaches] == broken
+
+
+def test_a_claim_under_which_nothing_was_written_is_given_back_whoever_is_missed() -> None:
+    """Nothing is forgotten with it."""
+    pair = Watched("east", "west")
+    pair.observer.stored("settings-sync/g", _row(), _row(flight=_FLIGHT), {"east"})
+    assert pair.observer.breaches == []
 
 
 @pytest.mark.parametrize(
