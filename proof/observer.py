@@ -74,6 +74,7 @@ REHEARSAL: Final = 120.0 + 90.0 + SKEW  # from draining to the deadline in the d
 VERIFIED: Final = 600.0 + SKEW  # from a write to the end of its verification
 PROOF: Final = 3  # readings that miss a thing,
 PROVED: Final = 120.0  # over so long, before it may be taken for gone
+WAKE: Final = 60.0  # so long a wake-up may go on with what it read
 UNDONE: Final = 12  # turns of a permit that somebody else has: a rotation's soak, and requests
 SERVED: Final = 180.0  # so long after it came back a region is known to serve
 SOUND: Final = 400.0  # so long well, and looked at for the soak of it, a region has come back
@@ -376,6 +377,9 @@ class Observer:
     def _is_proved(self, what: str) -> bool:
         """Whether an endpoint, or a copy, was missed for so long that it may be taken for gone. A site never is."""
         times = self._world.missed.get(what, [])
+        if not times:  # another wake-up has found it since this one looked
+            ended, times = self._world.found_again.get(what, (-1e9, []))
+            times = times if self.now - ended < WAKE else []
         long = len(times) >= PROOF and times[-1] - times[0] >= PROVED - 2 * SKEW
         return long and (what == "the copy" or what.startswith("endpoint of "))
 

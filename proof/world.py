@@ -213,6 +213,9 @@ class World:
         self.missed: dict[
             str, list[float]
         ] = {}  # what was not found, and when that was, since it was found last
+        self.found_again: dict[
+            str, tuple[float, list[float]]
+        ] = {}  # when that ended, and when it was not found
         self.missed_last = -1e9
         self.lacks_until = -1e9  # lists leave that out until then
         self.moved_from, self.moved_until = -1e9, -1e9  # then that endpoint is really not in the profile
@@ -251,7 +254,8 @@ class World:
 
     def found(self, what: str) -> None:
         """An answer has it."""
-        self.missed.pop(what, None)
+        if times := self.missed.pop(what, None):
+            self.found_again[what] = self.clock.time(), times
 
     def misses(self, what: str) -> None:
         """An answer does not have it, though it is there."""
