@@ -380,6 +380,7 @@ def _timeline(span: _Span, notes: Sequence[Fact], rules: Rules) -> tuple[Entry, 
 def advance(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules) -> Ledger:
     """Take in facts; give new incidents their numbers; note which cards are owed. Time alone may owe one, too."""
     numbered = _number(_take_in(ledger, facts, now, rules), rules)
+    numbered = _number_again(numbered, now, rules)
     found = {it.id: it for it in incidents(numbered, rules)}
     by_id = {incident_id(numbered, it.number): it for it in numbered.named}
     for id_, incident in found.items():
@@ -389,6 +390,29 @@ def advance(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules) 
             by_id |= {alias: _ended(it, first, incident.topic) for alias, it in also.items()}
     named = tuple(by_id.values())
     return numbered if named == numbered.named else msgspec.structs.replace(numbered, named=named)
+
+
+def _number_again(ledger: Ledger, now: datetime, rules: Rules) -> Ledger:
+    """Give one number more to an incident that late facts reopened after operators were told of its end.
+
+    They are told of its beginning under that number, and of its end: otherwise they would take it for over.
+    """
+    for incident in incidents(ledger, rules):
+        numbers = {incident_id(ledger, it.number): it for it in ledger.named}
+        known = [numbers[id_] for id_ in (incident.id, *incident.aliases)]
+        over = Telling.RESOLVED in known[0].told and all(_is_over(it, incident.topic) for it in known)
+        free = [mark for mark in incident.marks if all(mark != it.anchor for it in known)]
+        if not incident.open or not over or not free:
+            continue
+        again = _owe(Named(number=ledger.next, anchor=free[-1]), incident, now, rules)
+        if again.owed:
+            ledger = msgspec.structs.replace(ledger, named=(*ledger.named, again), next=ledger.next + 1)
+    return ledger
+
+
+def _is_over(named: Named, topic: Topic) -> bool:
+    """Whether operators were told of its end, or of nothing."""
+    return opening(topic) not in named.told or Telling.RESOLVED in named.told
 
 
 def _knowing(named: Named, also: Iterable[Named], topic: Topic) -> Named:
@@ -407,7 +431,7 @@ def _ended(alias: Named, first: Named, topic: Topic) -> Named:
 
     People heard of that end and then of this beginning; without one end more they would take it for open.
     """
-    if opening(topic) not in alias.told or Telling.RESOLVED in alias.told:
+    if _is_over(alias, topic):
         return alias
     again = (Telling.RESOLVED,) if Telling.RESOLVED in first.told else ()
     return msgspec.structs.replace(alias, told=(*alias.told, Telling.RESOLVED), owed=(*alias.owed, *again))

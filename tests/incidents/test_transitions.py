@@ -21,6 +21,7 @@ from shared.incidents.transitions import (
     acknowledgement,
     advance,
     derive,
+    incident_id,
     incidents,
     paid,
     settled,
@@ -525,6 +526,24 @@ def test_what_was_never_told_and_turns_out_to_be_another_has_no_end_of_its_own()
     ledger = advance(ledger, (fired(8, heard=27), over(9, heard=27)), at(27), RULES)
     assert len(incidents(ledger, RULES)) == 1
     assert [it.owed for it in ledger.named] == before
+
+
+def test_an_incident_that_reopens_after_its_end_was_told_is_told_anew() -> None:
+    """A late alert joins the trouble of now to what was over: a second number has its beginning, and its end."""
+    ledger = advance(a_ledger(), (bad(1), bad(2)), at(2), RULES)
+    ledger = advance(ledger, (well(3),), at(13), RULES)
+    assert [it.owed for it in ledger.named] == [(Telling.OPENED, Telling.RESOLVED)]
+    ledger = advance(ledger, (fired(12, heard=14),), at(14), RULES)
+    ledger = advance(ledger, (bad(15),), at(15), RULES)
+    (incident,) = incidents(ledger, RULES)
+    assert incident.open
+    first, again = ledger.named
+    assert first.owed == (Telling.OPENED, Telling.RESOLVED)
+    assert again.owed == (Telling.OPENED,)
+    assert incident.aliases == (incident_id(ledger, again.number),)
+    ledger = advance(ledger, (well(17),), at(28), RULES)
+    assert [it.owed for it in ledger.named][1] == (Telling.OPENED, Telling.RESOLVED)
+    assert len(ledger.named) == 2
 
 
 def test_the_end_of_an_older_incident_is_not_the_end_of_the_open_one() -> None:
