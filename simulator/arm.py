@@ -4,6 +4,7 @@ The services `microsoft_resources`, `microsoft_web` and `microsoft_network` decl
 `resource_manager` speaks HTTP and takes a request through authentication, versions, permissions and faults.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an operation answers; no body means an empty one."""
+    """What an operation answers; no body means an empty one, and a text is XML."""
 
     body: Any = None
     status: int = 200
@@ -92,9 +93,29 @@ class Operation:
         return f"/providers/{self.type}/{{" in self.path
 
 
+def parsed(sent: bytes) -> Any:
+    """Return what a request's body says. Raises ValueError for what is no JSON, no UTF-8, or nested too deep."""
+
+    def refused(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    try:
+        return json.loads(sent.decode(), parse_constant=refused)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deep") from None
+
+
+def skipped(query: Mapping[str, str]) -> int | None:
+    """Return how many items a list's `$skiptoken` skips, or None for a token that this service never made."""
+    sent = query.get("$skiptoken", "0")
+    return int(sent) if re.fullmatch(r"[0-9]{1,9}", sent, re.ASCII) else None
+
+
 def page(items: list[Json], call: Call, size: int = 100) -> Answer:
     """One page of a list, with a link to the next one while there are more (`$skiptoken` counts items)."""
-    start = int(call.query.get("$skiptoken", "0"))
+    start = skipped(call.query)
+    if start is None:
+        raise ArmError(400, "InvalidQueryParameter", "The '$skiptoken' query parameter is invalid.")
     body: Json = {"value": items[start : start + size]}
     if start + size < len(items):
         body["nextLink"] = (

@@ -12,7 +12,6 @@ Not imitated: keys and certificates, backup and restore, access policies. Permis
 """
 
 import contextlib
-import json
 import re
 import ssl
 import uuid
@@ -24,6 +23,7 @@ from typing import Any
 
 from aiohttp import web
 
+from simulator.arm import parsed, skipped
 from simulator.listeners import Face, listen_all
 from simulator.premises import Premises
 from simulator.tokens import Principal, TokenRefused
@@ -35,6 +35,7 @@ VERSIONS = frozenset(
 NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 LARGEST_VALUE = 25 * 1024  # bytes
 RETENTION = timedelta(days=90)
+LATEST = 2**31 - 1  # seconds since 1970: the end of what is taken as a time here
 PAGE = 25  # names per page unless asked otherwise; also the most
 LEVEL = "Recoverable+Purgeable"
 
@@ -210,6 +211,8 @@ class _Vaults:
         value = body.get("value")
         if not isinstance(value, str):
             raise Refusal(400, "BadParameter", "Property value is required and cannot be null.")
+        if not _is_text(value):
+            raise Refusal(400, "BadParameter", "Property value has invalid value.")
         if len(value.encode()) > LARGEST_VALUE:
             raise Refusal(400, "BadParameter", f"The value is longer than {LARGEST_VALUE} bytes.")
         now = self._cloud.world.now()
@@ -346,8 +349,8 @@ def _deleted_name(request: web.Request, vault: Vault) -> str:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        whole = await request.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        whole = parsed(await request.read())
+    except ValueError:
         whole = None
     if not isinstance(whole, dict):
         raise Refusal(400, "BadParameter", "The request body is not a JSON object.")
@@ -357,8 +360,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
 def _changed(secret: Secret, body: dict[str, Any]) -> Secret:
     """The secret with the attributes, tags and content type that a body gives."""
     given = body.get("attributes") or {}
-    if not isinstance(given, dict):
-        raise Refusal(400, "BadParameter", "Property attributes has invalid value.")
+    _check_properties(body, given)
     changes: dict[str, Any] = {
         field: given[key]
         for key, field in (("exp", "expires"), ("nbf", "not_before"), ("enabled", "enabled"))
@@ -369,6 +371,33 @@ def _changed(secret: Secret, body: dict[str, Any]) -> Secret:
     if "contentType" in body:
         changes["content_type"] = body["contentType"]
     return replace(secret, **changes)
+
+
+def _check_properties(body: dict[str, Any], attributes: Any) -> None:
+    """Refuse what is of another type, or longer, than the service takes. Raises Refusal.
+
+    The limits of tags (15, of 512 and 256 characters) and of a content type (255) are the service's documented ones.
+    """
+    kind, tags = body.get("contentType"), body.get("tags") or {}
+    sound = isinstance(attributes, dict)
+    times = [attributes.get(name) for name in ("exp", "nbf")] if sound else []
+    wrong = {
+        "attributes": not sound
+        or not all(time is None or (type(time) is int and 0 <= time <= LATEST) for time in times)
+        or not isinstance(attributes.get("enabled", True), bool),
+        "contentType": kind is not None and not (_is_text(kind) and len(kind) <= 255),
+        "tags": not isinstance(tags, dict)
+        or len(tags) > 15
+        or not all(_is_text(name) and len(name) <= 512 for name in tags)
+        or not all(_is_text(value) and len(value) <= 256 for value in tags.values()),
+    }
+    if named := next((name for name, is_wrong in wrong.items() if is_wrong), None):
+        raise Refusal(400, "BadParameter", f"Property {named} has invalid value.")
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a string of whole characters: half a surrogate pair is none."""
+    return isinstance(value, str) and value == value.encode(errors="ignore").decode()
 
 
 def _attributes(secret: Secret) -> dict[str, Any]:
@@ -413,10 +442,11 @@ def _paged(request: web.Request, items: list[dict[str, Any]]) -> web.Response:
     """One page, with a link to the next while there are more."""
     try:
         size = int(request.query.get("maxresults", PAGE))
-        start = int(request.query.get("$skiptoken", 0))
     except ValueError:
         size = 0
-        start = 0
+    start = skipped(request.query)
+    if start is None:
+        raise Refusal(400, "BadParameter", "The $skiptoken is not valid.")
     if not 1 <= size <= PAGE:
         raise Refusal(400, "BadParameter", f"maxresults must be between 1 and {PAGE}")
     end = start + size

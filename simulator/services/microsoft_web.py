@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from simulator.arm import Answer, ArmError, Call, Json, Operation, group_name, not_found, page
 from simulator.services.microsoft_resources import GROUP, SUBSCRIPTION
@@ -30,6 +31,7 @@ CONNECTION_TYPES = (
 )  # fmt: skip
 LINUX_NAME = re.compile(r"[A-Za-z0-9_.]+")
 REFERENCES_PER_PAGE = 20
+LONGEST_VALUE = 10_000  # UTF-16 units
 
 
 # Reading sites
@@ -228,6 +230,21 @@ def _sent(call: Call) -> Json:
     return content
 
 
+def _unlike(sent: Json) -> Json:
+    """Return the map; 409 when two of its names differ in case only, since they are one to the app."""
+    seen: dict[str, str] = {}
+    for name in sent:
+        if (twin := seen.setdefault(name.lower(), name)) != name:
+            message = f"There is a conflict. The names '{twin}' and '{name}' differ in case only."
+            raise ArmError(409, "Conflict", message, provider_body={"Code": "Conflict", "Message": message})
+    return sent
+
+
+def _is_too_long(value: object) -> bool:
+    """Whether a value is longer than the service takes; docs/settings-limits.md names the source."""
+    return isinstance(value, str) and len(value.encode("utf-16-le", "surrogatepass")) // 2 > LONGEST_VALUE
+
+
 def _list_settings(call: Call) -> Answer:
     site = site_of(call)
     return _config(site, "appsettings", dict(site.read_settings()))
@@ -236,10 +253,10 @@ def _list_settings(call: Call) -> Answer:
 def _put_settings(call: Call) -> Answer:
     site = site_of(call)
     values: dict[str, Plain] = {}
-    for name, value in _sent(call).items():
-        if not isinstance(value, Plain.__value__):
+    for name, value in _unlike(_sent(call)).items():
+        if not isinstance(value, Plain.__value__) or _is_too_long(value):
             raise _refused(name)
-        if not name or (site.os == "linux" and not LINUX_NAME.fullmatch(name)):
+        if not name.strip() or (site.os == "linux" and not LINUX_NAME.fullmatch(name)):
             raise _bad("04072", "AppSetting with name '{0}' is not allowed.", name)
         values[name] = value
     call.world.put_app_settings(site, values, call.who.name)
@@ -259,10 +276,10 @@ def _put_connections(call: Call) -> Answer:
     site = site_of(call)
     kinds = {kind.lower(): kind for kind in CONNECTION_TYPES}
     values: dict[str, tuple[Plain, str]] = {}
-    for name, pair in _sent(call).items():
+    for name, pair in _unlike(_sent(call)).items():
         value, kind = (pair.get("value"), pair.get("type")) if isinstance(pair, dict) else (None, None)
         is_plain = isinstance(pair, dict) and "value" in pair and isinstance(value, Plain.__value__)
-        if not is_plain or not isinstance(kind, str) or kind.lower() not in kinds:
+        if not is_plain or _is_too_long(value) or not isinstance(kind, str) or kind.lower() not in kinds:
             raise _refused(name)
         values[name] = (value, kinds[kind.lower()])
     call.world.put_connection_strings(site, values, call.who.name)
@@ -337,6 +354,32 @@ def _refresh_references(call: Call) -> Answer:
 # The app as a whole
 
 
+def _slots(call: Call) -> Answer:
+    site_of(call)
+    return page([], call)  # production only
+
+
+def _publish_profile(call: Call) -> Answer:
+    """The publishing profiles, which `az webapp show` asks for the FTP address. Its passwords open nothing here."""
+    site = site_of(call)
+    scm = site.host.replace(site.name, f"{site.name}.scm", 1)
+    ways = (
+        ("Web Deploy", "MSDeploy", f"{scm}:443"),
+        ("FTP", "FTP", f"ftps://ftp.{site.host}/site/wwwroot"),
+        ("Zip Deploy", "ZipDeploy", f"{scm}:443"),
+    )
+    profiles = ET.Element("publishData")
+    for name, method, url in ways:
+        given = {"profileName": f"{site.name} - {name}", "publishMethod": method, "publishUrl": url}
+        names = {
+            "userName": f"${site.name}",
+            "userPWD": "simulated",
+            "destinationAppUrl": f"https://{site.host}",
+        }
+        ET.SubElement(profiles, "publishProfile", given | names)
+    return Answer(ET.tostring(profiles, encoding="unicode"))
+
+
 def _restart(call: Call) -> Answer:
     call.world.restart_site(site_of(call), call.who.name)
     return Answer()
@@ -361,6 +404,8 @@ OPERATIONS = (
     Operation("GET", f"{GROUP}/providers/{TYPE}", TYPE, READ, _sites),
     Operation("GET", SITE, TYPE, READ, _one_site),
     Operation("GET", f"{CONFIG}/web", TYPE, READ_CONFIG, _web),
+    Operation("GET", f"{SITE}/slots", TYPE, "Microsoft.Web/sites/slots/Read", _slots),
+    Operation("POST", f"{SITE}/publishxml", TYPE, "Microsoft.Web/sites/publishxml/Action", _publish_profile),
     Operation("POST", f"{CONFIG}/appsettings/list", TYPE, LIST_CONFIG, _list_settings),
     Operation("PUT", f"{CONFIG}/appsettings", TYPE, WRITE_CONFIG, _put_settings),
     Operation("POST", f"{CONFIG}/connectionstrings/list", TYPE, LIST_CONFIG, _list_connections),

@@ -6,7 +6,6 @@ checks is Azure's: who are you, is there such a thing, not too fast, may you, th
 
 import asyncio
 import contextlib
-import json
 import math
 import re
 import uuid
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from simulator.arm import Answer, ArmError, Call, Json, Operation, page
+from simulator.arm import Answer, ArmError, Call, Json, Operation, page, parsed
 from simulator.premises import LOOPBACK, Premises, Request, listening
 from simulator.services import microsoft_network, microsoft_resources, microsoft_web
 from simulator.tokens import Principal, TokenRefused
@@ -245,12 +244,12 @@ def _fault(status: int, retry_after: int) -> ArmError:
 
 
 async def _content(request: web.Request) -> Any:
-    """The JSON of a request, None when it has no body; 400 when it is not JSON."""
-    text = await request.text()
-    if not text:
+    """The JSON of a request, None when it has no body; 400 when it is not JSON in UTF-8."""
+    sent = await request.read()
+    if not sent:
         return None
     try:
-        return json.loads(text)
+        return parsed(sent)
     except ValueError as error:
         raise ArmError(
             400,
@@ -362,6 +361,8 @@ def _response(
     body: Any = answer.body() if isinstance(answer, ArmError) else answer.body
     if body is None:
         return web.Response(status=answer.status, headers=headers)
+    if isinstance(body, str):
+        return web.Response(text=body, content_type="application/xml", status=answer.status, headers=headers)
     return web.json_response(body, status=answer.status, headers=headers)
 
 
