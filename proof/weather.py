@@ -165,7 +165,7 @@ def _absences(seed: str, until: float, *, every: float = 36 * HOUR) -> list[Heap
     return heaps
 
 
-def _rarities(seed: str, until: float, *, every: float = 180 * HOUR) -> list[Heap]:
+def _rarities(seed: str, until: float, *, every: float = 300 * HOUR) -> list[Heap]:
     """What lasts for hours, each alone: by dice of their own, so that the others of a seed stay what they were."""
     dice = random.Random(f"{seed}/rarities")
     heaps: list[Heap] = []
