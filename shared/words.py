@@ -29,7 +29,7 @@ def clipped(text: str, most: int) -> str:
     """The text in at most so many bytes of UTF-8; what is cut off is said by three dots."""
     raw = text.encode(errors="replace")
     if len(raw) <= most:
-        return text
+        return raw.decode()
     return f"{raw[: max(0, most - 3)].decode(errors='ignore')}..."
 
 

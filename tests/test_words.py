@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.words import cell, moment, spoken
+from shared.words import cell, clipped, moment, spoken
 from tests.fakes.clock import START
 
 
@@ -47,3 +47,22 @@ def test_a_moment_says_its_zone() -> None:
 def test_text_from_elsewhere_stays_in_its_cell(text: str, shown: str) -> None:
     """Neither a bar nor a new line ends it, nor a bar whose escape was escaped already."""
     assert cell(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "left"),
+    [
+        ("as long as may be", 17, "as long as may be"),
+        ("one byte longer", 14, "one byte lo..."),
+        ("ärger", 6, "ärger"),
+        ("ärgere", 6, "är..."),
+        ("aäußerst", 5, "a..."),  # half of a character goes with the rest
+        ("nothing", 3, "..."),
+        ("nothing", 2, "..."),
+        ("half \ud800 of one", 99, "half ? of one"),
+        ("half \ud800 of one", 10, "half ? ..."),
+    ],
+)
+def test_a_text_is_cut_in_bytes(text: str, most: int, left: str) -> None:
+    """What is left can be encoded, and three dots say that it was longer."""
+    assert clipped(text, most) == left
