@@ -10,6 +10,7 @@ from shared.disruption.permit import FRESH
 from shared.errors import BadEvent
 from shared.fleet import LARGEST, LIFETIME, Errand, failing, is_ours, parse, shuffled, written
 from shared.groups.discover import Scope, row_name
+from shared.groups.model import Value
 from tests.builders import SUBSCRIPTION, a_profile, an_endpoint
 from tests.fakes.clock import START
 
@@ -153,3 +154,20 @@ def test_the_largest_message() -> None:
     assert parse(text) == longest
     over = msgspec.structs.replace(longest.profile, fqdn=longest.profile.fqdn + "x")
     assert written(msgspec.structs.replace(longest, profile=over)) is None
+
+
+@pytest.mark.parametrize("place", ["profile", "endpoint"])
+def test_an_errand_holds_no_value_of_a_header(place: str) -> None:
+    """It says that there are some; all else is in it."""
+    headers = (("X-Key", Value("a secret")),)
+    west, east = an_endpoint("west"), an_endpoint("east")
+    bare = a_profile(west, east)
+    if place == "profile":
+        keyed = msgspec.structs.replace(bare, monitor=msgspec.structs.replace(bare.monitor, headers=headers))
+    else:
+        keyed = a_profile(west, msgspec.structs.replace(east, headers=headers))
+    text = written(Errand(profile=keyed, read_at=START))
+    assert text is not None
+    assert "X-Key" not in text
+    assert parse(text) == Errand(profile=bare, read_at=START, headers=True)
+    assert not parse(written(Errand(profile=bare, read_at=START)) or "").headers

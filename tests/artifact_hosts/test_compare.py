@@ -205,3 +205,11 @@ def test_what_a_package_is_known_by() -> None:
     assert all(0 <= it < 1 << 48 for it in one.sketch)
     assert of("a", modified=None).newest is None
     assert one.digest == hashlib.sha256(b"1:a:10:7;1:b:10:7;").hexdigest()
+
+
+def test_a_package_whose_names_are_forgotten_is_told_apart_by_its_date() -> None:
+    """As a row that was full remembers it; the other one's names say nothing then."""
+    old = Package(digest="a", members=1, size=1, newest=DAY)
+    new = Package(digest="b", members=1, size=1, newest=DAY + timedelta(days=9), sketch=(1, 2, 3))
+    assert compare(new, old).relation is Relation.NEWER
+    assert compare(old, new).relation is Relation.OLDER

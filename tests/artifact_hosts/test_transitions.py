@@ -54,6 +54,7 @@ from shared.copies import COPY_LIVES
 from shared.groups.model import Health, Os
 from shared.groups.model import State as HealthState
 from shared.groups.soak import Start
+from shared.words import LINE
 from tests.artifact_hosts.hosting import a_location, a_package, a_use, a_watch
 from tests.builders import GROUP, a_health, site_id
 from tests.fakes.clock import START
@@ -656,3 +657,37 @@ def test_an_old_url_that_leads_nowhere_waits() -> None:
     assert isinstance(next_step(begun, view(*ill)).step, Undo)
     unknown = next_step(failed, view(a_watch(VENDOR), after=DEADLINE))
     assert isinstance(unknown.step, Undo)
+
+
+def test_what_is_said_of_packages_has_the_length_of_a_line() -> None:
+    """State, history, the outcome of an order, and a rotation's reason."""
+    long = "r" * (2 * LINE)
+    row = enter(first(GROUP, START), State.HELD, long, START)
+    assert row.reason == row.history[-1].text
+    assert len(row.reason) == LINE
+    assert enter(row, State.HELD, long, START + timedelta(seconds=1)) is row
+    for after in (done(row, f"d{long}", START), dropped(row, f"d{long}", START)):
+        assert after.outcome is not None
+        assert after.outcome.reason == after.reason
+        assert len(after.reason) == LINE
+
+
+def test_a_full_row_drops_its_older_history_and_then_what_compares_packages() -> None:
+    """What each region runs stays, and where it takes its package from."""
+    lines = tuple(Happening(START, State.HELD, str(it)) for it in range(4))
+    uses = (
+        a_use("west", running=Running(package=a_package())),
+        a_use("east"),
+        a_use("north", running=Running()),
+    )
+    row = msgspec.structs.replace(first(GROUP, START), history=lines, uses=uses)
+    halved = row.shorter()
+    assert halved is not None
+    assert halved == msgspec.structs.replace(row, history=lines[2:])
+    bare = msgspec.structs.replace(row, history=lines[3:]).shorter()
+    assert bare is not None
+    assert bare.history == lines[3:]
+    assert [it.region for it in bare.uses] == ["west", "east", "north"]
+    assert bare.uses[0].running.package == msgspec.structs.replace(a_package(), sketch=())
+    assert bare.uses[1:] == uses[1:]
+    assert bare.shorter() is None

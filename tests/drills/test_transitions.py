@@ -11,6 +11,7 @@ from shared.drills.measure import measure
 from shared.drills.model import (
     ALPHABET,
     Answer,
+    Archived,
     Drill,
     Ending,
     Entry,
@@ -21,11 +22,13 @@ from shared.drills.model import (
     Rules,
     Sample,
     Seen,
+    Slot,
     State,
     Verdict,
 )
 from shared.drills.preflight import Preflight
 from shared.drills.transitions import (
+    HISTORY,
     LONGEST_PROBLEM,
     MOST_LINES,
     MOST_PROBLEMS,
@@ -51,6 +54,7 @@ from shared.drills.transitions import (
     numbered,
     pace,
     paid,
+    passed_over,
     perhaps_drained,
     restoring,
     sampled,
@@ -62,6 +66,7 @@ from shared.drills.transitions import (
 from shared.errors import Effect, IllegalTransition
 from shared.groups.model import Endpoint, Group, Health, MonitorStatus, NameAnswer, ProbeResult
 from shared.groups.model import State as HealthState
+from shared.words import LINE
 from tests.builders import a_group, a_health, a_profile, an_endpoint, host
 from tests.drills.test_decisions import a_drill, at, samples
 from tests.fakes.clock import START
@@ -915,3 +920,65 @@ def test_what_was_not_seen_is_not_measured() -> None:
     one = a_drill(samples=(Sample(0, "1-", "1", 1),))
     found = measure(one)
     assert (found.dns, found.scep, found.recovery) == ((("system", 0), ("10.0.0.4", None)), None, None)
+
+
+# -- what a row has room for -----------------------------------------------------------------------------------
+
+
+LONG = "r" * (2 * LINE)
+CUT = f"{'r' * (LINE - 3)}..."
+
+
+def test_what_is_said_of_a_drill_has_the_length_of_a_line() -> None:
+    """Who asked and why, in the row and in its timeline; how it ended, and why it cannot be given back."""
+    drill = begun(asked(by=LONG, reason=LONG))
+    assert (drill.asked_by, drill.why, drill.timeline[0].who) == (CUT, CUT, CUT)
+    assert len(drill.timeline[0].text) == LINE
+    ending = Ending(state=State.ABORTED, reason=LONG)
+    returned = restoring(a_drill(), ending, at(5)).drill
+    assert returned.ending == Ending(state=State.ABORTED, reason=CUT)
+    assert {len(returned.reason), len(returned.timeline[-1].text)} == {LINE}
+    stuck = not_enabled(returned, LONG, Effect.UNKNOWN, at(6), gone=False)
+    assert stuck is not None
+    assert stuck.reason == stuck.timeline[-1].text
+    assert len(stuck.reason) == LINE
+    found = not_drained(draining(), "w", LONG, at(7))
+    assert found is not None
+    assert found.reason == CUT
+    assert {len(it.text) for it in found.timeline[-1:]} == {LINE}
+    waiting = turn(begun(), msgspec.structs.replace(view(), hindered=LONG), RULES).drill
+    assert len(waiting.reason) == len(waiting.timeline[-1].text) == LINE
+
+
+def test_practice_runs_that_were_passed_over_are_remembered_for_a_while() -> None:
+    """Each with as much of its reason as a line has."""
+    slot = Slot(group_id="g", group="scepman")
+    for minute in range(HISTORY + 5):
+        slot = passed_over(slot, at(60 * minute), LONG)
+    assert slot.considered == at(60 * (HISTORY + 4))
+    assert len(slot.history) == HISTORY
+    assert slot.history[-1].at == slot.considered
+    assert slot.history[-1].who == "schedule"
+    assert slot.history[-1].text.startswith("practice run skipped: rrr")
+    assert len(slot.history[-1].text) == LINE
+
+
+def test_a_full_row_drops_what_was_skipped_and_then_the_middle_of_the_timeline() -> None:
+    """Its beginning and its end stay, and every sample."""
+    lines = tuple(Entry(at=at(it), who=US, text=str(it)) for it in range(40))
+    drill = a_drill(timeline=lines, samples=samples())
+    slot: Slot | None = Slot(group_id="g", group="scepman", drill=drill, history=lines[:4])
+    told: list[tuple[int, list[str]]] = []
+    while slot is not None and (slot := slot.shorter()) is not None:
+        assert slot.drill is not None
+        assert slot.drill.samples == drill.samples
+        told.append((len(slot.history), [it.text for it in slot.drill.timeline]))
+    assert [(count, len(texts)) for count, texts in told] == [(2, 40), (1, 40), (1, 20), (1, 10), (1, 4)]
+    assert told[2][1] == [str(it) for it in (*range(10), *range(30, 40))]
+    archived = Archived(drill=drill, archived=START).shorter()
+    assert archived is not None
+    assert [it.text for it in archived.drill.timeline] == told[2][1]
+    assert (
+        Archived(drill=msgspec.structs.replace(drill, timeline=lines[:8]), archived=START).shorter() is None
+    )
+    assert Slot(group_id="g", group="scepman").shorter() is None

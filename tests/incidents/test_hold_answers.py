@@ -27,6 +27,7 @@ from shared.incidents.hold import (
     turn,
 )
 from shared.incidents.model import Entry, Incident, Severity, Topic
+from shared.words import LINE
 from tests.builders import GROUP, a_group, a_health, a_profile, an_endpoint
 from tests.fakes.clock import START
 
@@ -507,3 +508,15 @@ def test_what_is_tried_again_and_again_is_one_line() -> None:
         row = refused(row, str(number), START + number * MINUTE)
     assert len(row.history) == LINES
     assert row.history[-1].text == f"not held: {2 * LINES - 1}"
+
+
+def test_what_is_said_of_a_hold_has_the_length_of_a_line() -> None:
+    """Who released it and why, and why none came about."""
+    long = "r" * (2 * LINE)
+    row = released(HoldRow(group=GROUP, hold=a_hold()), long, long, START)
+    assert row.hold is not None
+    assert row.hold.released_by == row.history[-1].who == f"{'r' * (LINE - 3)}..."
+    assert len(row.history[-1].text) == LINE
+    again = refused(row, long, START)
+    assert len(again.history[-1].text) == LINE
+    assert refused(again, long, START).history == again.history, "the same line, once"

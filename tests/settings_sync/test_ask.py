@@ -22,6 +22,7 @@ from shared.settings_sync.model import (
     Verdict,
     VerdictKind,
 )
+from shared.words import LINE
 from tests.builders import a_decision, a_rollout, site_id
 from tests.fakes.clock import START
 
@@ -199,3 +200,11 @@ def test_an_approval_stands_beside_the_side_that_was_taken(new: VerdictKind) -> 
     )
     assert joined([a_verdict(VerdictKind.TAKE, state="older")], [a_verdict(new)]) == (a_verdict(new),)
     assert joined([a_verdict(new)], [a_verdict(new)]) == (a_verdict(new),)
+
+
+def test_what_a_person_says_has_the_length_of_a_line() -> None:
+    """Whichever way it came."""
+    (verdict,) = said(
+        msgspec.structs.replace(asked(Ask.REJECT, reason="r" * 2000), by="b" * 2000), held(CHANGE)
+    )
+    assert (verdict.by, verdict.reason) == (f"{'b' * (LINE - 3)}...", f"{'r' * (LINE - 3)}...")
