@@ -136,3 +136,59 @@ def test_an_effect_names_what_is_written_and_restarted() -> None:
     taken = effect_of(Ask.TAKE, held, keys=["A"], region="east", regions=REGIONS)
     assert taken == "writes east's values of A to west, where they differ, and restarts there"
     assert "nothing is written" in effect_of(Ask.REJECT, held)
+
+
+def options(advice: Advice) -> list[tuple[str, str, str]]:
+    """To the letter: people copy a command as it stands."""
+    return [(it.what, it.effect, it.command) for it in advice.options]
+
+
+TO_EAST = "writes A to east, which restarts"
+BACK = (
+    "put the change back in west, from the values that the other regions have",
+    "writes A to west, which restarts",
+    "counterpart revert --group scepman --fingerprint f00d --reason TEXT",
+)
+ON = "counterpart apply --group scepman --fingerprint f00d"
+
+
+def test_the_options_of_a_change_to_the_letter() -> None:
+    """While it soaks, and while it is held; with a warning only where its source is ill."""
+    force = (
+        "let it travel without the soak, which protects the other regions",
+        TO_EAST,
+        f"{ON} --force --reason TEXT",
+    )
+    soaking = of(a_rollout(State.SOAKING, plan=a_plan()))
+    assert soaking.outlook == "A: travels when west has stayed healthy for the soak"
+    assert options(soaking) == [BACK, force]
+    held = a_rollout(State.HELD, plan=a_plan(refusals=(IDENTITY,)))
+    assert options(of(held)) == [("let it travel", TO_EAST, f"{ON} --reason TEXT"), BACK]
+    ill = options(of(held, west=HealthState.DOWN))
+    warned = "let it travel. Not advised: west, where it was made, is not healthy"
+    assert ill == [BACK, (warned, TO_EAST, f"{ON} --reason TEXT")]
+
+
+def test_the_sides_to_the_letter() -> None:
+    """Of equally healthy regions in the group's order; three keys are all named."""
+    conflict = Refusal(rule="conflict", keys=("A", "B", "C"), text="two values", way_out="take")
+    keys = [a_decision(name, Action.CONFLICT) for name in "ABC"]
+    settle = "counterpart resolve --group scepman"
+    rest = "--all --fingerprint f00d --reason TEXT"
+    found = options(of(a_rollout(State.HELD, plan=a_plan(*keys, refusals=(conflict,)))))
+    assert found == [
+        (
+            f"take {name}'s values",
+            f"writes A, B, C where they differ from {name}, and restarts there",
+            f"{settle} --take {name} {rest}",
+        )
+        for name in REGIONS
+    ] + [("leave the regions different", "nothing is written", f"{settle} --leave {rest}")]
+
+
+def test_a_change_of_no_known_region_is_its_sources() -> None:
+    """A removal that nobody has: the sentence stays whole."""
+    plan = a_plan(a_decision("A", sources=()))
+    assert of(a_rollout(State.SOAKING, plan=plan)).outlook == (
+        "A: travels when its source has stayed healthy for the soak"
+    )

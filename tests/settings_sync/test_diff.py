@@ -145,3 +145,9 @@ def test_what_is_ambiguous_is_part_of_the_footprint() -> None:
     one = seen({"A": "1"})
     twice = seen({"A": "1", "a": "1"})
     assert footprint(one) != footprint(twice) != footprint(seen({"A": "1", "a": "2"}))
+
+
+def test_an_entry_says_how_much_room_it_takes() -> None:
+    """A connection string as well as an app setting: name, value, and two bytes."""
+    found = seen({"Url": "1234"}, {"Db": ("12345678", "Custom")}).entries
+    assert {it.name: it.size for it in found.values()} == {"Url": 9, "Db": 12}

@@ -3,7 +3,7 @@
 import msgspec
 
 from shared.pages import Page
-from shared.settings_sync.advice import advise
+from shared.settings_sync.advice import Advice, Option, advise
 from shared.settings_sync.model import (
     Action,
     Happening,
@@ -14,7 +14,7 @@ from shared.settings_sync.model import (
     counted,
 )
 from shared.settings_sync.page import decision_page
-from shared.settings_sync.render import SLOTS, plan_facts, plan_lines, rollout_facts
+from shared.settings_sync.render import SLOTS, advice_facts, plan_facts, plan_lines, rollout_facts
 from shared.settings_sync.transitions import SENTENCES
 from tests.builders import a_decision, a_group, a_rollout
 from tests.fakes.clock import START
@@ -145,3 +145,21 @@ def test_a_link_to_an_older_plan_says_so() -> None:
     assert ("Plan", "none") in calm.facts
     quiet = msgspec.structs.replace(PLAN, decisions=(), refusals=())
     assert page_of(a_rollout(plan=quiet), "f00d").tables == ()
+
+
+def test_advice_as_programs_read_it() -> None:
+    """Each option with its command; none where it is done outside of Counterpart."""
+    advice = Advice(
+        outlook="nothing by itself",
+        options=(
+            Option(what="take a side", effect="east is written", command="counterpart resolve"),
+            Option(what="mend it", effect="none"),
+        ),
+    )
+    assert advice_facts(advice) == {
+        "outlook": "nothing by itself",
+        "options": [
+            {"what": "take a side", "effect": "east is written", "command": "counterpart resolve"},
+            {"what": "mend it", "effect": "none", "command": None},
+        ],
+    }

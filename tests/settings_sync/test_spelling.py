@@ -164,3 +164,9 @@ def test_a_key_says_what_it_is_the_key_of(one: str, other: str) -> None:
     assert (app_key(one) == app_key(other)) == (canonical(one) == canonical(other))
     assert (connection_key(one) == connection_key(other)) == (one == other)
     assert msgspec.json.decode(msgspec.json.encode([app_key(one), connection_key(one)]))
+
+
+def test_a_key_is_found_however_a_person_spells_it() -> None:
+    """An app setting by either spelling; a connection string by its own name alone. Both in any capitals."""
+    assert fold("AppConfig__Url") == fold("APPCONFIG:URL") == "appconfig:url"
+    assert fold("ConnectionStrings/My__Db") == fold("connectionstrings/MY__DB") == "connectionstrings/my__db"
