@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.groups.model import ConnectionString, Json, Os, Region, Value
+from shared.groups.model import AppSettings, ConnectionString, Json, Os, Region, RegionSettings, Value
 from shared.settings_sync.diff import footprint, side
 from shared.settings_sync.fingerprint import FingerprintKey, digest
 from shared.settings_sync.model import Side
-from shared.settings_sync.policy import KeyClass, Policy
+from shared.settings_sync.policy import KeyClass, Policy, Rule
 from tests.builders import a_policy, a_region, host, some_settings
 
 SECRET = FingerprintKey("the secret of these tests")
@@ -77,6 +77,7 @@ def test_a_key_spelled_twice_is_ambiguous_and_no_value() -> None:
     found = seen({"A:B": "1", "A__B": "2"}, {"Db": ("1", "Custom"), "db": ("2", "Custom")})
     assert None not in {found.print_of(key) for key in found.ambiguous}
     assert found.entries["A:B"].spellings == ("A:B", "A__B")
+    assert (found.entries["A:B"].name, found.entries["A:B"].size) == ("A:B", 6 + 7), "both take their room"
     assert set(found.ambiguous) == {"A:B", "connectionstrings/Db"}
     assert footprint(found) != footprint(seen({}))
     once = seen({"A:B": "1"}, {"Db": ("1", "Custom")})
@@ -112,6 +113,19 @@ def test_a_translated_value_is_the_same_where_it_says_the_same() -> None:
     assert copied.print_of("Url") != west.print_of("Url")
     assert west.entries["Url"].obstacle == ""
     assert "does not fit the policy's template" in copied.entries["Url"].obstacle
+    room = len(f"Url=https://{host('west')}/portal") + 1
+    assert (west.entries["Url"].size, copied.entries["Url"].size) == (room, room)
+
+
+def test_what_is_no_text_fits_no_template() -> None:
+    """Whatever the template: a number is another value than the text that looks like it."""
+    rule = Rule(pattern="N", key_class=KeyClass.TRANSLATED, reason="r", source="s", template="*")
+    number = RegionSettings(app=AppSettings({"N": Value(Json("1"))}), connections={})
+    found = side(a_region(), number, Policy([rule]), SECRET)
+    assert "does not fit the policy's template" in found.entries["N"].obstacle
+    assert found.print_of("N") != side(
+        a_region(), some_settings({"N": "1"}), Policy([rule]), SECRET
+    ).print_of("N")
 
 
 def test_local_keys_leave_no_footprint() -> None:

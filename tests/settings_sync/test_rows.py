@@ -51,6 +51,8 @@ def test_what_several_regions_have_alike_is_held_once() -> None:
     assert set(row.written) == set(written)
     assert len(row.written) == len(written)
     assert msgspec.json.decode(msgspec.json.encode(row))["written"], "as it was called before"
+    twice = [Written("east", "A", "1", "0"), Written("east", "A", None, "0")]
+    assert set(a_rollout(lots=lots(twice)).written) == set(twice), "what a write may still go back to"
 
 
 def test_first_goes_what_is_there_for_people_to_read() -> None:
