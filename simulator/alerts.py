@@ -13,9 +13,13 @@ NAMESPACE = "Microsoft.Network/trafficManagerProfiles"
 GOOD_CHECKS = 3  # in a row, before a rule that fired resolves
 WAITS = (5.0, 20.0, 5.0, 40.0, 5.0)  # seconds before each of the tries after the first
 AGAIN = frozenset({408, 429, 503, 504})  # and no answer at all; every other status is final
+DESCRIPTION = "Traffic Manager's probes lost an endpoint"
 MUTED = 900.0  # seconds for which a webhook is not called that took none of the tries
 
 type Condition = Literal["Fired", "Resolved"]
+# The common schema of a static or a dynamic threshold; with the fields that newer alerts have besides; and the schema
+# of an action group that has the common one off.
+type Shape = Literal["static", "dynamic", "newer", "noncommon"]
 
 
 @dataclass
@@ -28,6 +32,7 @@ class AlertRule:
     severity: int = 1
     split: bool = True  # one alert for each value of the dimension EndpointName, or one for the profile
     enabled: bool = True
+    shape: Shape = "static"
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,61 @@ class Told:
     window: tuple[str, str] = ("", "")
 
 
-def common_schema(told: Told) -> dict[str, Any]:
-    """The common alert schema of a metric alert."""
+def payload(told: Told) -> dict[str, Any]:
+    """Return what the webhook is sent, in the rule's shape."""
+    return _noncommon(told) if told.rule.shape == "noncommon" else _common(told)
+
+
+def _noncommon(told: Told) -> dict[str, Any]:
+    """The schema of metric alerts from before the common one, as its documentation shows it."""
+    place, _, name = told.profile_id.rpartition("/")
+    context = {
+        "timestamp": told.resolved_at or told.fired_at,
+        "id": _rule_id(told),
+        "name": told.rule.name,
+        "description": DESCRIPTION,
+        "conditionType": "SingleResourceMultipleMetricCriteria",
+        "severity": str(told.rule.severity),
+        "condition": {"windowSize": "PT1M", "allOf": [_criterion(told)]},
+        "subscriptionId": told.subscription,
+        "resourceGroupName": place.split("/")[4],
+        "resourceName": name,
+        "resourceType": NAMESPACE,
+        "resourceId": told.profile_id,
+        "portalLink": f"https://portal.azure.com/#resource{told.profile_id}",
+    }
+    status = {"Fired": "Activated", "Resolved": "Deactivated"}[told.condition]
+    data = {"version": "2.0", "properties": None, "status": status, "context": context}
+    return {"schemaId": "AzureMonitorMetricAlert", "data": data}
+
+
+def _rule_id(told: Told) -> str:
+    group = told.profile_id.split("/")[4]
+    place = f"/subscriptions/{told.subscription}/resourceGroups/{group}"
+    return f"{place}/providers/Microsoft.Insights/metricAlerts/{told.rule.name}"
+
+
+def _criterion(told: Told) -> dict[str, Any]:
+    """The condition that was met, or is not any more."""
+    dynamic = {
+        "alertSensitivity": "Medium",
+        "failingPeriods": {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1},
+        "ignoreDataBefore": None,
+    }
+    return {
+        **(dynamic if told.rule.shape == "dynamic" else {}),
+        "metricName": METRIC,
+        "metricNamespace": NAMESPACE,
+        "operator": "LessThan",
+        "threshold": f"{told.rule.threshold:g}",
+        "timeAggregation": "Average",
+        "dimensions": [{"name": "EndpointName", "value": told.endpoint}] if told.endpoint else [],
+        "metricValue": told.average,
+        "webTestName": None,
+    }
+
+
+def _common(told: Told) -> dict[str, Any]:
     place = f"/subscriptions/{told.subscription}"
     essentials = {
         "alertId": f"{place}/providers/Microsoft.AlertsManagement/alerts/{told.alert}",
@@ -98,31 +156,32 @@ def common_schema(told: Told) -> dict[str, Any]:
         "configurationItems": [told.rule.profile],
         "originAlertId": f"{told.subscription}_{told.rule.name}_{told.alert}",
         "firedDateTime": told.fired_at,
-        "description": "Traffic Manager's probes lost an endpoint",
+        "description": DESCRIPTION,
         "essentialsVersion": "1.0",
         "alertContextVersion": "1.0",
     }
     if told.resolved_at:
         essentials["resolvedDateTime"] = told.resolved_at
-    criterion = {
-        "metricName": METRIC,
-        "metricNamespace": NAMESPACE,
-        "operator": "LessThan",
-        "threshold": f"{told.rule.threshold:g}",
-        "timeAggregation": "Average",
-        "dimensions": [{"name": "EndpointName", "value": told.endpoint}] if told.endpoint else [],
-        "metricValue": told.average,
-        "webTestName": None,
-    }
+    if told.rule.shape == "newer":
+        essentials |= {
+            "alertRuleID": _rule_id(told),
+            "resourceType": NAMESPACE.lower(),
+            "resourceGroupName": told.profile_id.split("/")[4],
+            "investigationLink": f"https://portal.azure.com/#view/alert{told.profile_id}",
+        }
     condition = {
         "windowSize": "PT1M",
-        "allOf": [criterion],
+        "allOf": [_criterion(told)],
         "windowStartTime": told.window[0],
         "windowEndTime": told.window[1],
     }
     context = {
         "properties": None,
-        "conditionType": "SingleResourceMultipleMetricCriteria",
+        "conditionType": (
+            "DynamicThresholdCriteria"
+            if told.rule.shape == "dynamic"
+            else "SingleResourceMultipleMetricCriteria"
+        ),
         "condition": condition,
     }
     return {

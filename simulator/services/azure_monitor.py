@@ -1,11 +1,13 @@
 """Azure Monitor: the metric alert rules on Traffic Manager's endpoints, and the action group that tells of them.
 
 The metric is 1 while an endpoint is Online and 0 while it is Degraded, sampled as often as Traffic Manager probes.
-It is seen half a minute late; every minute each rule looks at one minute of it. The action group posts the common
-alert schema to every URL in `Premises.alert_webhooks`. `World.speed` shortens all of it but the time for an answer.
+It is seen half a minute late; every minute each rule looks at one minute of it. The action group posts the alert, in
+the shape that the rule names, to every URL in `Premises.alert_webhooks`. `World.speed` shortens all of it but the
+time for an answer.
 
-Not imitated: other metrics and kinds of rules, dynamic thresholds, other receivers than webhooks, the token of a
-secure webhook. What the metric says of endpoints that are not probed is documented nowhere: here it says nothing.
+Not imitated: other metrics and kinds of rules, how a dynamic threshold is found, other receivers than webhooks, the
+token of a secure webhook. What the metric says of endpoints that are not probed is documented nowhere: here it says
+nothing.
 """
 
 import asyncio
@@ -25,9 +27,9 @@ from simulator.alerts import (
     AlertState,
     Told,
     checked,
-    common_schema,
     mean,
     next_wait,
+    payload,
 )
 from simulator.calls import post
 from simulator.listeners import stopped
@@ -134,7 +136,7 @@ class Monitor:
             yield "", [sample for samples in its.values() for sample in samples]
 
     def _call_all(self, profile: str, told: Told) -> None:
-        body = json.dumps(common_schema(told)).encode()
+        body = json.dumps(payload(told)).encode()
         for url in tuple(self.cloud.alert_webhooks):
             task = asyncio.get_running_loop().create_task(self._call(url, body, profile, told))
             self._calls.add(task)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from shared.errors import BadEvent
 from shared.events.azure_monitor import parse
-from simulator.alerts import MUTED, WAITS, AlertRule, AlertState, Condition, checked, mean, next_wait
+from simulator.alerts import MUTED, WAITS, AlertRule, AlertState, Condition, Shape, checked, mean, next_wait
 from simulator.premises import Premises, listening
 from simulator.services import azure_monitor
 from simulator.world import World
@@ -140,6 +141,35 @@ async def test_an_endpoint_is_lost_and_found(tmp_path: Path) -> None:
         "alert-resolved west",
         "alert-delivered west Resolved 200",
     ]
+
+
+@pytest.mark.parametrize("shape", ["static", "dynamic", "newer"])
+async def test_each_shape_of_the_common_schema_is_read_alike(tmp_path: Path, shape: Shape) -> None:
+    """A dynamic threshold, and the fields that newer alerts have besides, change nothing of what the alert says."""
+    async with alerting(tmp_path, AlertRule("degraded", PROFILE, shape=shape)) as on:
+        on.set("west", "Degraded")
+        await until(lambda: len(on.hook.bodies) == 1)
+        on.set("west", "Online")
+        await until(lambda: len(on.hook.bodies) == 2)
+    fired, resolved = (parse(body) for body in on.hook.bodies)
+    assert [fired.condition, resolved.condition] == ["Fired", "Resolved"]
+    assert (fired.rule, fired.endpoints, fired.id) == ("degraded", ("west",), resolved.id)
+    context, essentials = (on.hook.alerts[0]["data"][name] for name in ("alertContext", "essentials"))
+    assert ("alertSensitivity" in context["condition"]["allOf"][0]) == (shape == "dynamic")
+    assert ("alertRuleID" in essentials) == (shape == "newer")
+
+
+async def test_the_schema_from_before_the_common_one_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    """The action group has the common schema off: the product says where to turn it on."""
+    async with alerting(tmp_path, AlertRule("degraded", PROFILE, shape="noncommon")) as on:
+        on.set("west", "Degraded")
+        await until(lambda: len(on.hook.bodies) == 1)
+        on.set("west", "Online")
+        await until(lambda: len(on.hook.bodies) == 2)
+    assert [alert["data"]["status"] for alert in on.hook.alerts] == ["Activated", "Deactivated"]
+    for body in on.hook.bodies:
+        with pytest.raises(BadEvent, match="turn on the common alert schema in the action group"):
+            parse(body)
 
 
 async def test_one_rule_for_the_whole_profile(tmp_path: Path) -> None:
