@@ -48,14 +48,14 @@ def main() -> int:
     """Measure, show, keep."""
     figures = measured()
     table = Table("figure", "value", "unit", "budget", "")
-    for it in figures:
-        budget = "" if it.budget is None else f"{it.budget:g}"
-        table.add_row(it.name, f"{it.value:g}", it.unit, budget, "" if it.kept else "over")
+    for figure in figures:
+        budget = "" if figure.budget is None else f"{figure.budget:g}"
+        table.add_row(figure.name, f"{figure.value:g}", figure.unit, budget, "" if figure.kept else "over")
     Console(width=120, soft_wrap=True).print(table)
-    if not any(it.name.startswith("azure-cli.") for it in figures):
+    if not any(figure.name.startswith("azure-cli.") for figure in figures):
         Console().print("not compared with the Azure CLI: there is no `az` on the PATH")
-    RESULTS.write_text(json.dumps([asdict(it) for it in figures], indent=2) + "\n")
-    return 0 if all(it.kept for it in figures) else 1
+    RESULTS.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+    return 0 if all(figure.kept for figure in figures) else 1
 
 
 if __name__ == "__main__":

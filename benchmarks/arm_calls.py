@@ -128,7 +128,7 @@ async def quiet_tick() -> list[Figure]:
         mark, calls = len(on.cloud.world.journal), len(on.cloud.requests)
         await on.round(doorbell=False)
         asked = on.cloud.requests[calls:]
-        reads = sum("trafficmanagerprofiles" in it.path.lower() for it in asked)
+        reads = sum("trafficmanagerprofiles" in request.path.lower() for request in asked)
         probes = max(on.cloud.world.count("probe", site.name, since=mark) for site in on.sites)
         return [
             Figure("converged.tick.traffic-manager-reads", reads, "calls", 1),
@@ -164,11 +164,11 @@ async def _bare(on: Bench, asked: Sequence[Request], written: Site) -> float:
     body = {"properties": dict(written.app_settings)}  # the same again, so that nothing differs afterwards
     async with aiohttp.ClientSession(on.cloud.arm_url, connector=connector, headers=headers) as session:
         began = time.perf_counter()
-        for it in asked:
-            version = TRAFFIC_MANAGER if "microsoft.network" in it.path.lower() else WEB
-            json = body if it.method == "PUT" else None
+        for request in asked:
+            version = TRAFFIC_MANAGER if "microsoft.network" in request.path.lower() else WEB
+            json = body if request.method == "PUT" else None
             async with session.request(
-                it.method, it.path, params={"api-version": version}, json=json
+                request.method, request.path, params={"api-version": version}, json=json
             ) as answer:
                 await answer.read()
                 answer.raise_for_status()

@@ -32,9 +32,9 @@ async def bytes_per_check() -> list[Figure]:
         url = Value(host.url(PATH))
         host.served.clear()
         first = await packages.check(url)
-        read = sum(it.sent for it in host.served)
+        read = sum(served.sent for served in host.served)
         again = await packages.check(url, known=first.etag)
-        more = sum(it.sent for it in host.served) - read
+        more = sum(served.sent for served in host.served) - read
     if first.package is None or not again.unchanged:
         raise RuntimeError(f"the checks failed: {first.problem or again.problem}")
     return [

@@ -28,7 +28,7 @@ class AzureCli:
 
     def __init__(self, on: Bench, directory: str) -> None:
         cloud = on.cloud
-        env = {name: it for name, it in cloud.env().items() if not name.startswith("IDENTITY_")}
+        env = {name: item for name, item in cloud.env().items() if not name.startswith("IDENTITY_")}
         self._env: Mapping[str, str] = {
             **os.environ,
             **env,
@@ -108,7 +108,9 @@ async def _compared(on: Bench, cli: AzureCli, edits: int, directory: str) -> lis
     before = dict(second.app_settings)
     its, took_it = await _counted(on, f"{name}.script", theirs, second, THEIRS)
     spoiled = [
-        it for it, value in before.items() if second.app_settings.get(it) != value and _is_local(on, it)
+        name
+        for name, value in before.items()
+        if second.app_settings.get(name) != value and _is_local(on, name)
     ]
     figures = [
         *mine,
@@ -116,7 +118,7 @@ async def _compared(on: Bench, cli: AzureCli, edits: int, directory: str) -> lis
         Figure(f"{name}.script.keys-spoiled", len(spoiled), "keys"),
         Figure(f"{name}.wall-ratio", round(took / took_it, 3), "ratio", 1),
     ]
-    on.cloud.world.edit(second, {it: before[it] for it in spoiled})  # mended, for what comes after
+    on.cloud.world.edit(second, {name: before[name] for name in spoiled})  # mended, for what comes after
     await on.converge()
     return figures
 
@@ -136,7 +138,7 @@ async def _counted(on: Bench, name: str, job: Any, peer: Site, who: str) -> tupl
     began = time.perf_counter()
     await job()
     took = time.perf_counter() - began
-    asked: list[Request] = [it for it in on.cloud.requests[calls:] if it.who == who]
+    asked: list[Request] = [request for request in on.cloud.requests[calls:] if request.who == who]
     return [
         Figure(f"{name}.arm-calls", len(asked), "calls"),
         Figure(f"{name}.peer-writes", world.count("settings-put", peer.name, since=mark), "writes"),

@@ -125,18 +125,18 @@ async def _measured(ours: _Place, bare: _Place, least: _Place) -> list[Figure]:
             for name in await _names(ours, cloud)
         }
         without = await _fastest(bare, "reconcile", cloud)
-    index = min(it.index for it in found.values()) / floor.index
+    index = min(start.index for start in found.values()) / floor.index
     slower = without.index / found["reconcile"].index, without.whole / found["reconcile"].whole
     return [
         Figure("cold-start.index.ratio-to-least-app", round(index, 2), "ratio", BUDGET),
         *(
             Figure(
                 f"cold-start.{name.replace('_', '-')}.ratio-to-least-app",
-                round(it.whole / floor.whole, 2),
+                round(start.whole / floor.whole, 2),
                 "ratio",
                 BUDGET if name == "health" else None,
             )
-            for name, it in found.items()
+            for name, start in found.items()
         ),
         Figure("cold-start.without-bytecode.index", round(slower[0], 2), "times as long"),
         Figure("cold-start.without-bytecode.first-tick", round(slower[1], 2), "times as long"),

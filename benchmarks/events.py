@@ -53,7 +53,7 @@ async def intake() -> list[Figure]:
         logging.disable(logging.NOTSET)
     bare = _bare(events)
     calls: Counter[str] = azure.calls
-    arm = sum(it for name, it in calls.items() if name not in {"probe", "proof"})
+    arm = sum(number for name, number in calls.items() if name not in {"probe", "proof"})
     thousands = (EVENTS + WARM) / 1000
     return [
         Figure("events.ratio-to-bare-decoding", round(took / bare, 1), "ratio"),
@@ -82,15 +82,15 @@ async def _all(events: Sequence[str], hands: Hands, take: Callable[[str], Awaita
     """A thousand a second, so many at once."""
     for batch in itertools.batched(events, AT_ONCE, strict=False):
         hands.time += timedelta(seconds=len(batch) / 1000)
-        await asyncio.gather(*(take(it) for it in batch))
+        await asyncio.gather(*(take(name) for name in batch))
 
 
 def _bare(events: Sequence[str]) -> float:
     """Seconds to decode the same texts, and nothing else."""
     began = time.process_time()
-    for it in events:
+    for event in events:
         with contextlib.suppress(msgspec.DecodeError):
-            msgspec.json.decode(it)
+            msgspec.json.decode(event)
     return time.process_time() - began
 
 

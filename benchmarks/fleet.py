@@ -100,7 +100,7 @@ async def _measure(groups: int) -> Mapping[str, float]:
         began = time.process_time()
         rounds = await reconcile.run_all(ports, settings)
         took = time.process_time() - began
-        if failed := [it for it in rounds if not isinstance(it, reconcile.Round)]:
+        if failed := [item for item in rounds if not isinstance(item, reconcile.Round)]:
             raise RuntimeError(f"a round failed: {failed[0]}")
         return took * 1000 / groups
 
@@ -115,7 +115,7 @@ async def _measure(groups: int) -> Mapping[str, float]:
         "operations": operations,
         "reads": calls["profiles"],
         "probes": calls["probe"] / (2 * groups),
-        "others": sum(it for name, it in calls.items() if name not in {"profiles", "probe", "proof"}),
+        "others": sum(number for name, number in calls.items() if name not in {"profiles", "probe", "proof"}),
     }
 
 
@@ -236,7 +236,7 @@ SWEEPS = (
 def swept_in_memory() -> list[Figure]:
     """First contact: looked at by one timer, and handed out to several instances."""
     logging.disable(logging.CRITICAL)
-    figures = [figure for it in SWEEPS for figure in it.figures()]
+    figures = [figure for sweep in SWEEPS for figure in sweep.figures()]
     logging.disable(logging.NOTSET)
     return figures
 
@@ -250,8 +250,10 @@ async def _sweep(of: Sweep) -> tuple[float, int]:
         dataclasses.replace(plain, settings_reads=Instance(azure), errands=errands if instances else None)
         for _ in range(instances or 1)
     ]
-    workers = [asyncio.create_task(_pull(errands, it, settings)) for it in each for _ in range(HANDS_EACH)]
-    unread = [it.id for it in azure.profiles]
+    workers = [
+        asyncio.create_task(_pull(errands, ports, settings)) for ports in each for _ in range(HANDS_EACH)
+    ]
+    unread = [profile.id for profile in azure.profiles]
     try:
         while unread:
             tick = asyncio.create_task(reconcile.run_all(each[0], settings))
@@ -262,8 +264,8 @@ async def _sweep(of: Sweep) -> tuple[float, int]:
                     unread.pop()
             await tick
     finally:
-        for it in workers:
-            it.cancel()
+        for worker in workers:
+            worker.cancel()
     return asyncio.get_running_loop().time() - hands.began, azure.refused
 
 
@@ -295,12 +297,12 @@ async def swept_over_http() -> list[Figure]:
     async with bench_of(world, {"COUNTERPART_PACKAGE_CHECK_EVERY": "1h"}) as on:
         began = time.perf_counter()
         while any(
-            not isinstance(it, reconcile.Round) for it in await reconcile.run_all(on.ports, on.settings)
+            not isinstance(port, reconcile.Round) for port in await reconcile.run_all(on.ports, on.settings)
         ):
             pass
         wall = time.perf_counter() - began
-        refused = sum(it.status == 429 for it in on.cloud.requests)
-        lists = sum(it.path.endswith("/list") and it.status == 200 for it in on.cloud.requests)
+        refused = sum(request.status == 429 for request in on.cloud.requests)
+        lists = sum(request.path.endswith("/list") and request.status == 200 for request in on.cloud.requests)
     name = f"sweep.{OVER_HTTP}-groups.over-http"
     return [
         Figure(f"{name}.ratio-to-the-buckets", round(wall / _allowed(lists), 3), "ratio", SWEEP),

@@ -18,7 +18,9 @@ def imports() -> list[Figure]:
         [sys.executable, "-c", f"{APP}; import sys; print(*sys.modules)"],
         cwd=ROOT, check=True, capture_output=True, text=True,
     ).stdout.split()  # fmt: skip
-    management = sum(it in {"azure.mgmt", "azure.data", "azure.keyvault", "azure.storage"} for it in modules)
+    management = sum(
+        module in {"azure.mgmt", "azure.data", "azure.keyvault", "azure.storage"} for module in modules
+    )
     ratio = min(_seconds(APP) for _ in range(TURNS)) / min(_seconds(LEAST) for _ in range(TURNS))
     return [
         Figure("import.azure-management-libraries", management, "packages", 0),

@@ -107,10 +107,10 @@ class Azure:
     """
 
     def __init__(self, groups: int, clock: Clock, *, subscriptions: int = 1) -> None:
-        self.profiles = [_profile(it, SUBSCRIPTIONS[it % subscriptions]) for it in range(groups)]
+        self.profiles = [_profile(number, SUBSCRIPTIONS[number % subscriptions]) for number in range(groups)]
         self._in = {
-            it: self.profiles[number::subscriptions]
-            for number, it in enumerate(SUBSCRIPTIONS[:subscriptions])
+            name: self.profiles[number::subscriptions]
+            for number, name in enumerate(SUBSCRIPTIONS[:subscriptions])
         }
         self.calls: Counter[str] = Counter()
         self._clock = clock
@@ -243,7 +243,7 @@ def _profile(number: int, subscription: str) -> Profile:
         monitor=Monitor(
             protocol="HTTPS", port=443, path="/probe", interval=10, timeout=5, tolerated_failures=3
         ),
-        endpoints=tuple(_endpoint(number, it, subscription) for it in ("weu", "neu")),
+        endpoints=tuple(_endpoint(number, name, subscription) for name in ("weu", "neu")),
         tags=(("counterpart", "managed"),),
     )
 

@@ -53,9 +53,9 @@ class RowsRead(Rows):
 
     async def list(self, prefix: str) -> AsyncIterator[Stored]:
         """By prefix, in order."""
-        async for it in super().list(prefix):
+        async for stored in super().list(prefix):
             self.asked["rows"] += 1
-            yield it
+            yield stored
 
 
 class OwnHosts(Azure):
@@ -105,7 +105,7 @@ async def store_operations() -> list[Figure]:
         mark = len(on.cloud.world.journal)
         on.cloud.world.edit(on.sites[0], {"AppConfig:Bench": "changed"})
         await on.converge()
-        vault = sum(it.what.startswith("secret-") for it in on.cloud.world.journal[mark:])
+        vault = sum(happening.what.startswith("secret-") for happening in on.cloud.world.journal[mark:])
     return [
         Figure("converged.tick.store-reads", store.asked["reads"], "operations"),
         Figure("converged.tick.store-writes", store.asked["writes"], "operations"),

@@ -45,7 +45,9 @@ def reset(
 
     async def work(ports: Ports, settings: Settings) -> Exit:
         profiles = await find_profiles("", ports, settings)
-        foreign = [it.name for it in profiles if await reconcile.is_foreign(it.id, ports, settings)]
+        foreign = [
+            profile.name for profile in profiles if await reconcile.is_foreign(profile.id, ports, settings)
+        ]
         effect = (
             f"forgets the baselines, decisions and holds of {', '.join(foreign) or 'no group'}, and makes the store "
             "belong to this key; no region is written or restarted"

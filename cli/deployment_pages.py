@@ -62,7 +62,7 @@ _ORDER: Final = ("counterpart", "audit", "discover", "copies")
 
 def permissions_page() -> str:
     """docs/permissions.md."""
-    names = sorted((it.stem for it in ROLES.glob("*.json")), key=_ORDER.index)
+    names = sorted((path.stem for path in ROLES.glob("*.json")), key=_ORDER.index)
     return _PERMISSIONS.format(roles="\n".join(map(_role, names)))
 
 
@@ -106,7 +106,7 @@ def licence(package: str) -> str:
     """What a package says of its licence: the expression, else the classifiers, else the first line of the text."""
     said = metadata.metadata(package)
     classifiers = [
-        it.removeprefix(_CLASSIFIER) for it in said.get_all("Classifier") or () if _CLASSIFIER in it
+        item.removeprefix(_CLASSIFIER) for item in said.get_all("Classifier") or () if _CLASSIFIER in item
     ]
     written = said.get("License", "").strip().partition("\n")[0]
     expression = said.get("License-Expression", "")
@@ -175,12 +175,12 @@ _REGIONS: Final = 2
 
 def _figures() -> dict[str, float]:
     found = json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8"))
-    return {it["name"]: it["value"] for it in found}
+    return {item["name"]: item["value"] for item in found}
 
 
 def _default(name: str) -> float:
     """A setting's default duration in seconds."""
-    field = next(it for it in FIELDS if it.name == name)
+    field = next(field for field in FIELDS if field.name == name)
     return float(field.convert(field.default or ""))
 
 
@@ -235,7 +235,7 @@ def costs_page() -> str:
     )
     most = sum(count for what, count, _ in columns[-1] if what in {"Traffic Manager reads", "settings reads"})
     observe, sample = _default("COUNTERPART_DRILL_OBSERVE"), _default("COUNTERPART_DRILL_SAMPLE_EVERY")
-    inline = next(it.default for it in FIELDS if it.name == "COUNTERPART_INLINE_GROUPS")
+    inline = next(field.default for field in FIELDS if field.name == "COUNTERPART_INLINE_GROUPS")
     return _COSTS.format(
         rows="\n".join(rows),
         share=f"{math.ceil(1000 * most / (_READS_A_SECOND * _DAY)) / 10:g} %",

@@ -221,22 +221,22 @@ def list_(
 
     async def work(ports: Ports, settings: Settings) -> Exit:
         wanted = group.lower()
-        found = [it for it in await list_drills(ports.store) if wanted in {"", it.group.lower()}]
-        slots = [it for it in await list_slots(ports.store) if wanted in {"", it.group.lower()}]
+        found = [drill for drill in await list_drills(ports.store) if wanted in {"", drill.group.lower()}]
+        slots = [item for item in await list_slots(ports.store) if wanted in {"", item.group.lower()}]
         if wanted and not found and not slots:
             await find_profile(group, ports, settings)  # raises when there is no such group
         skipped = skipped_facts(slots)
         if json:
-            showing.as_json({"drills": [drill_facts(it) for it in found], "skipped": skipped})
+            showing.as_json({"drills": [drill_facts(drill) for drill in found], "skipped": skipped})
         else:
             out = showing.console()
-            for it in found:
-                _print_line(out, it)
+            for drill in found:
+                _print_line(out, drill)
             for line in skipped:
                 out.print(f"{moment(line['at'])}  {line['group']}  {line['why']}")
             if not found and not skipped:
                 out.print("no drill yet")
-        return Exit.WAITING if any(not it.ended for it in found) else Exit.DONE
+        return Exit.WAITING if any(not drill.ended for drill in found) else Exit.DONE
 
     run(work, env_file, json)
 
@@ -259,8 +259,8 @@ def schedule(group: GroupName = "", env_file: EnvFile = None, json: AsJson = Fal
         if json:
             showing.as_json(facts)
         else:
-            for it in facts:
-                _print_schedule(showing.console(), it)
+            for fact in facts:
+                _print_schedule(showing.console(), fact)
         return Exit.DONE
 
     run(work, env_file, json)
@@ -277,7 +277,9 @@ async def _named(id_: str, group: str, ports: Ports, settings: Settings) -> str:
     ongoing = await running(profile.id, ports.store)
     if ongoing is not None:
         return ongoing.id
-    known = [it for it in await list_drills(ports.store) if it.group_id.lower() == profile.id.lower()]
+    known = [
+        drill for drill in await list_drills(ports.store) if drill.group_id.lower() == profile.id.lower()
+    ]
     if not known:
         raise NotFound(f"{profile.name} has had no drill")
     return known[0].id
@@ -310,9 +312,9 @@ async def _followed(drill: Drill, ports: Ports, settings: Settings, out: Console
     """Lines as they come, each once: a full timeline loses lines from its middle, so they cannot be counted."""
     told: tuple[Entry, ...] = ()
     while True:
-        for it in drill.timeline:
-            if out is not None and it not in told:
-                out.print(f"{it.at:%H:%M:%S} UTC  {it.text}")
+        for entry in drill.timeline:
+            if out is not None and entry not in told:
+                out.print(f"{entry.at:%H:%M:%S} UTC  {entry.text}")
         told = drill.timeline
         if drill.ended:
             return drill
@@ -358,8 +360,8 @@ def _picture(drill: Drill, ports: Ports) -> Table:
         table.add_row("since the drain", f"{spoken(since)} of {spoken(drill.observe_seconds)}")
         for what, wanted, measured in figures(drill, measure(drill), ())[:-1]:
             table.add_row(what, measured if wanted == "-" else f"{measured}  (predicted or wanted: {wanted})")
-    for it in drill.timeline[-6:]:
-        table.add_row(f"{it.at:%H:%M:%S} UTC", it.text)
+    for entry in drill.timeline[-6:]:
+        table.add_row(f"{entry.at:%H:%M:%S} UTC", entry.text)
     return table
 
 
@@ -388,8 +390,12 @@ def _print_line(out: Console, drill: Drill) -> None:
 
 
 def _print_checked(out: Console, answers: Sequence[Answer], predicted: dict[str, Any]) -> None:
-    for it in answers:
-        out.print(Text.assemble((f"{it.verdict:<8}", _VERDICTS[it.verdict]), f" {it.rule:<14} {it.reason}"))
+    for answer in answers:
+        out.print(
+            Text.assemble(
+                (f"{answer.verdict:<8}", _VERDICTS[answer.verdict]), f" {answer.rule:<14} {answer.reason}"
+            )
+        )
     out.print(f"predicted recovery, orderly drain: {spoken(predicted['orderly_seconds'])}")
     out.print(f"  {predicted['orderly_because']}")
     out.print(f"predicted recovery, sudden loss: {spoken(predicted['sudden_seconds'])}")
@@ -397,9 +403,11 @@ def _print_checked(out: Console, answers: Sequence[Answer], predicted: dict[str,
 
 
 def _print_refusals(out: Console, answers: Sequence[dict[str, Any]]) -> None:
-    for it in answers:
-        style = _VERDICTS[Verdict(it["verdict"])]
-        out.print(Text.assemble((f"{it['verdict']:<8}", style), f" {it['rule']:<14} {it['reason']}"))
+    for answer in answers:
+        style = _VERDICTS[Verdict(answer["verdict"])]
+        out.print(
+            Text.assemble((f"{answer['verdict']:<8}", style), f" {answer['rule']:<14} {answer['reason']}")
+        )
 
 
 def _print_schedule(out: Console, facts: dict[str, Any]) -> None:
@@ -409,8 +417,8 @@ def _print_schedule(out: Console, facts: dict[str, Any]) -> None:
         return
     out.print(f"  {'; '.join(facts['schedule'])} (UTC), at most one in {facts['at_most_one_in_days']:g} days")
     out.print(f"  next in turn: {facts['next_region'] or '-'}")
-    for it in facts["next"]:
-        out.print(f"  {moment(it['at'])}  {it['hindered'] or 'nothing in the calendar hinders it'}")
+    for fact in facts["next"]:
+        out.print(f"  {moment(fact['at'])}  {fact['hindered'] or 'nothing in the calendar hinders it'}")
 
 
 def _exit(drill: Drill) -> Exit:

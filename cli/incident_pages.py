@@ -178,10 +178,12 @@ def incidents_page() -> str:
     """docs/incidents.md."""
     rules, hold = Rules(), HoldRules()
     return _PAGE.format(
-        causes="\n".join(_row(it) for it in TABLE),
+        causes="\n".join(_row(explained) for explained in TABLE),
         others="\n".join(_others()),
-        stages="\n".join(f"| {it} | {sentence} |" for it, sentence in STAGES.items()),
-        severities="\n".join(f"| {int(it)} | {sentence} |" for it, sentence in SEVERITIES.items()),
+        stages="\n".join(f"| {stage} | {sentence} |" for stage, sentence in STAGES.items()),
+        severities="\n".join(
+            f"| {int(severity)} | {sentence} |" for severity, sentence in SEVERITIES.items()
+        ),
         confirm=spoken(rules.confirm),
         patience=spoken(rules.patience),
         flap=spoken(rules.flap),

@@ -77,14 +77,14 @@ def list_(
         if json:
             showing.as_json(
                 {
-                    "incidents": [incident_facts(it) for it in found],
+                    "incidents": [incident_facts(incident) for incident in found],
                     "means": means_facts(found),
-                    "undelivered": [letter_facts(it) for it in lost],
+                    "undelivered": [letter_facts(message) for message in lost],
                 }
             )
         else:
             _print_list(showing.console(), found, lost)
-        return Exit.HELD if any(it.open for it in found) else Exit.DONE
+        return Exit.HELD if any(incident.open for incident in found) else Exit.DONE
 
     run(work, env_file, json)
 
@@ -188,16 +188,16 @@ def _exported(found: Sequence[Incident], format_: Format) -> str:
         case Format.CSV:
             return measures_csv(found)
         case Format.JSON:
-            return showing.json_text([incident_facts(it) for it in found])
+            return showing.json_text([incident_facts(incident) for incident in found])
 
 
 async def _chosen(group: str, ports: Ports, settings: Settings, *, only_open: bool) -> list[Incident]:
     """The incidents of that group, or of all. Raises NotFound: there is no such group, and never was."""
     known = await list_incidents(ports.store, settings.incidents)
-    found = [it for it in known if not group or it.group.lower() == group.lower()]
+    found = [incident for incident in known if not group or incident.group.lower() == group.lower()]
     if group and not found:
         await find_profile(group, ports, settings)
-    return [it for it in found if it.open or not only_open]
+    return [incident for incident in found if incident.open or not only_open]
 
 
 def _print_list(out: Console, found: Sequence[Incident], lost: Sequence[Letter]) -> None:
@@ -205,12 +205,12 @@ def _print_list(out: Console, found: Sequence[Incident], lost: Sequence[Letter])
         out.print("no incident")
     elif sys.stdout.isatty():
         table = Table("incident", "about", "severity", "state", "cause", "began", "took", box=None)
-        for it in found:
-            table.add_row(*_row(it), style=_STYLES[it.severity] if it.open else "")
+        for incident in found:
+            table.add_row(*_row(incident), style=_STYLES[incident.severity] if incident.open else "")
         out.print(table)
     else:
-        for it in found:
-            out.print("  ".join(_row(it)))
+        for incident in found:
+            out.print("  ".join(_row(incident)))
     if found:
         total = means(found)
         out.print(

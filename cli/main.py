@@ -83,18 +83,19 @@ def status(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False
         found = [await summarize(group_id, ports, settings) for group_id in ids]
         lost = await undelivered(ports)
         # Of one group: whether the others are managed was not asked.
-        left = [it for it in await left_over(ids, ports) if not group or it[0].group_id in ids]
+        left = [pair for pair in await left_over(ids, ports) if not group or pair[0].group_id in ids]
         if json:
-            groups = [summary_facts(it) for it in found]
+            groups = [summary_facts(summary) for summary in found]
             copies = [
-                {"secret": it.name, "group_id": it.group_id, "since": it.at, "why": why} for it, why in left
+                {"secret": kept.name, "group_id": kept.group_id, "since": kept.at, "why": why}
+                for kept, why in left
             ]
-            letters = [letter_facts(it) for it in lost]
+            letters = [letter_facts(message) for message in lost]
             show.as_json({"groups": groups, "undelivered": letters, "copies": copies, "unread": unread})
         else:
             out = show.console()
-            for it in found:
-                show.summary(out, it)
+            for summary in found:
+                show.summary(out, summary)
             for letter in lost:
                 show.undelivered(out, letter)
             for copy, why in left:
@@ -258,11 +259,11 @@ def _decide(asked: _Asked, group: str, env_file: Path | None, *, json: bool) -> 
 async def _groups(group: str, ports: Ports, settings: Settings) -> tuple[Sequence[str], str]:
     """The groups' ids; as last seen, with the reason, where Azure does not say which there are."""
     try:
-        return [it.id for it in await find_profiles(group, ports, settings)], ""
+        return [profile.id for profile in await find_profiles(group, ports, settings)], ""
     except (TransientError, Denied) as error:
         seen = await seen_groups(ports)
         wanted = group.lower()
-        fitting = [it for it in seen if wanted in {"", it.lower(), it.rsplit("/", 1)[-1].lower()}]
+        fitting = [name for name in seen if wanted in {"", name.lower(), name.rsplit("/", 1)[-1].lower()}]
         if not fitting:
             raise
         return fitting, str(error)
@@ -275,11 +276,11 @@ def _exit(rollout: Rollout | None) -> Exit:
 
 
 def _exit_of(found: Sequence[Summary], lost: Sequence[Letter]) -> Exit:
-    if any(it.attention or it.healthy.answer is Answer.NO for it in found):
+    if any(summary.attention or summary.healthy.answer is Answer.NO for summary in found):
         return Exit.HELD
-    if any(not it.waiting for it in lost):
+    if any(not message.waiting for message in lost):
         return Exit.HELD
-    if any(it.drill or it.hold or _exit(it.rollout) is Exit.WAITING for it in found):
+    if any(summary.drill or summary.hold or _exit(summary.rollout) is Exit.WAITING for summary in found):
         return Exit.WAITING
     return Exit.DONE
 

@@ -68,7 +68,10 @@ def status(group: GroupName = "", env_file: EnvFile = None, json: AsJson = False
         all_seen = await watches(ports.store)
         now = ports.clock.now()
         if json:
-            hosts = [watch_facts(it, state_of(it, now, settings.package_rules)) for it in all_seen.values()]
+            hosts = [
+                watch_facts(watch, state_of(watch, now, settings.package_rules))
+                for watch in all_seen.values()
+            ]
             show.as_json({"groups": facts, "hosts": hosts})
         else:
             _show_hosts(show.console(), all_seen, settings, ports)
@@ -90,19 +93,20 @@ def check(
         found = await ports.packages.check(Value(url))
         known = await watches(ports.store)
         others = {
-            str(it.location): compare(found.package, it.package)
-            for it in known.values()
-            if it.package is not None and it.location.id != location.id
+            str(watch.location): compare(found.package, watch.package)
+            for watch in known.values()
+            if watch.package is not None and watch.location.id != location.id
         }
         if json:
             compared = [
-                {"to": name, "relation": it.relation, "how": it.how} for name, it in sorted(others.items())
+                {"to": name, "relation": comparison.relation, "how": comparison.how}
+                for name, comparison in sorted(others.items())
             ]
             show.as_json({"location": str(location), **check_facts(found), "compared": compared})
         else:
             _show_check(show.console(), str(location), found)
-            for name, it in sorted(others.items()):
-                show.console().print(f"  {it.relation} to {name}: {it.how}")
+            for name, comparison in sorted(others.items()):
+                show.console().print(f"  {comparison.relation} to {name}: {comparison.how}")
         return Exit.DONE if found.ok else Exit.FAILED
 
     run(work, env_file, json)
@@ -240,9 +244,11 @@ def _exit(row: Packages) -> Exit:
 def _show_group(out: Console, group: Group, tended: Tended) -> None:
     row = tended.row
     out.print(Text.assemble((group.name, "bold"), "  ", row.state, f"  since {moment(row.since)}"))
-    for it in packages_facts(group, tended.row, tended.choices, tended.findings)["regions"]:
-        out.print(f"  {it['region']:<16} {it['location'] or '-':<32} {it['runs']}")
-        out.print(f"  {'':<16} {it['choice']}: {it['reason']}")
+    for packages_fact in packages_facts(group, tended.row, tended.choices, tended.findings)["regions"]:
+        out.print(
+            f"  {packages_fact['region']:<16} {packages_fact['location'] or '-':<32} {packages_fact['runs']}"
+        )
+        out.print(f"  {'':<16} {packages_fact['choice']}: {packages_fact['reason']}")
     for finding in tended.findings:
         facts = finding_facts(finding)
         out.print(Text.assemble((f"  severity {facts['severity']}: ", "yellow"), facts["text"]))
@@ -255,14 +261,14 @@ def _show_group(out: Console, group: Group, tended: Tended) -> None:
 
 def _show_hosts(out: Console, seen: Mapping[str, Watch], settings: Settings, ports: Ports) -> None:
     table = Table("package host", "state", "since", "last check", "package", box=None, pad_edge=False)
-    for _, it in sorted(seen.items()):
-        state = state_of(it, ports.clock.now(), settings.package_rules)
+    for _, watch in sorted(seen.items()):
+        state = state_of(watch, ports.clock.now(), settings.package_rules)
         table.add_row(
-            str(it.location),
+            str(watch.location),
             Text(state, style=_STYLE[state]),
-            f"{it.since:%Y-%m-%d %H:%M}",
-            it.problem or "good",
-            it.package.short if it.package else "-",
+            f"{watch.since:%Y-%m-%d %H:%M}",
+            watch.problem or "good",
+            watch.package.short if watch.package else "-",
         )
     out.print(table if seen else "no package host is watched yet: the timer begins with it")
 

@@ -108,7 +108,11 @@ def shipped_rules() -> tuple[Rule, ...]:
 def settings_policy_page() -> str:
     """docs/settings-policy.md."""
     classes = "\n".join(
-        ("| class | meaning |", "|---|---|", *(f"| {it} | {_CLASSES[it]} |" for it in KeyClass))
+        (
+            "| class | meaning |",
+            "|---|---|",
+            *(f"| {key_class} | {_CLASSES[key_class]} |" for key_class in KeyClass),
+        )
     )
     head = _HEAD.format(
         classes=classes,
@@ -165,7 +169,7 @@ identity. The Functions host has its own settings, of which `local.settings.exam
 
 def settings_page() -> str:
     """docs/settings.md."""
-    return _SETTINGS.format(rows="\n".join(_field_row(it) for it in FIELDS))
+    return _SETTINGS.format(rows="\n".join(_field_row(field) for field in FIELDS))
 
 
 def _field_row(it: Field) -> str:
@@ -202,7 +206,7 @@ _INDEX: Final = (
 def triggers_page() -> str:
     """docs/triggers.md."""
     found = trigger_table()
-    open_to = {name for name, it in trigger_table(sign_in=True).items() if it != found[name]}
+    open_to = {name for name, entry in trigger_table(sign_in=True).items() if entry != found[name]}
     rows = (
         f"| `{name}` | {_woken_by(binding, signed_in=name in open_to)} | `handlers/{name}.py` |"
         for name, binding in found.items()
@@ -232,7 +236,7 @@ def _woken_by(binding: Mapping[str, Any], *, signed_in: bool) -> str:
         case "timerTrigger":
             return f"a timer, `{binding['schedule']}` (seconds first)"
         case "httpTrigger":
-            methods = "/".join(str(it) for it in binding["methods"])
+            methods = "/".join(str(item) for item in binding["methods"])
             key = "open to all" if binding["authLevel"] == "ANONYMOUS" else "with a function key"
             key += "; where sign-in is on, for who is signed in" if signed_in else ""
             return f"HTTP: `{methods} /api/{binding['route']}`, {key}"
@@ -292,8 +296,8 @@ def commands_part() -> str:
     """README: the commands in a table."""
     group = typer.main.get_group(app)
     rows = (
-        f"| `counterpart {name}` | {it.get_short_help_str(limit=200)} |"
-        for name, it in group.commands.items()
+        f"| `counterpart {name}` | {command.get_short_help_str(limit=200)} |"
+        for name, command in group.commands.items()
     )
     return "\n".join(("| command | what it does |", "|---|---|", *rows))
 
@@ -309,15 +313,15 @@ def demo_part() -> str:
 def states_part() -> str:
     """Operating: each state with its sentence and where it may lead."""
     rows = (
-        f"| [{it}](#{it}) | {sentence} | {', '.join(sorted(MOVES[it]))} |"
-        for it, sentence in SENTENCES.items()
+        f"| [{state}](#{state}) | {sentence} | {', '.join(sorted(MOVES[state]))} |"
+        for state, sentence in SENTENCES.items()
     )
     return "\n".join(("| state | what it means | may lead to |", "|---|---|---|", *rows))
 
 
 def drill_states_part() -> str:
     """Drills: each state with its sentence."""
-    rows = (f"| {it} | {sentence} |" for it, sentence in DRILL_STATES.items())
+    rows = (f"| {state} | {sentence} |" for state, sentence in DRILL_STATES.items())
     return "\n".join(("| state | what it means |", "|---|---|", *rows))
 
 
@@ -337,7 +341,8 @@ def benchmarks_part() -> str:
     """Proof: the figures of the last kept run of `make bench`."""
     figures = json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8"))
     rows = (
-        f"| `{it['name']}` | {it['value']:g} | {it['unit']} | {_budget(it['budget'])} |" for it in figures
+        f"| `{figure['name']}` | {figure['value']:g} | {figure['unit']} | {_budget(figure['budget'])} |"
+        for figure in figures
     )
     return "\n".join(("| figure | value | unit | at most |", "|---|---|---|---|", *rows))
 
@@ -346,10 +351,10 @@ def mutants_part() -> str:
     """Proof: what became of the mutants of each module, as `python -m proof.mutation` wrote it down."""
     explained = explanations()
     scores = [
-        {**it, "survivors": len(it["survived"]), "unexplained": len(unexplained(it, explained))}
-        for it in kept()
+        {**entry, "survivors": len(entry["survived"]), "unexplained": len(unexplained(entry, explained))}
+        for entry in kept()
     ]
-    rows = [_mutants_row(f"`{it['module']}`", [it]) for it in scores if it["mutants"]]
+    rows = [_mutants_row(f"`{score['module']}`", [score]) for score in scores if score["mutants"]]
     return "\n".join(
         (
             f"| {' | '.join(_MUTANT_COLUMNS)} |",
@@ -361,14 +366,14 @@ def mutants_part() -> str:
 
 
 def _mutants_row(name: str, scores: Sequence[Mapping[str, Any]]) -> str:
-    total = {it: sum(score[it] for score in scores) for it in _MUTANTS}
+    total = {mutant: sum(score[mutant] for score in scores) for mutant in _MUTANTS}
     noticed = total["mutants"] - total["survivors"]
     shares = (
         noticed / total["mutants"],
         noticed / (total["mutants"] - total["wording"]),
         (noticed - total["by_types"]) / (total["mutants"] - total["by_types"]),
     )
-    numbers = (*total.values(), *(f"{it:.1%}" for it in shares))
+    numbers = (*total.values(), *(f"{share:.1%}" for share in shares))
     return f"| {name} | {' | '.join(map(str, numbers))} |"
 
 

@@ -153,16 +153,16 @@ async def find_profile(group: str, ports: Ports, settings: Settings) -> Profile:
     """The group of that name, or the only one. Raises NotFound."""
     found = await find_profiles(group, ports, settings)
     if len(found) != 1:
-        names = ", ".join(it.name for it in found) or "none"
+        names = ", ".join(profile.name for profile in found) or "none"
         raise NotFound(f"say which group with --group: {names}")
     return found[0]
 
 
 def check_regions(names: Iterable[str], profile: Profile) -> None:
     """Raise NotFound unless all are the profile's: before a person is asked what to do with them."""
-    known = [it.name for it in profile.endpoints]
+    known = [endpoint.name for endpoint in profile.endpoints]
     for name in names:
-        if name.lower() not in {it.lower() for it in known}:
+        if name.lower() not in {name.lower() for name in known}:
             has = ", ".join(known) or "none"
             raise NotFound(f"{profile.name} has no region {name[:80]!r}; it has {has}")
 
@@ -216,5 +216,5 @@ def _tell(error: AppError, json: bool) -> None:
         kind = type(error).__name__
         show.as_json({"error": kind, "permanent": isinstance(error, PermanentError), "details": details})
     else:
-        for it in (title, *(f"  {detail}" for detail in details)):
-            sys.stderr.write(f"{it}\n")
+        for name in (title, *(f"  {detail}" for detail in details)):
+            sys.stderr.write(f"{name}\n")

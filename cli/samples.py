@@ -243,7 +243,7 @@ def drill_cards() -> dict[str, Card]:
         why="before the audit",
     )
     dns, served = "0" * 13 + "1" * 137, "0" * 15 + "1" * 135  # by region, every two seconds
-    samples = [Sample(2.0 * turn, *it) for turn, it in enumerate(zip(dns, served, strict=True))]
+    samples = [Sample(2.0 * turn, *pair) for turn, pair in enumerate(zip(dns, served, strict=True))]
     over = msgspec.structs.replace(
         begun,
         state=DrillState.SUCCEEDED,

@@ -47,10 +47,10 @@ def summary(out: Console, found: Summary) -> None:
         out.print(
             Text.assemble(f"  {name:<8} ", (f"{axis.answer:<8}", _ANSWER_STYLE[axis.answer]), axis.text)
         )
-    for region, it in sorted(found.health.items()):
-        seen = f"seen {it.at:%H:%M:%S} UTC"
-        line = Text.assemble("    ", f"{region:<16} ", (f"{it.state:<8}", _HEALTH_STYLE[it.state]))
-        out.print(line.append(f" {it.reason}; {seen}"))
+    for region, health in sorted(found.health.items()):
+        seen = f"seen {health.at:%H:%M:%S} UTC"
+        line = Text.assemble("    ", f"{region:<16} ", (f"{health.state:<8}", _HEALTH_STYLE[health.state]))
+        out.print(line.append(f" {health.reason}; {seen}"))
     for what in (found.drill, found.hold):
         if what:
             out.print(f"  {what}")
@@ -81,12 +81,12 @@ def left_over(out: Console, copy: Kept, why: str) -> None:
 
 def plan(out: Console, group: Group, shown: Plan, advice: Advice) -> None:
     """A plan: each key with what becomes of it and why, then what holds it, then how to go on."""
-    regions = ", ".join(f"{it.name} ({it.location}, {it.os})" for it in group.regions)
+    regions = ", ".join(f"{region.name} ({region.location}, {region.os})" for region in group.regions)
     out.print(Text.assemble((group.name, "bold"), f"  {regions}"))
     if shown.decisions:
         out.print(_table(shown) if sys.stdout.isatty() else _lines(shown))
-    for it in shown.refusals:
-        out.print(Text.assemble((f"held ({it.rule}): ", "yellow"), it.text))
+    for refusal in shown.refusals:
+        out.print(Text.assemble((f"held ({refusal.rule}): ", "yellow"), refusal.text))
     _advice(out, advice)
     for note in plan_notes(shown):
         out.print(f"  {note}")
@@ -95,21 +95,21 @@ def plan(out: Console, group: Group, shown: Plan, advice: Advice) -> None:
 
 def _advice(out: Console, advice: Advice) -> None:
     out.print(f"  {advice.outlook}")
-    for it in advice.options:
-        out.print(f"  to {it.what}: {it.effect}")
-        if it.command:
-            out.print(f"    {it.command}")
+    for option in advice.options:
+        out.print(f"  to {option.what}: {option.effect}")
+        if option.command:
+            out.print(f"    {option.command}")
 
 
 def _rows(shown: Plan) -> Sequence[tuple[str, str, str, str]]:
     return [
         (
-            it.action,
-            it.key,
-            f"{', '.join(it.sources)} -> {', '.join(it.targets)}" if it.targets else "",
-            it.reason,
+            decision.action,
+            decision.key,
+            f"{', '.join(decision.sources)} -> {', '.join(decision.targets)}" if decision.targets else "",
+            decision.reason,
         )
-        for it in shown.decisions
+        for decision in shown.decisions
     ]
 
 
@@ -127,5 +127,5 @@ def _lines(shown: Plan) -> str:
 def problem(out: Console, title: str, details: Sequence[str]) -> None:
     """An error for a person."""
     out.print(Text.assemble((f"{title}", "red")))
-    for it in details:
-        out.print(f"  {it}")
+    for detail in details:
+        out.print(f"  {detail}")

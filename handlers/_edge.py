@@ -188,8 +188,8 @@ def preferred(accept: str, offers: Sequence[str]) -> str:
     """The offer that the caller would rather have (RFC 9110, 12.5.1); the first when all are alike, or none fits."""
     weights: dict[str, float] = {}
     for part in accept.split(",")[:32]:
-        kind, *parameters = (it.strip().lower() for it in part.split(";"))
-        weight = next((it[2:] for it in parameters if it.startswith("q=")), "1")
+        kind, *parameters = (name.strip().lower() for name in part.split(";"))
+        weight = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
         weights[kind] = float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0
     return max(offers, key=lambda it: weights.get(it, 0.0))
 
@@ -226,7 +226,7 @@ def _asked(req: func.HttpRequest, *, sign_in: bool) -> Asked:
     return Asked(
         body=body,
         person=req.headers.get("x-ms-client-principal-name", "") if sign_in else "",
-        params={name: str(it) for name, it in req.route_params.items()},
+        params={name: str(item) for name, item in req.route_params.items()},
         query=dict(req.params),
         idempotency=req.headers.get("Idempotency-Key", ""),
     )

@@ -16,6 +16,8 @@ async def handle(asked: Asked, *, ports: Ports, settings: Settings) -> Answer:
     """Those of the group in the query, or all."""
     del settings
     group = asked.query.get("group", "").lower()
-    found = [it for it in await list_drills(ports.store) if not group or it.group.lower() == group]
-    slots = [it for it in await list_slots(ports.store) if not group or it.group.lower() == group]
-    return Answer(200, {"drills": [drill_facts(it) for it in found[:MOST]], "skipped": skipped_facts(slots)})
+    found = [drill for drill in await list_drills(ports.store) if not group or drill.group.lower() == group]
+    slots = [slot for slot in await list_slots(ports.store) if not group or slot.group.lower() == group]
+    return Answer(
+        200, {"drills": [drill_facts(drill) for drill in found[:MOST]], "skipped": skipped_facts(slots)}
+    )

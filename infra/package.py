@@ -50,8 +50,8 @@ def allowed(root: Path) -> Iterator[Path]:
     ignored = GitIgnoreSpec.from_lines(lines).match_file
     for folder, folders, files in os.walk(root):
         at = Path(folder).relative_to(root)
-        folders[:] = sorted(it for it in folders if not ignored(f"{(at / it).as_posix()}/"))
-        yield from (at / it for it in sorted(files) if not ignored((at / it).as_posix()))
+        folders[:] = sorted(folder for folder in folders if not ignored(f"{(at / folder).as_posix()}/"))
+        yield from (at / file for file in sorted(files) if not ignored((at / file).as_posix()))
 
 
 def stage(root: Path, into: Path, *, bytecode: bool = True) -> None:
@@ -106,7 +106,7 @@ def pack(folder: Path, file: Path) -> None:
     """A zip of a folder's files, the same bytes for the same files."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
-        files = {it.relative_to(folder).as_posix(): it for it in folder.rglob("*") if it.is_file()}
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
         for inside, path in sorted(files.items()):
             entry = zipfile.ZipInfo(inside, MIDNIGHT)
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -128,14 +128,14 @@ def described(file: Path) -> str:
     """The package in two lines: how large it is, and what takes the room."""
     with zipfile.ZipFile(file) as packed:
         entries = packed.infolist()
-    ours = [it for it in entries if not it.filename.startswith(LIBRARIES.as_posix())]
-    compiled = [it for it in entries if it.filename.endswith(".pyc")]
+    ours = [member for member in entries if not member.filename.startswith(LIBRARIES.as_posix())]
+    compiled = [member for member in entries if member.filename.endswith(".pyc")]
     mib = 2**20
-    unpacked = sum(it.file_size for it in entries)
+    unpacked = sum(member.file_size for member in entries)
     return (
         f"{file}: {file.stat().st_size / mib:.1f} MiB, unpacked {unpacked / mib:.1f} MiB\n"
         f"{len(entries)} files, {len(ours)} of them Counterpart's own; bytecode is "
-        f"{sum(it.compress_size for it in compiled) / mib:.1f} MiB of it"
+        f"{sum(member.compress_size for member in compiled) / mib:.1f} MiB of it"
     )
 
 

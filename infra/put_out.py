@@ -14,7 +14,9 @@ import sys
 def exported(outputs: str) -> str:
     """The outputs of a deployment, as Resource Manager answers them, as `export` lines."""
     found = json.loads(outputs)
-    return "".join(f"export {name.upper()}={shlex.quote(str(it['value']))}\n" for name, it in found.items())
+    return "".join(
+        f"export {name.upper()}={shlex.quote(str(item['value']))}\n" for name, item in found.items()
+    )
 
 
 if __name__ == "__main__":

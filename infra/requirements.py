@@ -40,7 +40,7 @@ def stale(root: Path = ROOT) -> tuple[str, ...]:
 def lock(root: Path = ROOT) -> None:
     """Pin anew, with hashes and without the name of any index; what need not change stays as it is."""
     for file, (extras, platforms) in FILES.items():
-        chosen = [it for extra in extras for it in ("--extra", extra)]
+        chosen = [name for extra in extras for name in ("--extra", extra)]
         asked = [
             str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "pyproject.toml",
             "--generate-hashes", "--python-version", "3.13", *platforms, *chosen,

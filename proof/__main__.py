@@ -46,7 +46,7 @@ def soak(
     until = time.monotonic() + hours * 3600
     chosen = map(str, range(first, first + seeds)) if seeds else _seeds(first, until)
     total = Total()
-    for report in spread(played, ((it, days) for it in chosen), cores):
+    for report in spread(played, ((name, days) for name in chosen), cores):
         total.add(report, days)
     if not total.runs:
         raise typer.BadParameter("there was no time for a single seed", param_hint="--hours")
@@ -69,12 +69,12 @@ def spread[A, R](work: Callable[[A], R], asked: Iterable[A], cores: int) -> Iter
         return
     waiting = iter(asked)
     with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
-        begun = {pool.submit(work, it) for it in itertools.islice(waiting, cores)}
+        begun = {pool.submit(work, item) for item in itertools.islice(waiting, cores)}
         while begun:
             ended, begun = wait(begun, return_when=FIRST_COMPLETED)
-            for it in ended:
+            for future in ended:
                 begun |= {pool.submit(work, one) for one in itertools.islice(waiting, 1)}
-                yield it.result()
+                yield future.result()
 
 
 @app.command()
@@ -104,30 +104,31 @@ def crashes(
     """Die before and after every effect of every story (or of so many effects, one), and count them."""
     chosen = _chosen(story) if story else range(len(STORIES))
     seen = list[Told]()
-    for it in _each_story(chosen, share, cores):
-        seen.append(it)
+    for told in _each_story(chosen, share, cores):
+        seen.append(told)
         print(
-            f"{it.effects:5} effects  {it.died:5} died at, before and after  {len(it.failures)} differ  {it.story}",
+            f"{told.effects:5} effects  {told.died:5} died at, before and after"
+            f"  {len(told.failures)} differ  {told.story}",
             flush=True,
         )
-        for line in it.failures:
+        for line in told.failures:
             print(f"      {line}")
     total, deaths, failed = (
-        sum(it.effects for it in seen),
-        sum(it.died for it in seen),
-        sum(len(it.failures) for it in seen),
+        sum(told.effects for told in seen),
+        sum(told.died for told in seen),
+        sum(len(told.failures) for told in seen),
     )
     print(
         f"{total:5} effects in {len(seen)} stories, {deaths} died at ({deaths / total:.0%}), {failed} differ"
     )
-    took = sum(it.took for it in seen)
+    took = sum(told.took for told in seen)
     whole = took * (2 * total + len(seen)) / (2 * deaths + len(seen))
     print(f"{took:.0f} s of the processor", end="")
     print("" if share == 1 else f"; every effect would take about {whole:.0f} s")
     if story:  # a few of them reach a few
         raise typer.Exit(code=bool(failed))
     sites = written_down()
-    reached = set[Site]().union(*(it.reached for it in seen)) & sites
+    reached = set[Site]().union(*(told.reached for told in seen)) & sites
     print(
         f"{len(sites)} functions have an effect, {len(reached)} were reached; {len(ELSEWHERE)} elsewhere, by"
     )
@@ -141,12 +142,12 @@ def crashes(
 
 def _chosen(names: list[str]) -> list[int]:
     """The stories of these names, by their numbers, in their order."""
-    known = [it.name for it in STORIES]
-    if unknown := [it for it in names if it not in known]:
+    known = [story.name for story in STORIES]
+    if unknown := [name for name in names if name not in known]:
         raise typer.BadParameter(
             f"no story is called {', '.join(unknown)}; these are: {', '.join(known)}", param_hint="--story"
         )
-    return sorted({known.index(it) for it in names})
+    return sorted({known.index(name) for name in names})
 
 
 def _each_story(chosen: Iterable[int], share: int, cores: int) -> Iterator[Told]:
@@ -163,7 +164,7 @@ def minutes(
     story: Annotated[list[str] | None, typer.Option(help="these, not those of a day or more")] = None,
 ) -> None:
     """Play the stories of days minute by minute, and with what is quiet skipped: nothing may come otherwise."""
-    long = [number for number, it in enumerate(STORIES) if it.minutes * MINUTE >= DAY]
+    long = [number for number, story in enumerate(STORIES) if story.minutes * MINUTE >= DAY]
     differ = 0
     for number in _chosen(story) if story else long:
         lines = skipping(STORIES[number])

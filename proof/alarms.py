@@ -110,11 +110,11 @@ class Alarms:
     def led_away(self, facts: _Row) -> str:
         """DNS leads devices to the other regions."""
         begin, site = self._begin(facts), self._site(facts)
-        left = any(not it.offered for it in site.within(begin, self._now))
+        left = any(not moment.offered for moment in site.within(begin, self._now))
         # One that was enabled in between is in DNS at once, before Traffic Manager has looked at it.
         others = any(
             (other.enabled and other.switched >= begin)
-            or any(it.offered for it in other.within(begin, self._now))
+            or any(moment.offered for moment in other.within(begin, self._now))
             for other in self._others(site)
         )
         return self.fails(facts) if left and others else f"DNS never led away from {site.name}"
@@ -123,7 +123,7 @@ class Alarms:
         """A region is well, or out of service on purpose."""
         site = self._site(facts)
         moments = site.within(self._end(facts), self._now)
-        so = not site.enabled or site.name == self._world.away or any(it.well for it in moments)
+        so = not site.enabled or site.name == self._world.away or any(moment.well for moment in moments)
         return "" if so else f"{site.name} has not answered since {SEEN:.0f} s before"
 
     def _wrong_cause(self, cause: str, site: Site, begin: float) -> str:
@@ -132,12 +132,14 @@ class Alarms:
             case "unknown":
                 return ""
             case "one-region":
-                served = any(it.well for other in self._others(site) for it in other.within(begin, self._now))
+                served = any(
+                    moment.well for other in self._others(site) for moment in other.within(begin, self._now)
+                )
                 return "" if served else "no other region was well"
             case "shared-dependency":
                 return "" if self._all_out(begin) else "the regions did not fail together"
             case "artifact-host":
-                lost = any(not it.up or it.since >= begin for it in self._world.hosts.values())
+                lost = any(not host.up or host.since >= begin for host in self._world.hosts.values())
                 astray = self._world.leads_nowhere(site, begin)
                 return "" if lost or astray else "every package host was up"
             case "settings-change":
@@ -155,15 +157,15 @@ class Alarms:
         end = self._now if end is None else end
         world = self._world
         away = world.lacks == site.name and world.moved_from <= end and world.moved_until >= begin
-        return away or any(not (it.well and it.offered) for it in site.within(begin, end))
+        return away or any(not (moment.well and moment.offered) for moment in site.within(begin, end))
 
     def _all_out(self, begin: float) -> bool:
         """Whether all regions failed, or were out of DNS, so shortly one after the other that it seemed at once."""
         world = self._world
         away = world.lacks if begin < world.lacks_until else ""  # it seemed that no device is led there
-        sites = [it for it in world.sites.values() if it.name != away]
-        turns = {max(begin, it.at) for site in sites for it in site.within(begin, self._now)}
-        return any(all(self._was_out(it, at - TOGETHER, at) for it in sites) for at in turns)
+        sites = [site for site in world.sites.values() if site.name != away]
+        turns = {max(begin, moment.at) for site in sites for moment in site.within(begin, self._now)}
+        return any(all(self._was_out(site, at - TOGETHER, at) for site in sites) for at in turns)
 
     # -- authorities, package hosts, settings
 
@@ -183,7 +185,7 @@ class Alarms:
             return self._astray(facts)
         sure = facts["cause"] == "hosts-exhausted"
         begin = self._begin(facts) - (CHECKED - SEEN if sure else KNOWN)
-        known = [url for url, it in self._fit(self._site(facts)) if it.up and it.since < begin]
+        known = [url for url, host in self._fit(self._site(facts)) if host.up and host.since < begin]
         left = known if sure or self._now - self._blind > KNOWN else []
         return f"{left[0]} was there all the time" if left else ""
 
@@ -198,7 +200,7 @@ class Alarms:
     def a_host(self, facts: _Row) -> str:
         """A region has a host again."""
         end = self._end(facts)
-        found = any(it.up or it.since >= end for _, it in self._fit(self._site(facts)))
+        found = any(host.up or host.since >= end for _, host in self._fit(self._site(facts)))
         return "" if found else "no host was there"
 
     def held(self, facts: _Row) -> str:
@@ -218,7 +220,7 @@ class Alarms:
         """A drill begins, or is over."""
         accepted = seconds(facts["accepted_at"])
         asked = self._drills.get(facts["region"], [])
-        wanted = any(abs(accepted - it) < ASKED for it in asked)
+        wanted = any(abs(accepted - item) < ASKED for item in asked)
         return "" if wanted else f"nobody had asked for a drill of {facts['region']}"
 
     def drill_over(self, facts: _Row) -> str:
@@ -230,7 +232,7 @@ class Alarms:
         """A drill's region is still out of DNS; or may be, when something was not answered."""
         accepted = seconds(facts["accepted_at"])
         begin = max(accepted, seconds(facts["since"]) - SEEN)
-        out = any(not it.offered for it in self._site(facts).within(begin, self._now))
+        out = any(not moment.offered for moment in self._site(facts).within(begin, self._now))
         so = out or (facts["perhaps_out_because"] is not None and self._unheard(accepted))
         return self.drill(facts) if so else f"{facts['region']} was in DNS all the time"
 
@@ -253,18 +255,18 @@ class Alarms:
         return self._world.sites[facts["region"]]
 
     def _others(self, site: Site) -> list[Site]:
-        return [it for it in self._world.sites.values() if it is not site]
+        return [item for item in self._world.sites.values() if item is not site]
 
     def _proved(self) -> int:
-        return len({it.authority for it in self._world.sites.values()})
+        return len({site.authority for site in self._world.sites.values()})
 
     def _fit(self, site: Site) -> list[tuple[str, Host]]:
         """The hosts that have the package of a region, not an older one, with which it comes up."""
         name = _name(site.app.get(PACKAGE, ""))
         return [
-            (url, it)
-            for url, it in self._world.hosts.items()
-            if _name(url) == name and it.version >= site.runs and (site.name, url) not in self._world.unfit
+            (url, host)
+            for url, host in self._world.hosts.items()
+            if _name(url) == name and host.version >= site.runs and (site.name, url) not in self._world.unfit
         ]
 
 

@@ -47,7 +47,7 @@ class Budget:
             while asked and asked[0][0] <= at - every:
                 asked.popleft()
             asked.append((at, count))
-            total = sum(it for _, it in asked)
+            total = sum(number for _, number in asked)
             if total > most:
                 return f"{name} was asked for {total} times in {every:g} s, where {most} would do"
         return ""

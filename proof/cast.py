@@ -145,13 +145,13 @@ class Cast:
 
     def alive(self) -> list[Instance]:
         """The instances that run, the timer's first."""
-        return [it for it in self.instances if it.process.alive]
+        return [instance for instance in self.instances if instance.process.alive]
 
     def set_calm(self, *, calm: bool) -> None:
         """Whether every call is answered at once."""
         self.calm = self.loop.eager = calm
-        for it in self.instances:
-            it.line.calm = calm
+        for instance in self.instances:
+            instance.line.calm = calm
 
     def wake[T](self, instance: Instance, work: Callable[[Ports], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         """Run one reaction in an instance."""
@@ -190,13 +190,13 @@ class Cast:
         rivals = self.loop.time() < self.rivals_until
         chosen = alive if rivals else alive[:1]
         began, hit = self.loop.time(), self.weather.met.total()
-        lines = [(it.line, dict(it.line.counts)) for it in chosen]
+        lines = [(instance.line, dict(instance.line.counts)) for instance in chosen]
         tasks = [
-            self.wake(it, lambda ports: reconcile.handle("{}", ports=ports, settings=self.settings))
-            for it in chosen
+            self.wake(instance, lambda ports: reconcile.handle("{}", ports=ports, settings=self.settings))
+            for instance in chosen
         ]
-        while pending := [it for it in tasks if not it.done()]:
-            if not any(it.process.busy for it in self.instances):
+        while pending := [task for task in tasks if not task.done()]:
+            if not any(instance.process.busy for instance in self.instances):
                 break
             await self._until(pending)
         calls = {
@@ -218,7 +218,7 @@ class Cast:
 
     def _fare(self) -> str:
         now = self.loop.time()
-        self.events = [it for it in self.events if now < it[0]]
+        self.events = [event for event in self.events if now < event[0]]
         return self.world.dice.choice(self.events)[1] if self.events else ""
 
     def _settings_changed(self, site: Site) -> None:
@@ -273,9 +273,9 @@ class Cast:
             return
         self.observer.stirred()
         chosen = alive if self.loop.time() < self.rivals_until else [self.world.dice.choice(alive)]
-        for it in chosen:
-            task = self.wake(it, work)
-            self.loop.create_task(self._see_through(task, it.process, work, tries))
+        for instance in chosen:
+            task = self.wake(instance, work)
+            self.loop.create_task(self._see_through(task, instance.process, work, tries))
 
     async def _see_through(
         self,
@@ -316,9 +316,9 @@ class Cast:
         if not self._strangers.randrange(CURIOUS):
             self.intrude()
         plan = row["plan"]
-        rules = {it["rule"] for it in plan.get("refusals", ())}
-        changes = [it["key"] for it in plan["decisions"] if it["action"] in {"take", "delete"}]
-        keys = [it["key"] for it in plan["decisions"]]
+        rules = {item["rule"] for item in plan.get("refusals", ())}
+        changes = [item["key"] for item in plan["decisions"] if item["action"] in {"take", "delete"}]
+        keys = [item["key"] for item in plan["decisions"]]
         body: dict[str, Any] = {"group": "scepman", "fingerprint": plan["fingerprint"], "by": "ada"}
         if row["state"] == "contained":
             body["decision"] = dice.choice(("revert", "revert", "revert", "force"))
@@ -338,7 +338,7 @@ class Cast:
         self.story.tell(
             f"a person decides: {body['decision']} {body.get('region', '')} {', '.join(keys[:3])}"
         )
-        names = [it.replace("connectionstrings/", "connectionStrings/") for it in keys]
+        names = [key.replace("connectionstrings/", "connectionStrings/") for key in keys]
         said = body["decision"]
         self.observer.decided(names, forced=said == "force", left=said == "reject")
         if body["decision"] == "reject":
@@ -483,16 +483,16 @@ class Cast:
 
     def open_decision(self) -> None:
         """The page of what waits, or of nothing."""
-        key = next((it for it in self.world.rows if it.startswith("settings-sync/")), "")
+        key = next((row for row in self.world.rows if row.startswith("settings-sync/")), "")
         if key:
             plan = (self.row("settings-sync") or {}).get("plan") or {"fingerprint": "none"}
             self.open(decision_page.handle, f"{key.partition('/')[2]}.{plan['fingerprint']}")
 
     def _follow(self) -> None:
         """Somebody goes from a card to what it is about: the incidents of late, and the drill."""
-        key = next((it for it in self.world.rows if it.startswith("incident-ledgers/")), "")
-        for it in (self.row("incident-ledgers") or {}).get("named", ()):
-            self.open(incident.handle, f"{key.partition('/')[2]}-{it['number']}")
+        key = next((row for row in self.world.rows if row.startswith("incident-ledgers/")), "")
+        for item in (self.row("incident-ledgers") or {}).get("named", ()):
+            self.open(incident.handle, f"{key.partition('/')[2]}-{item['number']}")
 
     def _pry(self) -> None:
         """Somebody looks how a drill goes, and now and then whether we are well."""

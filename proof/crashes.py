@@ -66,7 +66,7 @@ class Effects:
                 for key, (body, _) in line.world.rows.items()
                 if key.startswith("drill-slots/")
             )
-            told = [it for it in (self.names if self.late else self.names[:-1]) if it in _TELLING]
+            told = [name for name in (self.names if self.late else self.names[:-1]) if name in _TELLING]
             sent = told[-1:] == ["channel.send"] and not line.world.deaf
             self.unmarked = told.count("channel.send") - self.refused if sent else 0
 
@@ -132,9 +132,11 @@ def outcome(play: Play) -> dict[str, Any]:
     kinds = ("settings-sync", "packages", "failback-holds", "permit", "drill-slots")
     rows = {kind: play.cast.row(kind) or {} for kind in kinds}
     return {
-        "settings": {name: {**it.settings, PACKAGE: ""} for name, it in world.sites.items()},
-        "hosts": sorted(it.app[PACKAGE] for it in world.sites.values()),  # which region has which is all one
-        "endpoints": {name: (it.enabled, it.status, it.well) for name, it in world.sites.items()},
+        "settings": {name: {**site.settings, PACKAGE: ""} for name, site in world.sites.items()},
+        "hosts": sorted(
+            site.app[PACKAGE] for site in world.sites.values()
+        ),  # which region has which is all one
+        "endpoints": {name: (site.enabled, site.status, site.well) for name, site in world.sites.items()},
         "vault": dict(world.vault),
         "told": Counter(_told(play)),
         "incidents": sorted(_incidents(play)),
@@ -142,12 +144,12 @@ def outcome(play: Play) -> dict[str, Any]:
         "packages": (rows["packages"].get("state"), rows["packages"].get("order")),
         "hold": rows["failback-holds"].get("hold"),
         "drill": rows["drill-slots"].get("drill"),
-        "drills": sorted((it["drill"]["region"], it["drill"]["state"]) for it in _rows(play, "drills")),
+        "drills": sorted((row["drill"]["region"], row["drill"]["state"]) for row in _rows(play, "drills")),
         "permit": _in_force(rows["permit"].get("permit"), play),
         "noted": any(
-            UNTOLD in line["text"] for it in _rows(play, "incidents") for line in it["incident"]["timeline"]
+            UNTOLD in line["text"] for row in _rows(play, "incidents") for line in row["incident"]["timeline"]
         ),
-        "waiting": sum(it["sent_at"] is None for it in _rows(play, "outbox")),
+        "waiting": sum(row["sent_at"] is None for row in _rows(play, "outbox")),
     }
 
 
@@ -171,13 +173,13 @@ def _incidents(play: Play) -> Iterator[tuple[str, str, bool]]:
     One failed look is written down and not told. What came at another time may have looked just when a region was
     starting anew, so of incidents that are over only those count that people were told of.
     """
-    told = {str(it).rpartition(".")[0] for _, kind, it, _ in play.observer.effects if kind == "tell"}
-    archived = [msgspec.convert(it["incident"], Incident) for it in _rows(play, "incidents")]
+    told = {str(name).rpartition(".")[0] for _, kind, name, _ in play.observer.effects if kind == "tell"}
+    archived = [msgspec.convert(row["incident"], Incident) for row in _rows(play, "incidents")]
     rules = play.cast.settings.incidents
-    kept = [incidents(msgspec.convert(it, Ledger), rules) for it in _rows(play, "incident-ledgers")]
-    for it in (*archived, *chain(*kept)):
-        if it.open or told & {it.id, *it.aliases}:
-            yield it.topic, it.region, not it.open
+    kept = [incidents(msgspec.convert(row, Ledger), rules) for row in _rows(play, "incident-ledgers")]
+    for incident in (*archived, *chain(*kept)):
+        if incident.open or told & {incident.id, *incident.aliases}:
+            yield incident.topic, incident.region, not incident.open
 
 
 def _in_force(permit: dict[str, Any] | None, play: Play) -> dict[str, Any] | None:
@@ -230,7 +232,9 @@ def deaths(story: Story, *, share: int = 1) -> Iterator[Failure | Effects]:
             elif found != expected:
                 yield fail(
                     "; ".join(
-                        f"{it}: {found[it]}, not {expected[it]}" for it in found if found[it] != expected[it]
+                        f"{name}: {found[name]}, not {expected[name]}"
+                        for name in found
+                        if found[name] != expected[name]
                     )
                 )
 
@@ -248,22 +252,22 @@ def pardoned(found: dict[str, Any], expected: dict[str, Any], death: Effects, pl
     if death.drilling:
         # Whoever goes on after a dead one gives the region back at once, and the drill says that it was interrupted.
         found["drills"] = [
-            its if it == (its[0], "interrupted") else it
-            for it, its in zip_longest(found["drills"], expected["drills"], fillvalue=("", ""))
+            its if item == (its[0], "interrupted") else item
+            for item, its in zip_longest(found["drills"], expected["drills"], fillvalue=("", ""))
         ]
     return found
 
 
 def skipping(story: Story) -> list[str]:
     """What comes otherwise when every minute of a story is played and none is skipped: of effects, rows, the end."""
-    ends = [story.play(Effects(), skip=it) for it in (True, False)]
-    skipped, played = ([*map(repr, it.observer.effects), *_ends(it)] for it in ends)
+    ends = [story.play(Effects(), skip=number) for number in (True, False)]
+    skipped, played = ([*map(repr, end.observer.effects), *_ends(end)] for end in ends)
     return [line for line in ndiff(played, skipped) if line.startswith(("- ", "+ "))]
 
 
 def _ends(play: Play) -> list[str]:
     rows = {key: body.decode() for key, (body, _) in play.world.rows.items()}
-    return [f"{name}: {it}" for name, it in {**outcome(play), **dict(sorted(rows.items()))}.items()]
+    return [f"{name}: {item}" for name, item in {**outcome(play), **dict(sorted(rows.items()))}.items()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -290,7 +294,7 @@ def died(asked: tuple[int, int]) -> Told:
         effects=count,
         died=count // share,
         reached=calm.reached,
-        failures=[str(it) for it in failures],
+        failures=[str(failure) for failure in failures],
         took=time.process_time() - began,
     )
 
@@ -303,7 +307,7 @@ def _value(text: object) -> str:
 
 
 def _edit(play: Play, region: str, **changes: object) -> None:
-    play.world.edit(region, {f"AppConfig:{name}": it for name, it in changes.items()})
+    play.world.edit(region, {f"AppConfig:{name}": item for name, item in changes.items()})
 
 
 def _travels(play: Play) -> None:
@@ -353,7 +357,7 @@ def _ask(play: Play, body: dict[str, Any]) -> None:
     """A person decides what is held, if it still is."""
     row = play.cast.row("settings-sync") or {}
     if row.get("state") == "held":
-        keys = [it["key"] for it in row["plan"]["decisions"]]
+        keys = [item["key"] for item in row["plan"]["decisions"]]
         said = {"group": "scepman", "fingerprint": row["plan"]["fingerprint"], "by": "ada", "reason": "x"}
         play.cast.ask(said | body, keys)
 
@@ -532,7 +536,7 @@ def _from_later(play: Play) -> None:
     """Somebody whose clock is ten minutes ahead looks, and nothing keeps it from the store; then a region changes."""
 
     def look() -> None:
-        key = next(it for it in play.world.rows if it.startswith("watched/"))
+        key = next(row for row in play.world.rows if row.startswith("watched/"))
         body, _ = play.world.rows[key]
         play.world.writes += 1
         play.world.rows[key] = _TIME.sub(_ten_minutes_later, body), play.world.writes
@@ -596,7 +600,7 @@ def _drill(play: Play, *, abort: float = 0.0) -> None:
 
 
 def _ask_for_drill(play: Play) -> None:
-    if not any(it.startswith(("drills/", "drill-slots/")) for it in play.world.rows):
+    if not any(row.startswith(("drills/", "drill-slots/")) for row in play.world.rows):
         play.cast.order_drill("west", key="one")
 
 

@@ -99,7 +99,7 @@ def _held(body: bytes, over: _Stretch) -> bytes:
 def _still_ill(body: bytes, over: _Stretch) -> bytes:
     """As many looks more at what is in trouble, and was so at the last one."""
     ledger = read_ledger(body)
-    those = [it for it in ledger.facts if it.kind is Kind.LOOK and it.at == over.looked]
+    those = [fact for fact in ledger.facts if fact.kind is Kind.LOOK and fact.at == over.looked]
     if not those:
         return body
     count = int((over.last - over.first) // TURN) + 1
@@ -126,16 +126,16 @@ def _looked(body: bytes, over: _Stretch) -> bytes:
     proved = flies or bool(seen_ill(over.rows, over.looked))  # anew with every look
     # Later than after so long, not as soon as that.
     row["sites_at"] = _text(_refreshed(seconds(row["sites_at"]), looking.sites_every + 1e-6, over))
-    for it in row["health"].values():
-        if seconds(it["monitored_at"]) < over.first - TURN - 2 * SKEW:
+    for item in row["health"].values():
+        if seconds(item["monitored_at"]) < over.first - TURN - 2 * SKEW:
             continue
-        it["monitored_at"] = _text(over.end)
-        probed = _refreshed(seconds(it["probe"]["at"]), looking.probe_every * JITTER, over)
-        it["probe"]["at"] = it["at"] = _text(probed)
-        if it.get("scep"):
-            soon = proved or it["scep"].get("problem")
+        item["monitored_at"] = _text(over.end)
+        probed = _refreshed(seconds(item["probe"]["at"]), looking.probe_every * JITTER, over)
+        item["probe"]["at"] = item["at"] = _text(probed)
+        if item.get("scep"):
+            soon = proved or item["scep"].get("problem")
             every = looking.probe_every if soon else looking.prove_every
-            it["scep"]["at"] = _text(_refreshed(seconds(it["scep"]["at"]), every * JITTER, over))
+            item["scep"]["at"] = _text(_refreshed(seconds(item["scep"]["at"]), every * JITTER, over))
     return msgspec.json.encode(row)
 
 
@@ -190,10 +190,10 @@ def _refreshings(at: float, after: float, over: _Stretch) -> range:
 def _swept(over: _Stretch) -> tuple[Rows, list[datetime]]:
     """Both rows that a sweep marks, and when it swept: a reading by one slice serves the other, too."""
     rows, skew, settings = over.rows, over.skew, over.settings
-    synced, packages = (read(rows[it][0]) for it in (SYNCED, PACKAGES))
+    synced, packages = (read(rows[key][0]) for key in (SYNCED, PACKAGES))
     asked = [
-        _refreshings(seconds(it["running"]["version_at"]), settings.package_rules.versions_every, over)
-        for it in packages["uses"]
+        _refreshings(seconds(package["running"]["version_at"]), settings.package_rules.versions_every, over)
+        for package in packages["uses"]
     ]
     one, other = seconds(synced["looked_at"]), seconds(packages["looked_at"])
     sweep, also = settings.rules.sweep, settings.package_rules.sweep
@@ -208,12 +208,12 @@ def _swept(over: _Stretch) -> tuple[Rows, list[datetime]]:
         if turn == its:
             one = turn + skew
         # A row that is written for another reason, too, is written with the time of looking.
-        if turn == others or turn + skew - other >= also / 2 or any(turn in it for it in asked):
+        if turn == others or turn + skew - other >= also / 2 or any(turn in item for item in asked):
             other = turn + skew
         begin = turn + TURN
     uses = [
-        it | {"running": it["running"] | {"version_at": _text(turns[-1] + skew)}} if turns else it
-        for it, turns in zip(packages["uses"], asked, strict=True)
+        item | {"running": item["running"] | {"version_at": _text(turns[-1] + skew)}} if turns else item
+        for item, turns in zip(packages["uses"], asked, strict=True)
     ]
     swept: Rows = {
         key: (msgspec.json.encode(row), rows[key][1])

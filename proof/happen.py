@@ -30,7 +30,7 @@ class Happenings:
         self._values = 0
         self._order = 0
         self._over = False
-        self._homes = {it.name: it.app.get(PACKAGE) for it in self.world.sites.values()}
+        self._homes = {site.name: site.app.get(PACKAGE) for site in self.world.sites.values()}
 
     # -- appointments
 
@@ -68,8 +68,8 @@ class Happenings:
         world.slow_boots = 0.0
         world.deaf_until = min(world.deaf_until, self.loop.time())
         world.moved_until = min(world.moved_until, self.loop.time())
-        for it in cast.instances:
-            it.process.fuse = None
+        for instance in cast.instances:
+            instance.process.fuse = None
         for url in world.hosts:
             world.host(url, up=True)
         for site in world.sites.values():
@@ -90,16 +90,16 @@ class Happenings:
         if row is None or row["state"] not in {"held", "contained"} or row.get("flight"):
             return
         plan = row["plan"]
-        keys = [it["key"] for it in plan["decisions"]]
-        rules = {it["rule"] for it in plan.get("refusals", ())}
+        keys = [item["key"] for item in plan["decisions"]]
+        rules = {item["rule"] for item in plan.get("refusals", ())}
         body = {"group": "scepman", "fingerprint": plan["fingerprint"], "by": "ada", "reason": "peace"}
         if row["state"] == "contained":
             body["decision"] = "revert"
         elif "undone" in rules:  # once more would be undone once more
             sound = [
-                it.name
-                for it in self.world.sites.values()
-                if not any(BAD in value or MISSING in value for value in it.app.values())
+                site.name
+                for site in self.world.sites.values()
+                if not any(BAD in value or MISSING in value for value in site.app.values())
             ]
             body |= {"decision": "take", "region": min(sound or self.world.sites)}
         elif rules & {"conflict", "first-contact"}:
@@ -114,9 +114,11 @@ class Happenings:
         for site in self.world.sites.values():
             if "settings" in site.ills and self.loop.time() - site.since > 1500.0:
                 bad = [
-                    name for name, it in site.app.items() if BAD in it or looked_up(it, site.name) != RESOLVED
+                    name
+                    for name, item in site.app.items()
+                    if BAD in item or looked_up(item, site.name) != RESOLVED
                 ]
-                self._edit(site.name, {it: self._value() for it in bad})
+                self._edit(site.name, {name: self._value() for name in bad})
 
     def at(self, at: float, act: Callable[[], None], idle: Callable[[], bool] = lambda: False) -> None:
         """This happens then; until then all may be quiet. `idle` says whether it would do nothing as things are."""
@@ -150,7 +152,7 @@ class Happenings:
         """Whether a person who comes and looks finds nothing to be seen to."""
         row = self.cast.row("settings-sync")
         waits = row is not None and row["state"] in {"held", "contained"}
-        return not waits and not any("settings" in it.ills for it in self.world.sites.values())
+        return not waits and not any("settings" in site.ills for site in self.world.sites.values())
 
     def _happens(self, fault: Fault, dice: random.Random) -> None:
         if self._over:
@@ -168,7 +170,7 @@ class Happenings:
     def _keys(self, dice: random.Random, count: int) -> list[str]:
         site = self.world.sites[min(self.world.sites)]
         return dice.sample(
-            sorted(it for it in site.app if it.startswith("AppConfig:K") and "Vault" not in it), count
+            sorted(name for name in site.app if name.startswith("AppConfig:K") and "Vault" not in name), count
         )
 
     def _value(self) -> str:
@@ -220,7 +222,7 @@ class Happenings:
         for number in range(dice.choice((1, 1, 1, 2, 3))):
             keys = self._keys(dice, dice.randrange(1, 4))
             delay = number * dice.uniform(1, 200)
-            changes = {it: self._value() for it in keys}
+            changes = {key: self._value() for key in keys}
             self._later(delay, partial(self._edit, region, changes))
 
     def bad_edit(self, dice: random.Random) -> None:
@@ -265,7 +267,7 @@ class Happenings:
 
     def mass_edit(self, dice: random.Random) -> None:
         """More than the brake lets through."""
-        self._edit(self._region(dice).name, {it: self._value() for it in self._keys(dice, 5)})
+        self._edit(self._region(dice).name, {key: self._value() for key in self._keys(dice, 5)})
 
     def reference(self, dice: random.Random) -> None:
         """It resolves everywhere, nowhere, or not in this region or another one; half of them are corrected later."""
@@ -284,7 +286,7 @@ class Happenings:
         self.world.bar(region)
         self._later(dice.uniform(300, 1800), partial(self._admitted, region))
         if dice.random() < 0.5:
-            changes = {it: self._value() for it in self._keys(dice, 1)}
+            changes = {key: self._value() for key in self._keys(dice, 1)}
             self._later(dice.uniform(1, 240), partial(self._edit, self._region(dice).name, changes))
 
     def _admitted(self, region: str) -> None:
@@ -326,7 +328,7 @@ class Happenings:
         )
         changes: dict[str, object] = {PACKAGE: spoilt}
         if dice.random() < 0.4:
-            changes |= {it: self._value() + BAD for it in self._keys(dice, dice.randrange(1, 8))}
+            changes |= {key: self._value() + BAD for key in self._keys(dice, dice.randrange(1, 8))}
         self._edit(site.name, changes)
         hours = dice.uniform(3, 6) * HOUR
         self.at(self.loop.time() + hours, partial(self._package_back, site), lambda: self._is_home(site))
@@ -352,7 +354,7 @@ class Happenings:
     def switched(self, dice: random.Random) -> None:
         """A person takes an endpoint out, and puts it back later."""
         site = self._region(dice)
-        others = [it for it in self.world.sites.values() if it is not site and it.enabled]
+        others = [item for item in self.world.sites.values() if item is not site and item.enabled]
         if others and site.enabled:
             self.cast.story.tell(f"a person disables {site.name}")
             self.world.switch(site.name, enabled=False)
@@ -452,7 +454,7 @@ class Happenings:
         keys = self._keys(dice, 2)
         self._later(dice.uniform(0, away), partial(self._edit, region, dict.fromkeys(keys, self._value())))
         other = self._region(dice).name
-        changes = {it: self._value() for it in self._keys(dice, 1)}
+        changes = {key: self._value() for key in self._keys(dice, 1)}
         self._later(away - dice.uniform(1, 200), partial(self._edit, other, changes))
         for delay in (dice.uniform(1, 90), dice.uniform(60, 240)):
             self._later(away + delay, partial(self._decides_at_once, dice_of(f"{self._values}/{delay}")))
@@ -550,10 +552,10 @@ class Happenings:
         self._lost([self._region(dice)], "region", dice.choice((60, 180, 400, 900)))
 
     def _lost(self, sites: list[Site], why: str, seconds: float) -> None:
-        for it in sites:
-            self.cast.story.tell(f"{it.name} is lost")
-            self.world.ill(it, why)
-            self._later(seconds, partial(self._found, it, why))
+        for site in sites:
+            self.cast.story.tell(f"{site.name} is lost")
+            self.world.ill(site, why)
+            self._later(seconds, partial(self._found, site, why))
 
     def _found(self, site: Site, why: str) -> None:
         self.cast.story.tell(f"{site.name} is back")
@@ -603,9 +605,9 @@ class Happenings:
 
     def release(self, dice: random.Random) -> None:
         """The hosts get a new package, one after the other."""
-        version = 1 + max(it.version for it in self.world.hosts.values())
-        for it in self.world.hosts.values():
-            self._later(dice.uniform(0, 1800), partial(setattr, it, "version", version))
+        version = 1 + max(host.version for host in self.world.hosts.values())
+        for host in self.world.hosts.values():
+            self._later(dice.uniform(0, 1800), partial(setattr, host, "version", version))
 
     def authority(self, dice: random.Random) -> None:
         """A region answers, as another CA."""
@@ -652,11 +654,11 @@ class Happenings:
 
     def _nobody(self, seconds: float) -> None:
         until = self.loop.time() + seconds
-        for it in self.cast.instances:
-            it.away = until
-            it.process.die()
+        for instance in self.cast.instances:
+            instance.away = until
+            instance.process.die()
 
 
 _DEEDS: Final[Mapping[Fault, Callable[[Happenings, random.Random], None]]] = {
-    it: getattr(Happenings, it.name.lower()) for it in Fault
+    fault: getattr(Happenings, fault.name.lower()) for fault in Fault
 }

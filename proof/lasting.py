@@ -103,15 +103,15 @@ class Lasting:
         elif told == "held":  # also of a region that the change broke
             self._open[row["subject"]] = _ASKED
         elif told == "resolved":
-            for it in (row["subject"], *row["facts"]["also_known_as"]):
-                self._open.pop(it, None)
+            for item in (row["subject"], *row["facts"]["also_known_as"]):
+                self._open.pop(item, None)
 
     def ticked(self, tick: Tick) -> None:
         """A turn is over."""
         fair = tick.clean and self._is_sound()
         passed = tick.began - self._since if fair and self._since is not None else 0.0
         before = self._lasted
-        self._lasted = {it: before[it] + passed if it in before else 0.0 for it in self._under_way()}
+        self._lasted = {name: before[name] + passed if name in before else 0.0 for name in self._under_way()}
         self._since = tick.began if fair else None
         for what, lasted in self._lasted.items():
             self._check(
@@ -129,10 +129,10 @@ class Lasting:
             world.managed
             and not world.deaf
             and not world.missed.keys() - {"the copy"}
-            and all(it.up for it in world.hosts.values())
-            and len({it.version for it in world.hosts.values()}) == 1
-            and len({it.authority for it in sites}) == 1
-            and all(it.well and (it.past[-1].offered or it.name in self._taken) for it in sites)
+            and all(host.up for host in world.hosts.values())
+            and len({host.version for host in world.hosts.values()}) == 1
+            and len({site.authority for site in sites}) == 1
+            and all(site.well and (site.past[-1].offered or site.name in self._taken) for site in sites)
         )
 
     def _under_way(self) -> list[str]:
@@ -146,13 +146,13 @@ class Lasting:
             else:
                 self._begun.pop(key, None)
         self._changed.clear()
-        by_rows = [(key, it) for key, its in self._begun.items() for it in its]
-        waits = any(it == _UNTOLD for _, it in by_rows)
+        by_rows = [(key, name) for key, its in self._begun.items() for name in its]
+        waits = any(name == _UNTOLD for _, name in by_rows)
         told = _ASKED in self._open.values()
         return [
-            *(f"{key}: {it}" for key, it in by_rows if not (it == _UNTOLD and told)),
-            *(f"the copy {it} in the vault" for it in self._world.vault),
-            *(f"the incident {it}" for it, topic in self._open.items() if topic != _ASKED or not waits),
+            *(f"{key}: {name}" for key, name in by_rows if not (name == _UNTOLD and told)),
+            *(f"the copy {name} in the vault" for name in self._world.vault),
+            *(f"the incident {name}" for name, topic in self._open.items() if topic != _ASKED or not waits),
         ]
 
 

@@ -54,7 +54,7 @@ class Score:
     @property
     def wording(self) -> int:
         """Of the survivors, those that changed a sentence and nothing else."""
-        return sum(it.wording for it in self.survived)
+        return sum(survivor.wording for survivor in self.survived)
 
     @property
     def noticed(self) -> int:
@@ -92,11 +92,13 @@ class Score:
 def modules() -> list[str]:
     """The decision modules' files, by the contract in pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    (contract,) = (it for it in project["tool"]["importlinter"]["contracts"] if it["name"] == CONTRACT)
+    (contract,) = (item for item in project["tool"]["importlinter"]["contracts"] if item["name"] == CONTRACT)
     found: set[str] = set()
     for name in contract["source_modules"]:
         path = name.replace(".", "/")
-        found |= {str(it.relative_to(ROOT)) for it in ROOT.glob(f"{path}.py") if it.name != "__init__.py"}
+        found |= {
+            str(item.relative_to(ROOT)) for item in ROOT.glob(f"{path}.py") if item.name != "__init__.py"
+        }
     return sorted(found)
 
 
@@ -110,8 +112,8 @@ def covering(module: str) -> list[str]:
     slice_ = Path(module).parent.name
     if slice_ == "shared":
         return [f"tests/test_{Path(module).stem}.py"]
-    found = sorted(str(it.relative_to(ROOT)) for it in (ROOT / "tests" / slice_).glob("test_*.py"))
-    return [it for it in found if it not in _SLOW and not it.endswith("/test_workflow.py")]
+    found = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / slice_).glob("test_*.py"))
+    return [name for name in found if name not in _SLOW and not name.endswith("/test_workflow.py")]
 
 
 def measure(chosen: Sequence[str], place: Path, *, limit: float) -> Iterator[Score]:
@@ -148,7 +150,7 @@ def copy_tree(place: Path) -> None:
 
 
 def _configure(place: Path, chosen: Sequence[str]) -> None:
-    also = sorted(it.name for it in place.iterdir() if it.name not in {"shared", "mutants"})
+    also = sorted(path.name for path in place.iterdir() if path.name not in {"shared", "mutants"})
     # A property that fails is a mutant that is noticed: it need not be made short, kept or explained.
     quick = ["-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-profile", "mutants"]
     types = [sys.executable, "-m", "mypy", f"--cache-dir={ROOT / 'build' / 'types'}", "--output=json"]
@@ -199,7 +201,10 @@ def _score(place: Path, module: str) -> Score:
         by_tests=sum(code in {1, 3} for code in run.values()),
         endless=sum(code in _ENDLESS for code in run.values()),
         survived=tuple(
-            sorted(Survivor(f"{_function(name)}: {it}", it.only_wording) for name, it in changes.items())
+            sorted(
+                Survivor(f"{_function(name)}: {change}", change.only_wording)
+                for name, change in changes.items()
+            )
         ),
         not_run=len(codes) - len(run),
         source=digest(module, place),
@@ -220,7 +225,9 @@ class Change:
 
 def changed(mutated: str, names: Collection[str]) -> Mapping[str, Change]:
     """What these mutants changed, by the text that mutmut made of the module."""
-    functions = {it.name: it for it in ast.walk(ast.parse(mutated)) if isinstance(it, ast.FunctionDef)}
+    functions = {
+        node.name: node for node in ast.walk(ast.parse(mutated)) if isinstance(node, ast.FunctionDef)
+    }
     found = {}
     for name in names:
         short = name.rpartition(".")[2]
@@ -237,15 +244,17 @@ def _function(name: str) -> str:
 def _change(was: ast.FunctionDef, now: ast.FunctionDef) -> Change:
     lines = list(difflib.ndiff(_body(was).splitlines(), _body(now).splitlines()))
     return Change(
-        old=" ".join(it[2:].strip() for it in lines if it.startswith("-")),
-        new=" ".join(it[2:].strip() for it in lines if it.startswith("+")),
+        old=" ".join(line[2:].strip() for line in lines if line.startswith("-")),
+        new=" ".join(line[2:].strip() for line in lines if line.startswith("+")),
         only_wording=_body(_without_sentences(was)) == _body(_without_sentences(now)),
     )
 
 
 def _body(function: ast.FunctionDef) -> str:
-    defaults = (it for it in [*function.args.defaults, *function.args.kw_defaults] if it is not None)
-    return "\n".join(ast.unparse(it) for it in [*defaults, *function.body])
+    defaults = (
+        default for default in [*function.args.defaults, *function.args.kw_defaults] if default is not None
+    )
+    return "\n".join(ast.unparse(default) for default in [*defaults, *function.body])
 
 
 class _WithoutSentences(ast.NodeTransformer):
@@ -269,7 +278,7 @@ def scores(chosen: Sequence[str], *, limit: float) -> Iterator[Score]:
             known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
             known[score.module] = score.row()
             rows = {
-                it: known[it] for it in modules() if it in known
+                module: known[module] for module in modules() if module in known
             }  # a module that is gone takes its row along
             RESULTS.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
             yield score
@@ -281,15 +290,16 @@ def main(arguments: Sequence[str]) -> int:
         print(f"no modules of decisions: {', '.join(unknown)}")
         return 2
     all_ = list[Score]()
-    for it in scores(arguments, limit=7200.0):
-        all_.append(it)
+    for score in scores(arguments, limit=7200.0):
+        all_.append(score)
         print(
-            f"{it.share:7.1%}  {it.noticed:4} of {it.mutants:4}, {it.wording:3} survivors are wording  {it.module}",
+            f"{score.share:7.1%}  {score.noticed:4} of {score.mutants:4},"
+            f" {score.wording:3} survivors are wording  {score.module}",
             flush=True,
         )
-    mutants, noticed = sum(it.mutants for it in all_), sum(it.noticed for it in all_)
+    mutants, noticed = sum(score.mutants for score in all_), sum(score.noticed for score in all_)
     print(f"{noticed / max(mutants, 1):7.1%}  {noticed:4} of {mutants:4}")
-    return 0 if noticed >= 0.9 * mutants and not any(it.not_run for it in all_) else 1
+    return 0 if noticed >= 0.9 * mutants and not any(score.not_run for score in all_) else 1
 
 
 if __name__ == "__main__":

@@ -158,10 +158,10 @@ class Observer:
         self._world = world
         world.witness = self
         for site in world.sites.values():
-            for name, it in site.settings.items():
-                self._keys[site.name, name] = _Key([(-1e9, it)])
+            for name, item in site.settings.items():
+                self._keys[site.name, name] = _Key([(-1e9, item)])
             self.looked_up(site)
-        self._home = {it.name: it.app.get(PACKAGE) for it in world.sites.values()}
+        self._home = {site.name: site.app.get(PACKAGE) for site in world.sites.values()}
         self._budget = Budget(len(world.sites), early=SKEW)
         self._outages = Outages(world, self.check)
         self._lasting = Lasting(world, self.check, taken=self.taken)
@@ -286,7 +286,7 @@ class Observer:
             self._disturbed(site, call, mends=False)
             self._take(site, call)
             offered = any(
-                any(it.offered for it in other.within(call.began - GLANCE, self.now))
+                any(moment.offered for moment in other.within(call.began - GLANCE, self.now))
                 for other in self._others(site)
             )
             self.check(1, offered, lambda: f"{site.name} was disabled while no other endpoint was online")
@@ -318,12 +318,12 @@ class Observer:
 
     def _dated(self, key: str, row: _Row) -> None:
         """What was seen of a region was seen before now, by the true time: a permit rests on how old it is."""
-        for name, it in row["health"].items():
+        for name, item in row["health"].items():
             times = [
-                it["at"],
-                it["since"],
-                it.get("monitored_at"),
-                *((it.get(of) or {}).get("at") for of in _LOOKS),
+                item["at"],
+                item["since"],
+                item.get("monitored_at"),
+                *((item.get(of) or {}).get("at") for of in _LOOKS),
             ]
             latest = max(seconds(at) for at in times if at)
             self.check(
@@ -336,11 +336,11 @@ class Observer:
 
     def _kept(self, key: str, before: _Row, row: _Row, missed: Collection[str]) -> None:
         """Absence needs proof, and a person's decision never ends in silence."""
-        unsure = sorted(it for it in missed if not self._is_proved(it))
+        unsure = sorted(name for name in missed if not self._is_proved(name))
         regions = self._world.sites.keys() - _concerned(before.get("flight"))
-        others = {*regions, *(f"endpoint of {it}" for it in regions)}
+        others = {*regions, *(f"endpoint of {region}" for region in regions)}
         about = {
-            name: unsure if name != "flight" else [it for it in unsure if it not in others]
+            name: unsure if name != "flight" else [name for name in unsure if name not in others]
             for name in _FOR_GOOD
         }
         forgets = [name for name in _FOR_GOOD if about[name] and _forgets(name, before, row)]
@@ -353,17 +353,17 @@ class Observer:
                 f"{key}: its {forgets[0]} is forgotten, since {about[forgets[0]][0]} was not found for a moment"
             ),
         )
-        for it in before.get("verdicts", ()):
-            if it["by"] in _NO_PERSON or any(_same_word(it, other) for other in row["verdicts"]):
+        for item in before.get("verdicts", ()):
+            if item["by"] in _NO_PERSON or any(_same_word(item, other) for other in row["verdicts"]):
                 continue
             open_ = {its["key"] for its in (row.get("plan") or {}).get("decisions", ())}
             told = any("decision" in its["text"] for its in row["history"] if its not in before["history"])
-            replaced = any(its["key"] == it["key"] for its in row["verdicts"])
+            replaced = any(its["key"] == item["key"] for its in row["verdicts"])
             self.check(
                 5,
-                it["key"] not in open_ or told or replaced,
+                item["key"] not in open_ or told or replaced,
                 lambda it: f"{key}: what {it['by']} decided on {it['key']} is gone, and no line says so",
-                it,
+                item,
             )
 
     def _is_begun(self, flight: _Row) -> bool:
@@ -423,8 +423,8 @@ class Observer:
     def ticked(self, tick: Tick) -> None:
         """A turn of the timer is over."""
         world = self._world
-        hosts = tuple((it.up, it.version) for it in world.hosts.values())
-        shape = hosts, tuple(it.authority for it in world.sites.values())
+        hosts = tuple((host.up, host.version) for host in world.hosts.values())
+        shape = hosts, tuple(site.authority for site in world.sites.values())
         if shape != self._shape or not tick.clean:
             self._shape = shape
             self.stirred()
@@ -460,10 +460,10 @@ class Observer:
             self._stirred <= begin
             and self._world.managed
             and not self._differ
-            and all(it.past[-1].at <= begin and it.well and it.status == "Online" for it in sites)
-            and all(it.up for it in self._world.hosts.values())
-            and len({it.authority for it in sites}) == 1
-            and all(it.app.get(PACKAGE) == self._home[it.name] for it in sites)
+            and all(site.past[-1].at <= begin and site.well and site.status == "Online" for site in sites)
+            and all(host.up for host in self._world.hosts.values())
+            and len({site.authority for site in sites}) == 1
+            and all(site.app.get(PACKAGE) == self._home[site.name] for site in sites)
         )
 
     def _acted(self, site: Site, call: Call) -> None:
@@ -487,7 +487,7 @@ class Observer:
         if drill:
             due, most = at + REHEARSAL <= tick.began, 1
         else:
-            sound = site.well and site.since <= tick.began and len({it.authority for it in sites}) == 1
+            sound = site.well and site.since <= tick.began and len({site.authority for site in sites}) == 1
             due, most = sound, HEALED
         self._sound[site.name] = self._sound[site.name] + 1 if due else 0
         what = "a drill" if drill else "a hold"
@@ -497,19 +497,21 @@ class Observer:
     def _undoable(self, site: Site, at: float, tick: Tick) -> bool:
         """Whether what was written then was to be put back in this turn: nothing else keeps who would."""
         begin = tick.began - SERVED
-        others = [it.past[-1] for it in self._others(site)]
-        return at + VERIFIED <= tick.began and all(it.well and it.offered and it.at < begin for it in others)
+        others = [other.past[-1] for other in self._others(site)]
+        return at + VERIFIED <= tick.began and all(
+            other.well and other.offered and other.at < begin for other in others
+        )
 
     def _disturbed(self, site: Site, call: Call, *, mends: bool = True) -> None:
         """A region was restarted or, which mends nothing, taken out."""
-        refuge = any(self._is_refuge(it, call.began) for it in self._others(site))
+        refuge = any(self._is_refuge(other, call.began) for other in self._others(site))
         down = mends and _was_ill(site, call.began)
         self.check(
             1, refuge or down, lambda: f"{call.name} disturbed {site.name}, and no other region was serving"
         )
         away = self._world.away  # which is no region of the group then
-        both = [it.name for it in self._others(site) if it.name != away and self._is_starting(it)]
-        both += [it for it in self._last_taken if (mends or it != site.name) and self._is_drilled(it)]
+        both = [other.name for other in self._others(site) if other.name != away and self._is_starting(other)]
+        both += [name for name in self._last_taken if (mends or name != site.name) and self._is_drilled(name)]
         self.check(
             1,
             not both,
@@ -524,7 +526,7 @@ class Observer:
         """Whether it served devices by evidence that was good then: nothing from before we took it out."""
         taken = self._last_taken.get(site.name, -1e9)
         begin = max(at - FRESH, taken) if taken < at else at - FRESH
-        return any(it.well and it.offered for it in site.within(begin, at))
+        return any(moment.well and moment.offered for moment in site.within(begin, at))
 
     def _drill_of(self, region: str) -> str | None:
         """The drill that has taken this region out, or gives it back, and is not over."""
@@ -548,7 +550,9 @@ class Observer:
         site = self._world.sites[region]
         if region not in self._drilled or self.now - self._switched[region] >= WAITED:
             return False
-        return not any(it.well and it.offered for it in site.within(self._last_taken[region], self.now))
+        return not any(
+            moment.well and moment.offered for moment in site.within(self._last_taken[region], self.now)
+        )
 
     def _wrote(self, site: Site, name: str, old: object, new: object, call: Call) -> None:
         key = self._key(site.name, name)
@@ -561,7 +565,7 @@ class Observer:
             )
             self.unseeable += not seen
             # What was there when we looked is what we would put back.
-            found = next((it for since, it in reversed(key.past) if since <= read), None)
+            found = next((item for since, item in reversed(key.past) if since <= read), None)
             self._note(site, name, new)
             key.edited, key.ours = -1e9, (found, new)
         elif name == PACKAGE:
@@ -590,8 +594,8 @@ class Observer:
         begin = call.began - SOUND
         since = self._key(site.name, name).past[-1][0]  # when we wrote it
         sites = self._world.sites.values()
-        well = all(it.well and it.since <= begin for it in sites)
-        resolved = all(status == RESOLVED for it in sites for status in it.references.values())
+        well = all(site.well and site.since <= begin for site in sites)
+        resolved = all(status == RESOLVED for site in sites for status in site.references.values())
         wanted = max(self._word.get(name, -1e9), self._edited(name)) >= min(since, begin)
         self.check(
             3,
@@ -616,13 +620,13 @@ class Observer:
 
     def _unsound(self, site: Site, name: str, new: object, call: Call) -> tuple[int, str]:
         """Which law a value breaks that comes to a region; none: it came from one that had soaked it."""
-        holders = [it for it in self._others(site) if self._held(it.name, name, new, call.began)]
+        holders = [other for other in self._others(site) if self._held(other.name, name, new, call.began)]
         if not holders:
             return 3, f"wrote to {site.name} what no other region had: {name}"
-        soaked = [it for it in holders if self._soaked(it, name, new, call.began)]
-        if self._is_forced(name) or any(self._resolved(it, name, new, call.began) for it in soaked):
+        soaked = [holder for holder in holders if self._soaked(holder, name, new, call.began)]
+        if self._is_forced(name) or any(self._resolved(site, name, new, call.began) for site in soaked):
             return 0, ""
-        where = ", ".join(it.name for it in holders)
+        where = ", ".join(holder.name for holder in holders)
         if soaked:
             return 2, f"took {name} to {site.name}, although it does not resolve in {where}"
         return 2, f"took {name} to {site.name}, although {where} had not soaked it in good health"
@@ -634,15 +638,15 @@ class Observer:
         """Whether a region had the value a moment ago: as late as the last reading may have been."""
         past = self._key(region, name).past
         ends = [*(since for since, _ in past[1:]), 1e12]
-        return any(it == value and end >= at - FRESH for (_, it), end in zip(past, ends, strict=True))
+        return any(item == value and end >= at - FRESH for (_, item), end in zip(past, ends, strict=True))
 
     def _soaked(self, source: Site, name: str, value: object, at: float) -> bool:
         begin = at - self.soak + SKEW  # who saw the change and who counts may have clocks that differ
         past = self._key(source.name, name).past
         ends = [*(since for since, _ in past[1:]), 1e12]
         stood = any(
-            it == value and since <= begin and end >= at - FRESH
-            for (since, it), end in zip(past, ends, strict=True)
+            item == value and since <= begin and end >= at - FRESH
+            for (since, item), end in zip(past, ends, strict=True)
         )
         return stood and _longest_illness(source, begin, at - BEHIND) < BLINK
 
@@ -651,11 +655,11 @@ class Observer:
         fared = self._key(source.name, name).fared
         ends = [*(since for since, _ in fared[1:]), 1e12]
         return not _is_reference(value) or any(
-            it and end >= at - BEHIND for (_, it), end in zip(fared, ends, strict=True)
+            flag and end >= at - BEHIND for (_, flag), end in zip(fared, ends, strict=True)
         )
 
     def _others(self, site: Site) -> list[Site]:
-        return [it for it in self._world.sites.values() if it is not site]
+        return [item for item in self._world.sites.values() if item is not site]
 
     def _key(self, region: str, name: str) -> _Key:
         return self._keys.setdefault((region, name), _Key([(-1e9, None)]))
@@ -669,7 +673,7 @@ class Observer:
         return key
 
     def _agreement(self, name: str) -> None:
-        if len({repr(it.settings.get(name)) for it in self._world.sites.values()}) == 1:
+        if len({repr(site.settings.get(name)) for site in self._world.sites.values()}) == 1:
             self._agreed[name] = self.now
             self._differ.discard(name)
         elif name != PACKAGE:
@@ -680,7 +684,7 @@ class Observer:
 
         Whoever left them different spoke of the regions that there were then.
         """
-        return any(it >= begin for it in self._agreed.values()) or any(
+        return any(item >= begin for item in self._agreed.values()) or any(
             self._left.get(name, 1e12) >= begin
             or self._left[name] < max(self._edited(name), self._world.regrouped)
             for name in self._differ
@@ -694,8 +698,8 @@ class Observer:
     def at_rest(self, *, apart: set[str]) -> None:
         """All is well and has been for long, and everybody has decided: nothing may be left over."""
         world = self._world
-        for name in {name for it in world.sites.values() for name in it.settings} - apart - {PACKAGE}:
-            values = {repr(it.settings.get(name)) for it in world.sites.values()}
+        for name in {name for site in world.sites.values() for name in site.settings} - apart - {PACKAGE}:
+            values = {repr(site.settings.get(name)) for site in world.sites.values()}
             self.check(3, len(values) == 1, lambda name: f"the regions never agreed in {name}", name)
         for name, site in world.sites.items():
             self.check(
@@ -715,8 +719,8 @@ class Observer:
         """One whose time is over is nobody's, if who had it could not give it back."""
         if permit is None:
             return
-        began, end = (seconds(permit[it]) for it in ("granted_at", "until"))
-        hindered = any(_any(it, began - SKEW, end + SKEW) for it in (self._troubles, self._refusals))
+        began, end = (seconds(permit[name]) for name in ("granted_at", "until"))
+        hindered = any(_any(group, began - SKEW, end + SKEW) for group in (self._troubles, self._refusals))
         # One that was given back before its region was well lies there until the next one, and is nobody's then.
         excused = end < self.now and (hindered or permit["disturbed_at"] is not None)
         self.check(3, excused, lambda: f"{key}: a permit was left over")
@@ -744,8 +748,8 @@ def _same_word(it: _Row, other: _Row) -> bool:
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[tuple[str, object, object]]:
-    names = sorted(it for it in before.keys() | after.keys() if before.get(it) != after.get(it))
-    return [(it, before.get(it), after.get(it)) for it in names]
+    names = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return [(name, before.get(name), after.get(name)) for name in names]
 
 
 def _is_reference(value: object) -> bool:
@@ -755,11 +759,11 @@ def _is_reference(value: object) -> bool:
 def _longest_illness(site: Site, begin: float, end: float) -> float:
     """The longest stretch within these times in which a region did not answer."""
     longest, since = 0.0, None
-    for it in (*site.within(begin, end), Moment(end, well=True, offered=True)):
-        at = max(it.at, begin)
-        if since is not None and it.well:
+    for moment in (*site.within(begin, end), Moment(end, well=True, offered=True)):
+        at = max(moment.at, begin)
+        if since is not None and moment.well:
             longest, since = max(longest, at - since), None
-        elif since is None and not it.well:
+        elif since is None and not moment.well:
             since = at
     return longest
 
@@ -771,43 +775,46 @@ def _any(times: list[float], begin: float, end: float) -> bool:
 
 
 def _was_ill(site: Site, at: float) -> bool:
-    return any(not it.well for it in site.within(at - FRESH, at))
+    return any(not moment.well for moment in site.within(at - FRESH, at))
 
 
 def _reasons(facts: object, where: str) -> Iterator[tuple[str, object]]:
     """Every reason in what is shown, and of what it is."""
     if isinstance(facts, dict):
-        for name, it in facts.items():
+        for name, item in facts.items():
             if name in {"reason", "cause"}:
-                yield f"{where}: {name}", it
+                yield f"{where}: {name}", item
             else:
-                yield from _reasons(it, f"{where}: {name}")
+                yield from _reasons(item, f"{where}: {name}")
     elif isinstance(facts, list):
-        for it in facts:
-            yield from _reasons(it, where)
+        for fact in facts:
+            yield from _reasons(fact, where)
 
 
 # What a row of each kind says of its decisions, and what of it may not be left over. Read as JSON, as anybody could.
 _REASONED: Final[dict[str, Callable[[_Row], list[tuple[str, object]]]]] = {
     "settings-sync": lambda row: [
         (str(row["state"]), row["reason"]),
-        *((it["key"], it["reason"]) for it in (row.get("plan") or {}).get("decisions", ())),
-        *((it["rule"], it["text"] and it["way_out"]) for it in (row.get("plan") or {}).get("refusals", ())),
+        *((item["key"], item["reason"]) for item in (row.get("plan") or {}).get("decisions", ())),
+        *(
+            (item["rule"], item["text"] and item["way_out"])
+            for item in (row.get("plan") or {}).get("refusals", ())
+        ),
     ],
     "packages": lambda row: [
         (str(row["state"]), row["reason"]),
-        *(("flight", it["reason"]) for it in [row.get("flight")] if it),
+        *(("flight", item["reason"]) for item in [row.get("flight")] if item),
     ],
-    "permit": lambda row: [("permit", it["reason"]) for it in [row.get("permit")] if it],
-    "failback-holds": lambda row: [("line", it["text"]) for it in row.get("history", ())],
+    "permit": lambda row: [("permit", item["reason"]) for item in [row.get("permit")] if item],
+    "failback-holds": lambda row: [("line", item["text"]) for item in row.get("history", ())],
     "drills": lambda row: [
-        *((it["rule"], it["reason"]) for it in row["drill"]["preflight"]),
-        *(("line", it["text"]) for it in row["drill"]["timeline"]),
+        *((item["rule"], item["reason"]) for item in row["drill"]["preflight"]),
+        *(("line", item["text"]) for item in row["drill"]["timeline"]),
         ("its end", row["drill"]["reason"]),
     ],
     "incidents": lambda row: [
         ("its cause", row["incident"]["cause"]),
-        *(("line", it["text"]) for it in row["incident"]["timeline"]),
+        *(("line", item["text"]) for item in row["incident"]["timeline"]),
     ],
     "outbox": lambda row: [
         ("its card", row["card"]["title"] and row["card"]["lines"] and all(row["card"]["lines"])),

@@ -115,7 +115,7 @@ class Outages:
         waited = world.clock.time() - posted
         tried = world.deaf_until > posted and waited >= GIVEN_UP - SKEWED
         self._check(3, tried, lambda: f"{key} is given up, though the channel was not lost for a day")
-        cried = any(row["id"] in it and "given up" in it for it in self._cries)
+        cried = any(row["id"] in cry and "given up" in cry for cry in self._cries)
         self._check(3, cried, lambda: f"{key} is given up, and the log has no error of it")
         self._check(5, bool(row["problem"]), lambda: f"{key} is given up, and does not say why")
         line = f"{row['kind']} could not be told".encode()

@@ -129,15 +129,15 @@ BUGS: Final = (
     Bug(
         "a refuge that is down is accepted",
         "shared/disruption/permit.py",
-        "if it.state is State.HEALTHY and name != asked.region)",
-        "if it.state is not State.UNKNOWN and name != asked.region)",
+        "if health.state is State.HEALTHY and name != asked.region",
+        "if health.state is not State.UNKNOWN and name != asked.region",
         laws=(1,),
     ),
     Bug(
         "the region itself is its own refuge",
         "shared/disruption/permit.py",
-        "if it.state is State.HEALTHY and name != asked.region)",
-        "if it.state is State.HEALTHY)",
+        "if health.state is State.HEALTHY and name != asked.region",
+        "if health.state is State.HEALTHY",
         laws=(1,),
     ),
     Bug(
@@ -171,7 +171,7 @@ BUGS: Final = (
     Bug(
         "nobody asks how the references of a written region fare",
         TURNS,
-        "        return flight.target, tuple(it.key for it in flight.keys) if written else ()",
+        "        return flight.target, tuple(planned.key for planned in flight.keys) if written else ()",
         "        return flight.target, ()",
         laws=(2,),
     ),
@@ -192,8 +192,8 @@ BUGS: Final = (
     Bug(
         "what was reverted by policy is reverted though it has mended",
         TURNS,
-        "    return tuple(it for it in rollout.verdicts if it.by == POLICY and (it.key, it.state) in well)",
-        "    return ()",
+        "        if verdict.by == POLICY and (verdict.key, verdict.state) in well",
+        "        if False",
         ("tests/settings_sync/test_transitions.py",),
     ),
     Bug(
@@ -206,7 +206,7 @@ BUGS: Final = (
     Bug(
         "what was undone is tried again at once",
         TURNS,
-        "    states = set() if retry else {it.state for it in view.decisions if it.key in names}",
+        "    states = set() if retry else {decision.state for decision in view.decisions if decision.key in names}",
         "    states = set[str]()",
         ("tests/settings_sync/test_workflow.py",),
     ),
@@ -266,14 +266,14 @@ BUGS: Final = (
     Bug(
         "the last endpoint may be disabled",
         "shared/groups/routing.py",
-        "    others = [it for it in profile.endpoints if it is not own and it.enabled and it.status in ANSWERED]",
-        "    others = [it for it in profile.endpoints if it.enabled]",
+        "        if endpoint is not own and endpoint.enabled and endpoint.status in ANSWERED",
+        "        if endpoint.enabled",
         ("tests/incidents/test_hold.py",),
     ),
     Bug(
         "a card is told twice",
         INCIDENTS,
-        "    due = tuple(it for it in _due(named, incident, now, rules) if it not in named.told)",
+        "    due = tuple(telling for telling in _due(named, incident, now, rules) if telling not in named.told)",
         "    due = tuple(_due(named, incident, now, rules))",
         ("tests/incidents/test_workflow.py",),
     ),
@@ -402,8 +402,8 @@ BUGS: Final = (
     Bug(
         "an outage of one region is told as the end of the service",
         DETECT,
-        "    if any(it not in TROUBLED and it is not Standing.OUT for other, it in stand.items() if other != name):",
-        "    if any(it not in TROUBLED and it is not Standing.OUT for other, it in stand.items() if other == name):",
+        "        if other != name\n",
+        "        if other == name\n",
         laws=(5,),
     ),
     Bug(
@@ -416,8 +416,8 @@ BUGS: Final = (
     Bug(
         "one certificate authority is told as several",
         "shared/groups/classify.py",
-        "    if len({it.ca_sha256 for it in proofs.values()}) < 2:",
-        "    if len({it.ca_sha256 for it in proofs.values()}) < 1:",
+        "    if len({proof.ca_sha256 for proof in proofs.values()}) < 2:",
+        "    if len({proof.ca_sha256 for proof in proofs.values()}) < 1:",
         laws=(5,),
     ),
     Bug(
@@ -591,8 +591,8 @@ BUGS: Final = (
 def clean(bugs: Sequence[Bug], place: Path) -> str:
     """What goes wrong without any bug in the tests and seeds that are to catch them, or nothing."""
     copy_tree(place)
-    tests = sorted({test for it in bugs for test in it.tests})
-    for by in [_tests(*tests)] * bool(tests) + [_seeds()] * any(it.laws for it in bugs):
+    tests = sorted({test for bug in bugs for test in bug.tests})
+    for by in [_tests(*tests)] * bool(tests) + [_seeds()] * any(bug.laws for bug in bugs):
         done = run(by, place)
         if done.returncode:
             return f"{by[0]} fails without any bug:\n{done.stdout}{done.stderr}"
@@ -605,7 +605,7 @@ def caught(bug: Bug, place: Path) -> str:
     bug.plant(place)
     done = run(_seeds(*bug.laws) if bug.laws else _tests(*bug.tests), place)
     # Whatever else went wrong, such as no such test, has caught nothing.
-    lines = [it for it in done.stdout.splitlines() if it.startswith(("FAILED", "ERROR", "seed "))]
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR", "seed "))]
     return lines[0] if done.returncode == 1 and lines else ""
 
 
@@ -614,7 +614,7 @@ def _tests(*chosen: str) -> list[str]:
 
 
 def _seeds(*laws: int) -> list[str]:
-    return ["proof", "bite", *(f"--law={it}" for it in laws)]
+    return ["proof", "bite", *(f"--law={law}" for law in laws)]
 
 
 def run(module: Sequence[str], place: Path) -> subprocess.CompletedProcess[str]:
@@ -631,12 +631,12 @@ def run(module: Sequence[str], place: Path) -> subprocess.CompletedProcess[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m proof.planted [WORD]`: every bug, or those that have the word in their name."""
-    chosen = [it for it in BUGS if not arguments or any(word in it.name for word in arguments)]
+    chosen = [bug for bug in BUGS if not arguments or any(word in bug.name for word in arguments)]
     if not chosen:
         print(f"no planted bug has {' or '.join(arguments)} in its name")
         return 2
     place = ROOT / "build" / f"planted-{os.getpid()}"
-    problems = [problem for it in chosen if (problem := it.problem())] or [clean(chosen, place)]
+    problems = [problem for bug in chosen if (problem := bug.problem())] or [clean(chosen, place)]
     if any(problems):
         print("\n".join(problems))
         return 1

@@ -85,7 +85,9 @@ class Play:
             moves=self.settings.package_rules.rotate,
             on_breach=self._breached,
         )
-        self.world = World(self.loop, [_site(it, n) for n, it in enumerate(names)], list(URLS), dice(seed))
+        self.world = World(
+            self.loop, [_site(name, n) for n, name in enumerate(names)], list(URLS), dice(seed)
+        )
         self.observer.watch(self.world)
         self.weather = Weather()
         self.cast = Cast(self.world, self.loop, self.weather, self.observer, self.story, self.settings)
@@ -131,8 +133,10 @@ class Play:
 
     def _end(self) -> dict[str, Any]:
         return {
-            "settings": {it.name: it.settings for it in self.world.sites.values()},
-            "endpoints": {it.name: (it.enabled, it.status, it.well) for it in self.world.sites.values()},
+            "settings": {site.name: site.settings for site in self.world.sites.values()},
+            "endpoints": {
+                site.name: (site.enabled, site.status, site.well) for site in self.world.sites.values()
+            },
             "vault": dict(self.world.vault),
             "rows": {key: body for key, (body, _) in self.world.rows.items()},
         }
@@ -218,12 +222,14 @@ class Play:
         return (
             self.weather.fair(now)
             and all(stirs(name) for until, _, name, _, _ in cast.armed if until > now)
-            and not any(it.process.busy or it.process.fuse is not None for it in cast.instances)
+            and not any(
+                instance.process.busy or instance.process.fuse is not None for instance in cast.instances
+            )
             and len(cast.alive()) == len(cast.instances)
             and now >= cast.rivals_until
-            and all(it.up for it in self.world.hosts.values())
-            and all(it.status in {"Disabled", "Online" if it.well else "Degraded"} for it in sites)
-            and len({it.authority for it in sites}) == 1
+            and all(host.up for host in self.world.hosts.values())
+            and all(site.status in {"Disabled", "Online" if site.well else "Degraded"} for site in sites)
+            and len({site.authority for site in sites}) == 1
         )
 
     def _truth(self, began: float) -> quiet.Truth:
@@ -232,9 +238,9 @@ class Play:
             began=began,
             skew=self.cast.alive()[0].process.skew,
             versions={name: self.world.hosts[url].version for url, name in _HOSTS.items()},
-            runs={it.name: it.runs for it in sites},
-            changed=max(self._decided, *(it.changed for it in sites)),
-            degraded={it.name for it in sites if it.status == "Degraded"},
+            runs={site.name: site.runs for site in sites},
+            changed=max(self._decided, *(site.changed for site in sites)),
+            degraded={site.name for site in sites if site.status == "Degraded"},
         )
 
 

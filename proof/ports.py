@@ -338,8 +338,8 @@ class Rows:
 
     async def list(self, prefix: str) -> AsyncIterator[Stored]:
         """By prefix, as it was at one moment."""
-        for it in await self._line.read("store.list", lambda: self._listed(prefix)):
-            yield it
+        for stored in await self._line.read("store.list", lambda: self._listed(prefix)):
+            yield stored
 
     def _stored(self, key: str) -> Stored | None:
         found = self._line.world.rows.get(key)
@@ -351,8 +351,8 @@ class Rows:
         return known[1]
 
     def _listed(self, prefix: str) -> Iterable[Stored]:
-        keys = [it for it in self._line.world.rows if it.startswith(prefix)]
-        return [found for it in sorted(keys) if (found := self._stored(it)) is not None]
+        keys = [row for row in self._line.world.rows if row.startswith(prefix)]
+        return [found for key in sorted(keys) if (found := self._stored(key)) is not None]
 
 
 class Azure:
@@ -364,17 +364,19 @@ class Azure:
     async def list_profiles(self, subscription: str) -> tuple[Profile, ...]:
         """The one profile."""
         assert subscription == SUBSCRIPTION, subscription  # noqa: S101 -- the product asks for what it was told
-        names = [f"endpoint of {it}" for it in self._world.sites]
+        names = [f"endpoint of {site}" for site in self._world.sites]
         lacks: list[str] = []
         try:
             profile = await self._line.read("arm.list_profiles", self._profile)
         except NotFound:  # no error, but less of an answer
             profile, whole = self._profile(), self._world.lacks
-            lacks = [it for it in names if not whole or it == f"endpoint of {whole}"]
-            left = tuple(it for it in profile.endpoints if f"endpoint of {it.name}" not in lacks)
+            lacks = [name for name in names if not whole or name == f"endpoint of {whole}"]
+            left = tuple(
+                endpoint for endpoint in profile.endpoints if f"endpoint of {endpoint.name}" not in lacks
+            )
             profile = msgspec.structs.replace(profile, endpoints=left)
-        for it in names:
-            self._line.sees(it, there=it not in lacks)
+        for name in names:
+            self._line.sees(name, there=name not in lacks)
         return (profile,) if profile.endpoints else ()
 
     def _profile(self) -> Profile:
@@ -400,11 +402,11 @@ class Azure:
                     target_id=site_id(name),
                     target=host_of(name),
                     location=f"{name} europe",
-                    enabled=it.enabled,
-                    status=MonitorStatus(it.status),
-                    weight=it.weight,
+                    enabled=site.enabled,
+                    status=MonitorStatus(site.status),
+                    weight=site.weight,
                 )
-                for name, it in self._world.sites.items()
+                for name, site in self._world.sites.items()
             ),
             tags=(("counterpart", "managed"),) if self._world.managed else (),
         )
@@ -442,13 +444,13 @@ class Azure:
 
     def _references(self, region: str) -> tuple[ReferenceStatus, ...]:
         found = self._world.site(region).references
-        return tuple(ReferenceStatus(name=name, status=it) for name, it in found.items())
+        return tuple(ReferenceStatus(name=name, status=item) for name, item in found.items())
 
     async def put_app_settings(self, id_: str, settings: AppSettings, *, permit: Permit) -> None:
         """Replace all."""
         del permit  # the observer goes by what is so
         region = region_of(id_)
-        values = {name: it.raw for name, it in settings.items()}
+        values = {name: value.raw for name, value in settings.items()}
         await self._line.do(
             "arm.put_app_settings", lambda call: self._world.put_app(region, values, call), region
         )
@@ -459,7 +461,10 @@ class Azure:
         """Replace all."""
         del permit
         region = region_of(id_)
-        values = {name: (it.value.raw, it.type) for name, it in strings.items()}
+        values = {
+            name: (connection_string.value.raw, connection_string.type)
+            for name, connection_string in strings.items()
+        }
         await self._line.do(
             "arm.put_connection_strings", lambda call: self._world.put_strings(region, values, call), region
         )

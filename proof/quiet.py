@@ -91,7 +91,7 @@ def _says_more(key: str, before: bytes, after: bytes) -> bool:
 
 def gist(rows: Rows) -> tuple[bytes, ...]:
     """What was decided about settings and packages. The first reading after it has changed may change it again."""
-    return tuple(_timeless(rows[it][0]) for it in (SYNCED, PACKAGES) if it in rows)
+    return tuple(_timeless(rows[key][0]) for key in (SYNCED, PACKAGES) if key in rows)
 
 
 @functools.lru_cache(maxsize=64)
@@ -107,7 +107,7 @@ def _standing(body: bytes) -> tuple[Any, ...]:
 
 def _letter_of(body: bytes) -> dict[str, Any]:
     """A letter without what is noted when the channel did not take it: nothing but its next try depends on that."""
-    return {name: it for name, it in read(body).items() if name not in {"next_at", "tries", "problem"}}
+    return {name: item for name, item in read(body).items() if name not in {"next_at", "tries", "problem"}}
 
 
 @functools.lru_cache(maxsize=64)
@@ -119,19 +119,19 @@ def _account(body: bytes) -> tuple[Any, ...]:
     ledger = read_ledger(body)
     since: list[tuple[Fact, object]] = []  # each look that says otherwise than the one before it
     last: dict[tuple[Topic, str], tuple[Fact, object]] = {}
-    for it in ledger.facts:
-        if it.kind is Kind.LOOK:
-            subject, says = (it.topic, it.region), (it.claim, it.cause, it.severity)
+    for fact in ledger.facts:
+        if fact.kind is Kind.LOOK:
+            subject, says = (fact.topic, fact.region), (fact.claim, fact.cause, fact.severity)
             if subject not in last or last[subject][1] != says:
-                since.append((it, says))
-            last[subject] = again(it, START), says
-    others = tuple(it for it in ledger.facts if it.kind is not Kind.LOOK)
+                since.append((fact, says))
+            last[subject] = again(fact, START), says
+    others = tuple(fact for fact in ledger.facts if fact.kind is not Kind.LOOK)
     return msgspec.structs.replace(ledger, facts=others), since, last
 
 
 def again(look: Fact, at: datetime) -> Fact:
     """The same look at another time, which its evidence names where that was seen in the same moment."""
-    evidence = tuple(it.replace(_clock(look.at), _clock(at)) for it in look.evidence)
+    evidence = tuple(name.replace(_clock(look.at), _clock(at)) for name in look.evidence)
     return msgspec.structs.replace(look, at=at, heard=at, evidence=evidence)
 
 
@@ -168,8 +168,8 @@ def seen_ill(rows: Rows, looked: datetime) -> set[str]:
     """The regions in trouble of which the look at that time is in a ledger; of another matter: no name."""
     ledgers = [read_ledger(body) for key, (body, _) in rows.items() if kind(key) == "incident-ledgers"]
     lately = (itertools.takewhile(lambda it: it.at >= looked, reversed(of.facts)) for of in ledgers)
-    looks = [it for its in lately for it in its if it.kind is Kind.LOOK and it.at == looked]
-    return {it.region if it.claim in {Claim.SUSPECT, Claim.BAD} else "" for it in looks}
+    looks = [fact for its in lately for fact in its if fact.kind is Kind.LOOK and fact.at == looked]
+    return {look.region if look.claim in {Claim.SUSPECT, Claim.BAD} else "" for look in looks}
 
 
 @functools.lru_cache(maxsize=1024)
@@ -298,9 +298,9 @@ def _watch(row: Any, body: bytes, asked: _Asked) -> _Ages:
 def is_wanted(row: Any, rows: Rows, settings: Settings) -> bool:
     """Whether a region gets its package there, or could: with each sweep that is noted again after half a day."""
     packages = _read_packages(rows[PACKAGES][0]) if PACKAGES in rows else None
-    used = [it.location for it in packages.uses if it.location] if packages else []
-    twins = (twin for it in used for twin in settings.packages.twins(it, Os.WINDOWS))
-    return row["location"]["id"] in {it.id for it in (*used, *twins)}
+    used = [use.location for use in packages.uses if use.location] if packages else []
+    twins = (twin for location in used for twin in settings.packages.twins(location, Os.WINDOWS))
+    return row["location"]["id"] in {twin.id for twin in (*used, *twins)}
 
 
 def _synced(row: Any, body: bytes, asked: _Asked) -> _Ages:
@@ -312,7 +312,7 @@ def _synced(row: Any, body: bytes, asked: _Asked) -> _Ages:
         yield from _verifying(row, flight, asked)
     else:
         yield from _work(row, body, asked)
-    if any(seconds(it["at"]) >= looked for it in row["verdicts"]):
+    if any(seconds(item["at"]) >= looked for item in row["verdicts"]):
         yield None
     if looked < asked.truth.changed + SKEW:
         yield asked.sweep
@@ -321,9 +321,9 @@ def _synced(row: Any, body: bytes, asked: _Asked) -> _Ages:
 def _soaking(row: Any, asked: _Asked) -> _Ages:
     yield from _reading(row, asked)
     rules = asked.settings.rules
-    for it in row["footprints"]:
-        changed = seconds(it["at"])
-        yield asked.once(max(changed, asked.well_since(it["region"])) + rules.soak)
+    for item in row["footprints"]:
+        changed = seconds(item["at"])
+        yield asked.once(max(changed, asked.well_since(item["region"])) + rules.soak)
         yield asked.once(changed + rules.soak_deadline)
 
 
@@ -342,10 +342,10 @@ def _reading(row: Any, asked: _Asked) -> _Ages:
     packages: Any = {"looked_at": None, "uses": ()}
     if PACKAGES in rows:
         packages = read(rows[PACKAGES][0])
-    for it in (row, packages):
-        yield seconds(it["looked_at"]) + settings.rules.sweep / 2 if it["looked_at"] else None
-    for it in packages["uses"]:
-        at = it["running"].get("version_at")
+    for item in (row, packages):
+        yield seconds(item["looked_at"]) + settings.rules.sweep / 2 if item["looked_at"] else None
+    for package in packages["uses"]:
+        at = package["running"].get("version_at")
         yield seconds(at) + settings.package_rules.versions_every if at else None
     for key, (body, _) in rows.items():
         if kind(key) == HOSTS:
@@ -359,11 +359,11 @@ def _packages(row: Any, body: bytes, asked: _Asked) -> _Ages:
         yield asked.sweep
     if row.get("skew_since"):
         yield asked.once(seconds(row["skew_since"]) + rules.skew_after)
-    for it in row["uses"]:
-        at, version = it["running"].get("version_at"), it["running"]["version"]
+    for item in row["uses"]:
+        at, version = item["running"].get("version_at"), item["running"]["version"]
         if at is None:
             yield None
-        elif version != f"2.{asked.truth.runs[it['region']]}":
+        elif version != f"2.{asked.truth.runs[item['region']]}":
             yield min(seconds(at) + rules.versions_every, asked.sweep)
 
 
@@ -401,17 +401,17 @@ def _ledger(raw: Any, body: bytes, asked: _Asked) -> _Ages:
     if not raw.get("named"):
         return
     rules = asked.settings.incidents
-    for it in incidents(row, rules):
-        if it.resolved is not None:
-            yield asked.once(seconds(it.resolved) + rules.flap)
-            yield seconds(it.resolved) + rules.keep
+    for incident in incidents(row, rules):
+        if incident.resolved is not None:
+            yield asked.once(seconds(incident.resolved) + rules.flap)
+            yield seconds(incident.resolved) + rules.keep
         else:
-            yield asked.once(seconds(it.detected) + rules.patience)
-            yield asked.once(seconds(it.started) + rules.confirm)
+            yield asked.once(seconds(incident.detected) + rules.patience)
+            yield asked.once(seconds(incident.started) + rules.confirm)
     for fact in row.facts:
         if fact.kind is Kind.NOTE:
             yield asked.once(seconds(fact.at) + rules.lead + rules.keep)
-    if any(it.owed for it in row.named):
+    if any(named.owed for named in row.named):
         yield None
 
 

@@ -48,8 +48,8 @@ class Stuck:
         if facts.get("topic") != "hosts":
             return
         if row["kind"] == "incident.resolved":
-            for it in (row["subject"], *facts["also_known_as"]):
-                self._told.pop(it, None)
+            for fact in (row["subject"], *facts["also_known_as"]):
+                self._told.pop(fact, None)
         elif facts.get("cause") == "package-setting" and facts["severity"] <= _MAJOR:
             self._told[row["subject"]] = facts["region"]
 
@@ -74,14 +74,16 @@ class Stuck:
         if "package" in site.ills and world.leads_nowhere(site):
             if site.name not in self._told.values():
                 found.append(("nobody was told that its package setting leads nowhere", TOLD))
-            if self._moves and all(it.up and it.since < tick.began - KNOWN for it in world.hosts.values()):
+            if self._moves and all(
+                host.up and host.since < tick.began - KNOWN for host in world.hosts.values()
+            ):
                 found.append(("it is not moved to a host that has its package", MOVED))
         if self._state == "writing" and self._target == site.name:
             found.append(("what is to be written to it waits for it", WRITTEN))
         return found
 
     def _others_serve(self, site: Site, tick: Tick) -> bool:
-        others = [it.past[-1] for it in self._world.sites.values() if it is not site]
+        others = [item.past[-1] for item in self._world.sites.values() if item is not site]
         return not self._world.missed and all(
-            it.well and it.offered and it.at < tick.began - SERVED for it in others
+            other.well and other.offered and other.at < tick.began - SERVED for other in others
         )

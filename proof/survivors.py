@@ -30,7 +30,9 @@ class Explanations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def of(self, module: str) -> collections.Counter[str]:
         """The changes of a module that have a reason. What two mutants did alike is explained once."""
-        return collections.Counter(change for it in self.reason for change in it.changes.get(module, ()))
+        return collections.Counter(
+            change for reason in self.reason for change in reason.changes.get(module, ())
+        )
 
 
 def explanations() -> Explanations:
@@ -54,7 +56,9 @@ def scores() -> Sequence[Mapping[str, Any]]:
 def unexplained(score: Mapping[str, Any], explained: Explanations) -> Sequence[str]:
     """The survivors of a module that are neither wording nor have a reason."""
     known = explained.of(score["module"])
-    return [it["change"] for it in score["survived"] if not it["wording"] and it["change"] not in known]
+    return [
+        item["change"] for item in score["survived"] if not item["wording"] and item["change"] not in known
+    ]
 
 
 def problems(measured: Sequence[Mapping[str, Any]], explained: Explanations) -> Sequence[str]:
@@ -62,11 +66,12 @@ def problems(measured: Sequence[Mapping[str, Any]], explained: Explanations) -> 
     found = []
     for score in measured:
         module, left = score["module"], unexplained(score, explained)
-        found += [f"{module} has no reason for {it}" for it in left]
+        found += [f"{module} has no reason for {name}" for name in left]
     changes = {
-        it["module"]: {one["change"] for one in it["survived"] if not one["wording"]} for it in measured
+        entry["module"]: {one["change"] for one in entry["survived"] if not one["wording"]}
+        for entry in measured
     }
-    for module in {it for reason in explained.reason for it in reason.changes}:
+    for module in {change for reason in explained.reason for change in reason.changes}:
         for change, times in explained.of(module).items():
             if change not in changes.get(module, set()):
                 found.append(f"{module} has no survivor {change}")
@@ -81,10 +86,10 @@ def main(arguments: Sequence[str]) -> int:
     for score in scores():
         left = unexplained(score, explained)
         if left and (not arguments or score["module"] in arguments):
-            lines = dict.fromkeys(json.dumps(it, ensure_ascii=False) for it in left)
+            lines = dict.fromkeys(json.dumps(name, ensure_ascii=False) for name in left)
             print(
                 f"changes.{json.dumps(score['module'])} = [  # {len(left)}",
-                *(f"    {it}," for it in lines),
+                *(f"    {line}," for line in lines),
                 "]",
                 sep="\n",
             )

@@ -179,7 +179,7 @@ def _rarities(seed: str, until: float, *, every: float = 300 * HOUR) -> list[Hea
 def _mixed(seed: str, until: float, every: float) -> list[Heap]:
     dice = random.Random(seed)
     heaps: list[Heap] = []
-    others = [it for it in WEIGHTS if it not in STIRRING]
+    others = [weight for weight in WEIGHTS if weight not in STIRRING]
     at = HOUR
     while True:
         size = dice.choice((1, 2, 4, 6, 8, 12))
@@ -202,7 +202,7 @@ def _mixed(seed: str, until: float, every: float) -> list[Heap]:
 
 
 def _drawn(dice: random.Random, kinds: Sequence[Fault]) -> Fault:
-    return dice.choices(kinds, [WEIGHTS[it] for it in kinds])[0]
+    return dice.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
 
 
 # -- single calls -----------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ FINE: Final = Fate()
 # What a turn in which nothing happens asks of nobody: whatever waits for one of these calls is no reason to play it.
 _NEVER_IN_QUIET: Final = (
     *("arm.put", "arm.restart", "arm.disable", "arm.enable", "vault.", "channel."),
-    *(f"store.put {it}" for it in ("permit", "incident-ledgers", "outbox")),
+    *(f"store.put {name}" for name in ("permit", "incident-ledgers", "outbox")),
 )
 
 
@@ -294,19 +294,19 @@ class Weather:
         """What becomes of this call."""
         if not self._spells:
             return FINE
-        self._spells = [it for it in self._spells if now < it.until and it.left != 0]
-        for it in self._spells:
-            if it.fits(name, region) and (it.share >= 1.0 or dice.random() < it.share):
-                it.meets()
+        self._spells = [spell for spell in self._spells if now < spell.until and spell.left != 0]
+        for spell in self._spells:
+            if spell.fits(name, region) and (spell.share >= 1.0 or dice.random() < spell.share):
+                spell.meets()
                 self.met[
-                    f"{it.names or 'any'}: {it.fate.error}{'' if it.fate.effect else ', no effect'}"
+                    f"{spell.names or 'any'}: {spell.fate.error}{'' if spell.fate.effect else ', no effect'}"
                 ] += 1
-                return it.fate
+                return spell.fate
         return FINE
 
     def fair(self, now: float) -> bool:
         """Whether nothing can go wrong with a call of a turn in which nothing happens, as far as is known."""
-        return all(stirs(it.names) for it in self._spells if now < it.until and it.left != 0)
+        return all(stirs(spell.names) for spell in self._spells if now < spell.until and spell.left != 0)
 
     def clear(self) -> None:
         """All calls are fine from now on."""

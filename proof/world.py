@@ -129,15 +129,15 @@ class Site:
     @property
     def settings(self) -> dict[str, object]:
         """App settings and connection strings under one kind of name."""
-        return {**self.app, **{STRING + name: it for name, it in self.strings.items()}}
+        return {**self.app, **{STRING + name: pair for name, pair in self.strings.items()}}
 
     def within(self, begin: float, end: float) -> Iterator[Moment]:
         """How it was between two times, the moment in which the first one lies included."""
         first = max(0, bisect_right(self.past, begin, key=lambda it: it.at) - 1)
-        for it in self.past[first:]:
-            if it.at > end:
+        for item in self.past[first:]:
+            if item.at > end:
                 return
-            yield it
+            yield item
 
 
 @dataclasses.dataclass
@@ -202,7 +202,7 @@ class World:
 
     def __init__(self, clock: Clockwork, sites: list[Site], urls: list[str], dice: random.Random) -> None:
         self.clock, self.dice = clock, dice
-        self.sites = {it.name: it for it in sites}
+        self.sites = {site.name: site for site in sites}
         self.hosts = {url: Host() for url in urls}
         self.rows: dict[str, tuple[bytes, int]] = {}
         self.vault: dict[str, str] = {}
@@ -228,8 +228,8 @@ class World:
         self.witness: Witness
         self.on_settings: Callable[[Site], None] = lambda _: None
         self.on_status: Callable[[Site], None] = lambda _: None
-        for it in sites:
-            it.references = self._fared(it)
+        for site in sites:
+            site.references = self._fared(site)
 
     @property
     def deaf(self) -> bool:
@@ -268,13 +268,13 @@ class World:
         """A person changes settings; None deletes. Returns whether anything changed."""
         site = self.sites[region]
         before = site.settings
-        for name, it in changes.items():
+        for name, item in changes.items():
             where: dict[str, Any] = site.strings if name.startswith(STRING) else site.app
             short = name.removeprefix(STRING)
-            if it is None:
+            if item is None:
                 where.pop(short, None)
             else:
-                where[short] = it
+                where[short] = item
         if site.settings == before:
             return False
         self._strayed(site, before.get(PACKAGE))
@@ -386,10 +386,10 @@ class World:
         host = self.hosts.get(site.app.get(PACKAGE, ""))
         site.references = self._fared(site)
         self.witness.looked_up(site)
-        literal = (it for it, status in site.references.items() if status != RESOLVED)
+        literal = (name for name, status in site.references.items() if status != RESOLVED)
         reasons = {
-            "settings": any(fails(it, site.name) for it in site.app.values())
-            or any(SPARE not in site.app[it] for it in literal),
+            "settings": any(fails(name, site.name) for name in site.app.values())
+            or any(SPARE not in site.app[name] for name in literal),
             "package": host is None or not host.up,
             "unfit": (site.name, site.app.get(PACKAGE, "")) in self.unfit,
         }
@@ -418,9 +418,9 @@ class World:
         """How App Service fares with each reference of a region now."""
         denied = "AccessToKeyVaultDenied" if site.name in self.barred else ""
         return {
-            name: denied or looked_up(it, site.name)
-            for name, it in site.app.items()
-            if it.startswith(REFERENCE)
+            name: denied or looked_up(item, site.name)
+            for name, item in site.app.items()
+            if item.startswith(REFERENCE)
         }
 
     def _switch(self, site: Site, enabled: bool, weight: int | None, call: Call | None) -> None:

@@ -85,8 +85,8 @@ def connect(settings: Settings, *, closing: AsyncExitStack | None = None) -> Por
     }
     if closing is not None:
         closing.push_async_callback(session.close)
-        for it in (credential, *late.values()):
-            closing.push_async_callback(it.aclose)
+        for item in (credential, *late.values()):
+            closing.push_async_callback(item.aclose)
     app_service = cast("AppService", late["app_service"])
     endpoints = cast("TrafficManagerProfiles", late["profiles"])
     barred = AuditOnly(endpoints) if settings.audit_only else None

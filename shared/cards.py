@@ -60,14 +60,14 @@ def adaptive(card: Card, most: int = MOST_LINES) -> dict[str, Any]:
         shown = [{"title": _plain(name), "value": _plain(text)} for name, text in card.facts[:MOST_FACTS]]
         body.append({"type": "FactSet", "facts": shown})
     body += [
-        {"type": "TextBlock", "text": _plain(it), "wrap": True, "spacing": "Small"}
-        for it in _cut(card.lines, most)
+        {"type": "TextBlock", "text": _plain(line), "wrap": True, "spacing": "Small"}
+        for line in _cut(card.lines, most)
     ]
     made: dict[str, Any] = {"$schema": SCHEMA, "type": "AdaptiveCard", "version": VERSION, "body": body}
-    links = [it for it in card.links if len(it.url) <= LONGEST][:MOST_LINKS]
+    links = [link for link in card.links if len(link.url) <= LONGEST][:MOST_LINKS]
     if links:
         made["actions"] = [
-            {"type": "Action.OpenUrl", "title": it.title[:LONGEST_TITLE], "url": it.url} for it in links
+            {"type": "Action.OpenUrl", "title": link.title[:LONGEST_TITLE], "url": link.url} for link in links
         ]
     return made
 

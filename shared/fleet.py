@@ -75,12 +75,12 @@ def written(errand: Errand) -> str | None:
 def _without_headers(errand: Errand) -> Errand:
     """Without what may be a key to an app: whoever takes the errand asks Traffic Manager for it."""
     profile = errand.profile
-    if not (profile.monitor.headers or any(it.headers for it in profile.endpoints)):
+    if not (profile.monitor.headers or any(endpoint.headers for endpoint in profile.endpoints)):
         return errand
     bare = msgspec.structs.replace(
         profile,
         monitor=msgspec.structs.replace(profile.monitor, headers=()),
-        endpoints=tuple(msgspec.structs.replace(it, headers=()) for it in profile.endpoints),
+        endpoints=tuple(msgspec.structs.replace(endpoint, headers=()) for endpoint in profile.endpoints),
     )
     return msgspec.structs.replace(errand, profile=bare, headers=True)
 

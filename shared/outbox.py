@@ -190,14 +190,14 @@ async def send(store: Store, channels: Mapping[str, Channel], clock: Clock, *, n
     be sent is noted in its row.
     """
     now = clock.now()
-    rows = [it async for it in readable(store, f"{PREFIX}/", Mark)]
+    rows = [row async for row in readable(store, f"{PREFIX}/", Mark)]
     for mark, stored in rows:
         if _is_spent(mark, now):
             await _quietly(store.delete(stored.row.key, if_version=stored.version))
     total = Sent()
     for name, channel in channels.items():
         marks = [mark for mark, _ in rows if mark.channel == name]
-        due = _due(_waiting((it for mark, it in rows if mark.channel == name and mark.waiting)), now)
+        due = _due(_waiting((stored for mark, stored in rows if mark.channel == name and mark.waiting)), now)
         if not due:
             continue
         if not (channel.for_people and _is_burst(marks, len(due), now)):
@@ -221,7 +221,9 @@ def _urgent(due: Sequence[_Due]) -> tuple[list[_Due], list[_Due]]:
 
 async def waiting(store: Store) -> tuple[Letter, ...]:
     """What is not sent, given up or still to be tried: for people who ask."""
-    return tuple([it async for it, _ in readable(store, f"{PREFIX}/", Letter) if it.sent_at is None])
+    return tuple(
+        [message async for message, _ in readable(store, f"{PREFIX}/", Letter) if message.sent_at is None]
+    )
 
 
 # -- beside other work ------------------------------------------------------------------------------------------
@@ -472,9 +474,9 @@ async def _quietly(write: Awaitable[object]) -> None:
 
 def _waiting(rows: Iterable[Stored]) -> Iterator[_Due]:
     """The letters that can be read; the others are left to the version that wrote them."""
-    for it in rows:
+    for row in rows:
         try:
-            yield decoded(it, Letter), it.version
+            yield decoded(row, Letter), row.version
         except Unreadable as error:
             log.error("not told: %s", error)  # noqa: TRY400 -- its words say it
 
@@ -495,13 +497,17 @@ def _due(waiting: Iterable[_Due], now: datetime) -> list[_Due]:
 
 def _is_burst(letters: Iterable[Mark], due: int, now: datetime) -> bool:
     """Whether sending each would make more than `BURST` cards in an hour."""
-    lately = sum(it.sent_at is not None and not it.digested and age(it.sent_at, now) < HOUR for it in letters)
+    lately = sum(
+        letter.sent_at is not None and not letter.digested and age(letter.sent_at, now) < HOUR
+        for letter in letters
+    )
     return due > 0 and due + lately > BURST
 
 
 def _digest_lately(letters: Iterable[Mark], now: datetime) -> bool:
     return any(
-        it.digested and it.sent_at is not None and age(it.sent_at, now) < DIGEST_EVERY for it in letters
+        letter.digested and letter.sent_at is not None and age(letter.sent_at, now) < DIGEST_EVERY
+        for letter in letters
     )
 
 

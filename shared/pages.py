@@ -184,7 +184,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
 
 def _ticks(chart: Chart) -> list[float]:
     """Round moments along the axis."""
-    step = next((it for it in _STEPS if (chart.end - chart.begin) / it <= _TICKS), _STEPS[-1])
+    step = next((step for step in _STEPS if (chart.end - chart.begin) / step <= _TICKS), _STEPS[-1])
     first = math.ceil(chart.begin / step)
     return [float(number * step) for number in range(first, math.floor(chart.end / step) + 1)]
 

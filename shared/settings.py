@@ -154,7 +154,7 @@ def _together(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _field(name: str) -> Field:
-    return next(it for it in FIELDS if it.name == name)
+    return next(field for field in FIELDS if field.name == name)
 
 
 def _compose(found: Mapping[str, Any]) -> Settings:
@@ -246,8 +246,8 @@ def _compose(found: Mapping[str, Any]) -> Settings:
 
 def _list(pattern: re.Pattern[str], what: str) -> Callable[[str], tuple[str, ...]]:
     def convert(text: str) -> tuple[str, ...]:
-        items = tuple(it for it in re.split(r"[,\s]+", text) if it)
-        wrong = [it for it in items if not pattern.fullmatch(it)]
+        items = tuple(part for part in re.split(r"[,\s]+", text) if part)
+        wrong = [item for item in items if not pattern.fullmatch(item)]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} is no {what}")
         return items
@@ -358,8 +358,8 @@ def _servers(text: str) -> tuple[str, ...]:
 
 
 def _resolvers(text: str) -> tuple[str, ...]:
-    items = [it for it in re.split(r"[,\s]+", text) if it]
-    found = tuple(dict.fromkeys(it if it == SYSTEM else _servers(it)[0] for it in items))
+    items = [part for part in re.split(r"[,\s]+", text) if part]
+    found = tuple(dict.fromkeys(item if item == SYSTEM else _servers(item)[0] for item in items))
     if not 1 <= len(found) <= _MOST_RESOLVERS:
         raise ValueError(f"{len(found)} resolvers; one at least, {_MOST_RESOLVERS} at most")
     return found
@@ -370,7 +370,7 @@ def _named[T](convert: Callable[[str], T]) -> Callable[[str], tuple[tuple[str, T
 
     def read(text: str) -> tuple[tuple[str, T], ...]:
         found: dict[str, T] = {}
-        for item in (it for it in re.split(r"[,\s]+", text) if it):
+        for item in (part for part in re.split(r"[,\s]+", text) if part):
             name, equals, value = item.partition("=")
             if not equals or not name or name.lower() in found:
                 raise ValueError(f"{item!r} is no name=value, or its name stands there twice")
@@ -432,7 +432,7 @@ def _policy(text: str) -> Policy:
 
 
 def _networks(text: str) -> tuple[_Network, ...]:
-    return tuple(ipaddress.ip_network(it) for it in re.split(r"[,\s]+", text) if it)
+    return tuple(ipaddress.ip_network(part) for part in re.split(r"[,\s]+", text) if part)
 
 
 def _path(text: str) -> str:

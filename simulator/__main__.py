@@ -127,7 +127,9 @@ def described(cloud: Cloud) -> str:
         "artifact hosts": ", ".join(
             f"{host.name} ({host.address})" for host in cloud.world.artifact_hosts.values()
         ),
-        "receivers": ", ".join(f"{it.host} ({it.address})" for it in cloud.world.receivers.values()),
+        "receivers": ", ".join(
+            f"{receiver.host} ({receiver.address})" for receiver in cloud.world.receivers.values()
+        ),
         "cards": f"{cloud.admin_url}/_world/cards",
         "subscription": SUBSCRIPTION,
         "CA bundle": str(cloud.ca_bundle),

@@ -112,7 +112,7 @@ class ArtifactHost:
 
     def current(self, path: str, now: float) -> Published | None:
         """What lies at a path now."""
-        due = [it for it in self.files.get(path, []) if it.at <= now]
+        due = [file for file in self.files.get(path, []) if file.at <= now]
         return max(due, key=lambda it: it.at, default=None)
 
     def faults_of(self, path: str) -> FileFaults:

@@ -49,7 +49,7 @@ dt {{ font-weight: 600 }} dd {{ margin: 0; overflow-wrap: anywhere }}
 
 def page(got: Sequence[Received]) -> str:
     """All of them, the newest first."""
-    cards = "\n".join(_message(it) for it in reversed(got))
+    cards = "\n".join(_message(received) for received in reversed(got))
     title = f"Teams: {len(got)} card{'' if len(got) == 1 else 's'}"
     nothing = '<p class="none">No card came yet. This page looks again by itself.</p>'
     return _PAGE.format(again=AGAIN, title=title, cards=cards or nothing)
@@ -66,7 +66,7 @@ def _card(card: dict[str, Any]) -> str:
 
 
 def _all(elements: Iterable[Any]) -> str:
-    return "".join(_element(it) for it in elements)
+    return "".join(_element(element) for element in elements)
 
 
 def _element(it: Any) -> str:
@@ -121,12 +121,12 @@ def _style(block: dict[str, Any]) -> str:
         f"font-size:{size}" if size else "",
         "font-weight:600" if bold else "",
     ]
-    style = ";".join(it for it in parts if it)
+    style = ";".join(part for part in parts if part)
     return f' style="{style}"' if style else ""
 
 
 def _links(actions: Iterable[Any]) -> str:
-    drawn = "".join(_link(it) for it in actions)
+    drawn = "".join(_link(action) for action in actions)
     return f'<div class="links">{drawn}</div>' if drawn else ""
 
 

@@ -125,7 +125,7 @@ class Device:
     @property
     def failures(self) -> tuple[Attempt, ...]:
         """The attempts that did not succeed."""
-        return tuple(it for it in self.attempts if not it.ok)
+        return tuple(attempt for attempt in self.attempts if not attempt.ok)
 
     @property
     def availability(self) -> float:
@@ -334,9 +334,9 @@ def _destination(method: str, target: str, head: bytes) -> tuple[str, int, bytes
     path = url.path or "/"
     line = f"{method} {path}{'?' + url.query if url.query else ''} HTTP/1.1".encode("latin-1")
     kept = [
-        it
-        for it in head.split(b"\r\n")[1:]
-        if not it.lower().startswith((b"proxy-connection:", b"connection:"))
+        part
+        for part in head.split(b"\r\n")[1:]
+        if not part.lower().startswith((b"proxy-connection:", b"connection:"))
     ]
     return url.hostname, url.port or 80, b"\r\n".join([line, b"Connection: close", *kept])
 

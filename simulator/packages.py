@@ -43,7 +43,7 @@ class Content:
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes from `start` to before `stop`; fewer when the file ends."""
-        return b"".join(bytes(it) if isinstance(it, int) else it for it in self._cut(start, stop))
+        return b"".join(bytes(chunk) if isinstance(chunk, int) else chunk for chunk in self._cut(start, stop))
 
     def part(self, start: int, stop: int) -> "Content":
         """That part as a file of its own."""
@@ -98,9 +98,9 @@ def unpacked(content: Content) -> Release:
     try:
         with zipfile.ZipFile(io.BufferedReader(_Reader(content))) as archive:
             deps = json.loads(archive.read(DEPS))
-        version = next(it for it in deps["libraries"] if it.startswith("SCEPman/")).partition("/")[2]
+        version = next(dep for dep in deps["libraries"] if dep.startswith("SCEPman/")).partition("/")[2]
         runtime = deps["runtimeTarget"]["name"].rpartition("/")[2]
-        return Release(version, next(it for it, name in RUNTIMES.items() if name == runtime))
+        return Release(version, next(item for item, name in RUNTIMES.items() if name == runtime))
     except zipfile.BadZipFile as error:
         raise BadPackage("the file is no zip") from error
     except (KeyError, TypeError, ValueError, StopIteration) as error:

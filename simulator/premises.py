@@ -124,7 +124,7 @@ class Premises:
             "webhook": "COUNTERPART_WEBHOOK",
             "event-grid": "COUNTERPART_EVENT_GRID_TOPIC",
         }
-        return {names[kind]: it.url(self.https_port) for kind, it in self.world.receivers.items()}
+        return {names[kind]: receiver.url(self.https_port) for kind, receiver in self.world.receivers.items()}
 
     def _packages(self) -> dict[str, str]:
         """Where the vendor's files begin: at the real names, and at a port that needs no privilege."""

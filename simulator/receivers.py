@@ -91,7 +91,7 @@ def throttled(taken_at: Iterable[float], now: float, speed: float) -> Refusal | 
     times = sorted(taken_at)
     for most, seconds in RATES:
         since = now - seconds / speed
-        recent = [it for it in times if it > since]
+        recent = [time for time in times if time > since]
         if len(recent) >= most:
             wait = (recent[-most] - since) or seconds / speed
             return Refusal(429, f"more than {most} requests in {seconds:g} s", max(1, round(wait)))
@@ -116,7 +116,7 @@ def _no_message(said: Any) -> str:
     attachments = said.get("attachments")
     if not isinstance(attachments, list) or not attachments:
         return "the message has no attachments"
-    return next((reason for it in attachments if (reason := _no_card(it))), "")
+    return next((reason for attachment in attachments if (reason := _no_card(attachment))), "")
 
 
 def _no_card(attachment: Any) -> str:
@@ -125,12 +125,12 @@ def _no_card(attachment: Any) -> str:
     card = attachment.get("content")
     if not isinstance(card, dict) or card.get("type") != "AdaptiveCard":
         return "an attachment's content is no AdaptiveCard"
-    version = tuple(int(it) for it in str(card.get("version", "")).split(".") if it.isdecimal())
+    version = tuple(int(part) for part in str(card.get("version", "")).split(".") if part.isdecimal())
     if not version or version > NEWEST_CARD:
         return f"the card's version {card.get('version')!r} is not supported"
     if not isinstance(card.get("body"), list) or not card["body"]:
         return "the card has no body"
-    if any(it.get("type") == "Action.Submit" for it in card.get("actions", []) if isinstance(it, dict)):
+    if any(item.get("type") == "Action.Submit" for item in card.get("actions", []) if isinstance(item, dict)):
         return "the card has an Action.Submit, which a webhook's card cannot have"
     return ""
 
@@ -148,9 +148,9 @@ def events_of(body: bytes, content_type: str) -> list[dict[str, Any]] | Refusal:
     except ValueError:
         return Refusal(400, "the request's body is no JSON")
     events = said if is_batch else [said]
-    if not isinstance(events, list) or not all(isinstance(it, dict) for it in events):
+    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
         return Refusal(400, "the request's body is no event, or no batch of events")
-    reason = next((reason for it in events if (reason := _no_event(it))), "")
+    reason = next((reason for event in events if (reason := _no_event(event))), "")
     return Refusal(400, reason) if reason else events
 
 

@@ -29,7 +29,7 @@ def definition(name: str) -> Mapping[str, Any]:
 def role(*names: str) -> Role:
     """Everything that custom roles allow together."""
     found = map(definition, names)
-    return frozenset(it["action"] for each in found for it in (*each["actions"], *each["dataActions"]))
+    return frozenset(item["action"] for each in found for item in (*each["actions"], *each["dataActions"]))
 
 
 def allows(granted: AbstractSet[str], action: str) -> bool:

@@ -411,7 +411,9 @@ class World:
 
     def count(self, what: str, where: str, *, since: int = 0) -> int:
         """How many happenings of a kind a place has seen since a journal position."""
-        return sum(1 for it in self.journal[since:] if it.what == what and it.where == where)
+        return sum(
+            1 for happening in self.journal[since:] if happening.what == what and happening.where == where
+        )
 
     def start(self, site: Site, who: str = "platform") -> None:
         """A process starts: it loads the settings as they are now, fetches its package, and boots."""
@@ -425,7 +427,7 @@ class World:
     def _load(self, site: Site) -> None:
         self.refresh_references(site)
         found = {name: one.found.value for name, one in site.references.items() if one.found}
-        site.loaded = {**{name: in_environment(it) for name, it in site.app_settings.items()}, **found}
+        site.loaded = {**{name: in_environment(item) for name, item in site.app_settings.items()}, **found}
         self._past_values.update(site.loaded.values())
         site.package = self._package(site)
 
@@ -477,7 +479,7 @@ class World:
     def put_app_settings(self, site: Site, values: Mapping[str, Plain], who: str) -> None:
         """Replace all app settings; the platform restarts the app and raises ChangedAppSettings."""
         for kept in (site.app_settings, values):
-            self._past_values.update(in_environment(it) for it in kept.values())
+            self._past_values.update(in_environment(entry) for entry in kept.values())
         site.stale["appsettings"] = Stale(site.app_settings, site.faults.stale_reads)
         site.app_settings = dict(values)
         self._settings_changed(site, "settings-put", who)
@@ -536,7 +538,9 @@ class World:
         forced = site.faults.reference_status if site else None
         if forced and forced is not ReferenceState.RESOLVED:
             return forced, None
-        vault = next((it for it in self.vaults.values() if it.name.lower() == vault_name.lower()), None)
+        vault = next(
+            (vault for vault in self.vaults.values() if vault.name.lower() == vault_name.lower()), None
+        )
         if vault is None:
             return ReferenceState.VAULT_NOT_FOUND, None
         if site and self.shared.key_vault:
@@ -576,10 +580,10 @@ class World:
         if self.profile_status(child) in {"Disabled", "Inactive"}:
             return "Stopped"
         online, checked = [], []
-        for it in child.endpoints:
-            status = self.monitor_status(child, it)
-            online += [it] if status in {"Online", "Unmonitored"} else []
-            checked += [it] if status in {"Online", "Unmonitored", "CheckingEndpoint"} else []
+        for item in child.endpoints:
+            status = self.monitor_status(child, item)
+            online += [item] if status in {"Online", "Unmonitored"} else []
+            checked += [item] if status in {"Online", "Unmonitored", "CheckingEndpoint"} else []
         if _are_enough(online, endpoint):
             return "Online"
         return "CheckingEndpoint" if _are_enough(checked, endpoint) else "Degraded"
@@ -589,7 +593,14 @@ class World:
         wanted = {endpoint.child.lower(), endpoint.target.lower()} - {""}
         if endpoint.kind != "nestedEndpoints":
             return None
-        return next((it for it in self.profiles.values() if {it.id.lower(), it.fqdn.lower()} & wanted), None)
+        return next(
+            (
+                profile
+                for profile in self.profiles.values()
+                if {profile.id.lower(), profile.fqdn.lower()} & wanted
+            ),
+            None,
+        )
 
     def site_of(self, endpoint: EndpointState) -> Site | None:
         """The site that an endpoint's probes come to, and its devices."""
@@ -597,7 +608,8 @@ class World:
             return self.sites.get(endpoint.target_site)
         wanted = endpoint.target.lower()
         return next(
-            (it for it in self.sites.values() if wanted in {it.host, it.address, *it.host_names}), None
+            (site for site in self.sites.values() if wanted in {site.host, site.address, *site.host_names}),
+            None,
         )
 
     def target_of(self, endpoint: EndpointState) -> str | None:
@@ -625,9 +637,12 @@ class World:
         Values shorter than 6 characters, plain numbers and truth values, and what is public by its nature
         (host names, the tenant's and subscriptions' ids) are left out: finding them proves nothing.
         """
-        values = self._past_values | {it.secret for it in self.receivers.values()}
+        values = self._past_values | {receiver.secret for receiver in self.receivers.values()}
         for site in self.sites.values():
-            values.update(in_environment(it) for it in (*site.app_settings.values(), *site.loaded.values()))
+            values.update(
+                in_environment(app_setting)
+                for app_setting in (*site.app_settings.values(), *site.loaded.values())
+            )
             values.update(in_environment(value) for value, _ in site.connection_strings.values())
         for vault in self.vaults.values():
             for versions in (*vault.secrets.values(), *vault.deleted.values()):
@@ -671,7 +686,7 @@ class World:
 
 def _are_enough(available: list[EndpointState], wanted: EndpointState) -> bool:
     """Whether a nested endpoint has as many available endpoints as it wants, of each kind of address."""
-    versions = [ip_version(it.target) for it in available]
+    versions = [ip_version(endpoint.target) for endpoint in available]
     return (
         len(available) >= wanted.least_children
         and versions.count(4) >= (wanted.least_ipv4 or 0)

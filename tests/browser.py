@@ -45,7 +45,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 def installed() -> str | None:
     """The browser's program."""
-    return next((found for it in PROGRAMS if (found := shutil.which(it))), None)
+    return next((found for program in PROGRAMS if (found := shutil.which(program))), None)
 
 
 @contextlib.asynccontextmanager
@@ -61,7 +61,7 @@ async def browser(program: str) -> AsyncIterator["Browser"]:
             port = await _port(Path(profile) / "DevToolsActivePort", process)
             async with aiohttp.ClientSession() as session:
                 async with session.get(f"http://127.0.0.1:{port}/json") as answer:
-                    pages = [it for it in await answer.json() if it["type"] == "page"]
+                    pages = [item for item in await answer.json() if item["type"] == "page"]
                 async with session.ws_connect(
                     pages[0]["webSocketDebuggerUrl"], max_msg_size=64 * 2**20
                 ) as socket:
@@ -141,9 +141,9 @@ class Browser:
             language=await self._ask("document.documentElement.lang"),
             complaints=tuple(self._complaints()),
             asked=tuple(
-                it["params"]["request"]["url"]
-                for it in self._events
-                if it["method"] == "Network.requestWillBeSent"
+                event["params"]["request"]["url"]
+                for event in self._events
+                if event["method"] == "Network.requestWillBeSent"
             ),
             overflow=tuple(overflow),
             pale=tuple(pale),
@@ -165,22 +165,22 @@ class Browser:
         return found
 
     def _status(self, url: str) -> int:
-        for it in self._events:
-            if it["method"] == "Network.responseReceived" and it["params"]["response"]["url"] == url:
-                return int(it["params"]["response"]["status"])
+        for event in self._events:
+            if event["method"] == "Network.responseReceived" and event["params"]["response"]["url"] == url:
+                return int(event["params"]["response"]["status"])
         return 0
 
     def _complaints(self) -> list[str]:
         found = []
-        for it in self._events:
-            match it["method"]:
-                case "Log.entryAdded" if it["params"]["entry"]["level"] in {"error", "warning"}:
-                    entry = it["params"]["entry"]
+        for event in self._events:
+            match event["method"]:
+                case "Log.entryAdded" if event["params"]["entry"]["level"] in {"error", "warning"}:
+                    entry = event["params"]["entry"]
                     found.append(f"{entry['text']} ({entry.get('url', '')})")
                 case "Runtime.exceptionThrown":
-                    found.append(it["params"]["exceptionDetails"]["text"])
-                case "Runtime.consoleAPICalled" if it["params"]["type"] in {"error", "warning"}:
-                    found.append(str(it["params"]["args"]))
+                    found.append(event["params"]["exceptionDetails"]["text"])
+                case "Runtime.consoleAPICalled" if event["params"]["type"] in {"error", "warning"}:
+                    found.append(str(event["params"]["args"]))
         return found
 
     async def _ask(self, expression: str) -> Any:
@@ -197,7 +197,7 @@ class Browser:
         return result
 
     async def _until(self, event: str) -> None:
-        while not any(it["method"] == event for it in self._events):
+        while not any(entry["method"] == event for entry in self._events):
             await self._next()
 
     async def _next(self) -> dict[str, Any]:

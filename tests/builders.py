@@ -92,9 +92,12 @@ def a_region(name: str = "west", *, os: Os = Os.WINDOWS, location: str | None = 
 def a_group(*names: str) -> Group:
     """A group of healthy-looking regions: a pair, unless told otherwise."""
     regions = names or ("west", "east")
-    profile = a_profile(*(an_endpoint(it) for it in regions))
+    profile = a_profile(*(an_endpoint(region) for region in regions))
     return Group(
-        id=profile.id, name=profile.name, profile=profile, regions=tuple(a_region(it) for it in regions)
+        id=profile.id,
+        name=profile.name,
+        profile=profile,
+        regions=tuple(a_region(region) for region in regions),
     )
 
 

@@ -188,7 +188,7 @@ class Guard:
     async def put_app_settings(self, site_id: str, settings: AppSettings, *, permit: Permit) -> None:
         """Check, then write."""
         old = self._world.app.sites[site_id.lower()]
-        new = {name: it.raw for name, it in settings.items()}
+        new = {name: value.raw for name, value in settings.items()}
         self._check(site_id, old, new, permit, _app)
         async with self._world.effects.one("PUT app settings"):
             await self._world.app.put_app_settings(site_id, settings, permit=permit)
@@ -198,7 +198,10 @@ class Guard:
     ) -> None:
         """Check, then write."""
         old = self._world.app.connections[site_id.lower()]
-        new = {name: (it.value.raw, it.type) for name, it in strings.items()}
+        new = {
+            name: (connection_string.value.raw, connection_string.type)
+            for name, connection_string in strings.items()
+        }
         self._check(site_id, old, new, permit, _string)
         async with self._world.effects.one("PUT connection strings"):
             await self._world.app.put_connection_strings(site_id, strings, permit=permit)
@@ -213,15 +216,15 @@ class Guard:
     ) -> None:
         world, now = self._world, self._world.clock.now()
         region = site_id.rsplit("app-", 1)[-1]
-        names = {it for it in old.keys() | new.keys() if old.get(it) != new.get(it)}
+        names = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
         row = world.row
         flight = row.flight
         assert names, "a write that changes nothing"
         # A write belongs to the claimed flight, and touches its keys only (law 3).
         assert flight is not None
         assert flight.target == region
-        planned = {it.key.lower() for it in flight.keys}
-        assert {key_of(it) for it in names} <= planned, "an unplanned key"
+        planned = {planned.key.lower() for planned in flight.keys}
+        assert {key_of(name) for name in names} <= planned, "an unplanned key"
         assert world.copies.copies.get(flight.copy_name), "no way back"
         self._check_permit(region, flight, permit)
         for name in names:
@@ -233,7 +236,7 @@ class Guard:
             else:
                 self._check_soak(row, flight.source, key, now)
                 self._ours[region, key] = (old.get(name), new.get(name))
-        self.changed(region, (key_of(it) for it in names))
+        self.changed(region, (key_of(name) for name in names))
 
     def _check_permit(self, region: str, flight: Flight, permit: Permit) -> None:
         """Law 1, by what is stored: the one permit is this one, and another region is known to be healthy."""
@@ -243,13 +246,13 @@ class Guard:
         assert (permit.id, permit.region) == (flight.id, region)
         assert now < permit.until
         seen = msgspec.json.decode(world.body(watched_key(world.profile_id)), type=Watched).health
-        fresh = {name: it.state for name, it in seen.items() if now - it.at < FRESH}
-        refuge = any(it is HealthState.HEALTHY for name, it in fresh.items() if name != region)
+        fresh = {name: health.state for name, health in seen.items() if now - health.at < FRESH}
+        refuge = any(state is HealthState.HEALTHY for name, state in fresh.items() if name != region)
         assert refuge or fresh[region] is HealthState.DOWN, "the last region"
 
     def _check_soak(self, row: Rollout, source: str, key: str, now: datetime) -> None:
         """Law 2, by what really was: the source has had the value, and has been well, for the whole soak."""
-        if any(it.key.lower() == key and it.kind is VerdictKind.FORCE for it in row.verdicts):
+        if any(verdict.key.lower() == key and verdict.kind is VerdictKind.FORCE for verdict in row.verdicts):
             return
         soak = timedelta(seconds=self._world.settings.rules.soak)
         assert now - self._since.get((source, key), START) >= soak, "before the soak"
@@ -272,10 +275,10 @@ class Endpoints:
         held = msgspec.json.decode(world.body(permit_key(row_name(profile_id))), type=Held).permit
         assert held == permit
         assert permit.region == endpoint
-        (profile,) = [it for it in world.profiles.profiles if it.id == profile_id]
-        others = [it for it in profile.endpoints if it.name != endpoint and it.enabled]
+        (profile,) = [profile for profile in world.profiles.profiles if profile.id == profile_id]
+        others = [item for item in profile.endpoints if item.name != endpoint and item.enabled]
         answered = {MonitorStatus.ONLINE, MonitorStatus.UNMONITORED}
-        assert any(it.status in answered for it in others), "the last endpoint that is answered"
+        assert any(other.status in answered for other in others), "the last endpoint that is answered"
         async with world.effects.one(f"PATCH disable {endpoint}"):
             await world.profiles.disable_endpoint(profile_id, endpoint, permit=permit)
 
@@ -316,14 +319,14 @@ class World:
         self.guard = Guard(self)
         common = plain(4) if app is None else app
         self.app = FakeAppService(
-            {site_id(it): dict(common) for it in regions},
-            connections={site_id(it): dict(connections or {}) for it in regions},
-            os={site_id(name): it for name, it in (os or {}).items()},
+            {site_id(region): dict(common) for region in regions},
+            connections={site_id(region): dict(connections or {}) for region in regions},
+            os={site_id(name): item for name, item in (os or {}).items()},
         )
         for name, changes in (differs or {}).items():
             self.edit(name, changes)
-        self.profiles = FakeProfiles([a_profile(*(an_endpoint(it) for it in regions))])
-        self.probes = FakeProbes({host(it): 200 for it in regions}, clock=self.clock)
+        self.profiles = FakeProfiles([a_profile(*(an_endpoint(region) for region in regions))])
+        self.probes = FakeProbes({host(region): 200 for region in regions}, clock=self.clock)
         self.copies = CountedCopies(self)
         self.packages = FakePackages(self.clock)
         self.pages = FakeHomePages()
@@ -340,7 +343,9 @@ class World:
     def edit(self, region: str, changes: Texts | None = None, **more: str | None) -> None:
         """A person's edit at the portal; None deletes."""
         edits = {**(changes or {}), **more}
-        self.guard.changed(region, (_app(name) for name, it in edits.items() if self.has(region, name) != it))
+        self.guard.changed(
+            region, (_app(name) for name, item in edits.items() if self.has(region, name) != item)
+        )
         self.app.edit(site_id(region), **edits)
 
     def connect(self, region: str, name: str, string: tuple[str, str] | None) -> None:
@@ -414,20 +419,22 @@ class World:
 
         When none is, to one that is degraded.
         """
-        if name in {host(it) for it in self.regions}:
+        if name in {host(region) for region in self.regions}:
             return (name,)
-        (profile,) = [it for it in self.profiles.profiles if it.name == GROUP]
+        (profile,) = [profile for profile in self.profiles.profiles if profile.name == GROUP]
         well = {MonitorStatus.ONLINE, MonitorStatus.CHECKING, MonitorStatus.UNMONITORED}
-        found = [it for it in profile.endpoints if it.status in well]
-        found = found or [it for it in profile.endpoints if it.status is MonitorStatus.DEGRADED]
-        return tuple(it.target for it in found[:1])
+        found = [endpoint for endpoint in profile.endpoints if endpoint.status in well]
+        found = found or [
+            endpoint for endpoint in profile.endpoints if endpoint.status is MonitorStatus.DEGRADED
+        ]
+        return tuple(endpoint.target for endpoint in found[:1])
 
     def _served(self) -> tuple[str, str]:
         """What a device gets that asks through the profile's name: an address, and a problem."""
         led = self._led("")
         if not led:
             return "", "the name does not resolve"
-        (region,) = [it for it in self.regions if host(it) == led[0]]
+        (region,) = [region for region in self.regions if host(region) == led[0]]
         return address_of(led[0]), "" if self.answers(region) else "GetCACaps answered 503"
 
     async def tick(
@@ -436,7 +443,7 @@ class World:
         """Time passes, then one round; its error is raised. `patient`: a drill may take its time in it."""
         self.clock.advance(seconds)
         profiles = await discover(self.settings.scope, self.profiles)
-        (profile,) = [it for it in profiles if it.name == GROUP]
+        (profile,) = [profile for profile in profiles if profile.name == GROUP]
         try:
             round_ = await reconcile.run(
                 profile, self.ports, self.settings, doorbell=doorbell, patient=patient
@@ -548,7 +555,7 @@ class World:
     async def clean(self) -> None:
         """Assert that nothing of ours is left lying about."""
         assert self.copies.copies == {}
-        assert not [it for it in self.store.rows if it.startswith("copies/")]
+        assert not [row for row in self.store.rows if row.startswith("copies/")]
         held = await self.permit()
         assert held is None or held.permit is None or held.permit.disturbed_at is not None
         assert (await self.rollout()).flight is None
@@ -558,13 +565,13 @@ def leaks(worlds: Collection[World], records: Collection[logging.LogRecord]) -> 
     """Where a value can be read that should be nowhere."""
     for world in worlds:
         for values in world.app.sites.values():
-            assert all(SECRET in it for it in values.values()), "a value that would not be found"
+            assert all(SECRET in value for value in values.values()), "a value that would not be found"
         for key, stored in world.store.rows.items():
             if SECRET.encode() in stored.row.body:
                 yield f"row {key}"
-        for it in _of_each_kind(world.shown):
-            if any(SECRET in f"{each!r} {each}" for each in _chain(it)):
-                yield f"{type(it).__name__}: {it!r}"
+        for item in _of_each_kind(world.shown):
+            if any(SECRET in f"{each!r} {each}" for each in _chain(item)):
+                yield f"{type(item).__name__}: {item!r}"
     formatter = logging.Formatter()
     for record in records:
         if SECRET in f"{formatter.format(record)} {record.args!r}":
@@ -573,8 +580,8 @@ def leaks(worlds: Collection[World], records: Collection[logging.LogRecord]) -> 
 
 def _of_each_kind(shown: Collection[object]) -> Iterator[object]:
     """Every error, and the first and last few of the rounds, whose texts are the row's, which is looked at whole."""
-    rounds = [it for it in shown if not isinstance(it, BaseException)]
-    yield from (it for it in shown if isinstance(it, BaseException))
+    rounds = [item for item in shown if not isinstance(item, BaseException)]
+    yield from (item for item in shown if isinstance(item, BaseException))
     yield from (*rounds[:2], *rounds[2:][-8:])
 
 

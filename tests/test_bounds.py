@@ -102,17 +102,19 @@ def kinds_of_row() -> set[type]:
     for path in sorted((ROOT / "shared").rglob("*.py")):
         if path.name == "store.py":
             continue
-        calls = [it for it in ast.walk(ast.parse(path.read_text())) if isinstance(it, ast.Call)]
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         names = {
             kind.id
-            for it in calls
-            if isinstance(it.func, ast.Name) and (place := _READS.get(it.func.id)) is not None
-            if isinstance(kind := it.args[place], ast.Name)
+            for call in calls
+            if isinstance(call.func, ast.Name) and (place := _READS.get(call.func.id)) is not None
+            if isinstance(kind := call.args[place], ast.Name)
         }
         if names:
             module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
             found |= {getattr(module, name) for name in names}
-    return {it for it in found if not any(other is not it and issubclass(other, it) for other in found)}
+    return {
+        item for item in found if not any(other is not item and issubclass(other, item) for other in found)
+    }
 
 
 def test_every_kind_of_row_has_a_case() -> None:
@@ -125,8 +127,8 @@ def test_rows_are_written_in_one_place() -> None:
     for path in sorted((ROOT / "shared").rglob("*.py")):
         if path.name == "store.py" or path.parent.name == "adapters":
             continue
-        names = {it.func.id for it in ast.walk(ast.parse(path.read_text()))
-                 if isinstance(it, ast.Call) and isinstance(it.func, ast.Name)}  # fmt: skip
+        names = {node.func.id for node in ast.walk(ast.parse(path.read_text()))
+                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}  # fmt: skip
         assert "Row" not in names, path
 
 
@@ -190,7 +192,7 @@ def alerts_with_long_names_flood_it() -> Iterator[Ledger]:
     later = START + timedelta(seconds=500)
     ledger = fitted(advance(ledger, [a_look(500, "east", well=False)], later, RULES))
     yield ledger
-    assert [it.region for it in incidents(ledger, RULES) if it.region == "east"] == ["east"]
+    assert [incident.region for incident in incidents(ledger, RULES) if incident.region == "east"] == ["east"]
 
 
 @case(Ledger)
@@ -225,7 +227,7 @@ def test_any_text_fits(texts: list[str]) -> None:
     """Whatever letters they are made of: a bound in bytes, not in characters."""
     many = [a_look(number, "west", well=number % 2 == 0, text=text * 20) for number, text in enumerate(texts)]
     ledger = advance(Ledger(group_id="/g", group="g"), many, START, RULES)
-    assert all(len(it.text.encode()) <= MOST_BYTES for it in ledger.facts)
+    assert all(len(fact.text.encode()) <= MOST_BYTES for fact in ledger.facts)
     assert len(msgspec.json.encode(fitted(ledger))) <= BOUND
 
 
@@ -308,9 +310,14 @@ def the_last_write(keys: Sequence[str], *, reason: str = "") -> Iterator[rollout
         _, decisions = look_at_settings(row, sides, a_policy(), START)
         said = tuple(
             rollouts.Verdict(
-                key=it.key, state=it.state, kind=VerdictKind.APPROVE, by="b" * 200, reason=reason, at=START
+                key=decision.key,
+                state=decision.state,
+                kind=VerdictKind.APPROVE,
+                by="b" * 200,
+                reason=reason,
+                at=START,
             )
-            for it in decisions
+            for decision in decisions
         )
         row = msgspec.structs.replace(row, verdicts=said)
     row, decisions = look_at_settings(row, sides, a_policy(), START)
@@ -351,22 +358,22 @@ def told_apart() -> rollouts.Rollout:
 def every_region_had_another_value() -> Iterator[rollouts.Rollout]:
     row = told_apart()
     yield row
-    assert any("decisions dropped, since the row is full" in it.text for it in row.history)
-    assert any("what was written of" in it.text for it in row.history)
+    assert any("decisions dropped, since the row is full" in happening.text for happening in row.history)
+    assert any("what was written of" in happening.text for happening in row.history)
 
 
 def test_what_a_full_row_forgot_is_asked_of_a_person() -> None:
     """Where a row has no room for what was written of a key, the key is held: nothing is taken for news."""
     row = told_apart()
-    forgotten = set(KEYS) - {it.key for it in row.written}
+    forgotten = set(KEYS) - {written.key for written in row.written}
     assert KEYS[0] in forgotten, "it was left different on purpose, too"
     sides = [
         a_side(dict.fromkeys(KEYS, "1" * 32), region=ENDPOINTS[0]),
         a_side(dict.fromkeys(KEYS, "1" * 32), region=ENDPOINTS[1]),
-        *(a_side(dict.fromkeys(KEYS, "0" * 32), region=it) for it in ENDPOINTS[2:]),
+        *(a_side(dict.fromkeys(KEYS, "0" * 32), region=endpoint) for endpoint in ENDPOINTS[2:]),
     ]
     _, decisions = look_at_settings(row, sides, a_policy(), START)
-    assert {it.key for it in decisions if it.action is Action.CONFLICT} >= forgotten
+    assert {decision.key for decision in decisions if decision.action is Action.CONFLICT} >= forgotten
 
 
 @case(rollouts.StoreKey)
@@ -391,11 +398,16 @@ def what_is_remembered_of_many_regions() -> Iterator[Watched]:
     )  # fmt: skip
     sites = tuple(
         Site(
-            id=a_region(it).site_id[:-240], host=f"{'h' * 60}.azurewebsites.net", os=Os.WINDOWS, running=True
+            id=a_region(endpoint).site_id[:-240],
+            host=f"{'h' * 60}.azurewebsites.net",
+            os=Os.WINDOWS,
+            running=True,
         )
-        for it in ENDPOINTS
+        for endpoint in ENDPOINTS
     )
-    members = tuple(Member(name=it, site_id=a_region(it).site_id[:-240].lower()) for it in ENDPOINTS)
+    members = tuple(
+        Member(name=endpoint, site_id=a_region(endpoint).site_id[:-240].lower()) for endpoint in ENDPOINTS
+    )
     yield fitted(
         Watched(
             profile_id="/p", health=dict.fromkeys(ENDPOINTS, health), sites=sites, sites_at=START,
@@ -449,8 +461,8 @@ def regions_with_packages_of_their_own() -> Iterator[hosts.Packages]:
         row = msgspec.structs.replace(packages.dropped(row, LONG, START), order=order)
     row = fitted(msgspec.structs.replace(row, flight=flight, left=(flight,) * packages.MOST_LEFT))
     yield row
-    assert {it.region for it in row.uses} == set(ENDPOINTS)
-    assert len({it.running.package.digest for it in row.uses if it.running.package}) == len(ENDPOINTS)
+    assert {use.region for use in row.uses} == set(ENDPOINTS)
+    assert len({use.running.package.digest for use in row.uses if use.running.package}) == len(ENDPOINTS)
 
 
 @case(hosts.Watch)
@@ -641,6 +653,6 @@ def test_a_row_takes_half_of_what_it_may(kind: type) -> None:
             body = msgspec.json.encode(row)
             assert len(body) <= BOUND, drive.__name__
             entity = _entity_of(Row(Key("a/b"), body))
-            assert all(len(it) <= PROPERTY for it in entity.values())
-            assert sum(len(it) for it in entity.values()) <= ENTITY / 2
+            assert all(len(item) <= PROPERTY for item in entity.values())
+            assert sum(len(item) for item in entity.values()) <= ENTITY / 2
             assert msgspec.json.decode(body, type=kind) == row

@@ -20,11 +20,11 @@ def walk(value: Any) -> Iterator[dict[str, Any]]:
     """Every object in a card."""
     if isinstance(value, dict):
         yield value
-        for it in value.values():
-            yield from walk(it)
+        for item in value.values():
+            yield from walk(item)
     elif isinstance(value, list):
-        for it in value:
-            yield from walk(it)
+        for item in value:
+            yield from walk(item)
 
 
 @pytest.mark.parametrize("name", list(cards()))
@@ -38,11 +38,11 @@ def test_every_card(name: str) -> None:
     card = attachment["content"]
     assert card["$schema"] == "http://adaptivecards.io/schemas/adaptive-card.json"
     assert card["version"] == "1.4"
-    assert {it["type"] for it in walk(card) if "type" in it} <= TYPES
-    kinds = [it["type"] for it in card["body"]]
+    assert {node["type"] for node in walk(card) if "type" in node} <= TYPES
+    kinds = [item["type"] for item in card["body"]]
     assert kinds[:2] == ["TextBlock", "FactSet"]
     assert set(kinds[2:]) <= {"TextBlock"}
-    pages = tuple(f"{BASE_URL}/api/{it}/" for it in ("incidents", "decisions", "drills"))
+    pages = tuple(f"{BASE_URL}/api/{name}/" for name in ("incidents", "decisions", "drills"))
     for action in card.get("actions", []):
         assert action["url"].startswith(pages)
 
@@ -131,13 +131,13 @@ def test_the_worst_case() -> None:
     sent = posted(card)
     (headline,) = sent["body"]
     assert (headline["text"], headline["color"]) == ("🌍" * 200, "Good")
-    assert [(it["title"], it["url"]) for it in sent["actions"]] == [("🌍" * 60, "https://x.test/1")]
+    assert [(item["title"], item["url"]) for item in sent["actions"]] == [("🌍" * 60, "https://x.test/1")]
 
 
 def test_many_lines_are_counted() -> None:
     """What is left out is said, also in what is posted; as many as there is room for are all there."""
     for most, last in ((MOST_LINES, str(MOST_LINES - 1)), (40, f"... and {40 - MOST_LINES + 1} more")):
-        body = posted(Card(title="x", lines=tuple(str(it) for it in range(most))))["body"]
+        body = posted(Card(title="x", lines=tuple(str(number) for number in range(most))))["body"]
         assert len(body) == MOST_LINES + 1
         assert body[-1]["text"] == last
 
@@ -150,22 +150,22 @@ def test_lines_give_way_to_what_is_larger() -> None:
     full = Card(title="x", facts=facts, lines=("a" * each, "b" * each, "c" * (spare - 2 * each)))
     assert len(message(full)) == LARGEST
     more = msgspec.structs.replace(full, lines=(*full.lines[:2], f"{full.lines[2]}c"))
-    assert [it["text"] for it in posted(more)["body"][2:]] == [full.lines[0], "... and 2 more"]
+    assert [item["text"] for item in posted(more)["body"][2:]] == [full.lines[0], "... and 2 more"]
     short = full.lines[2][:-100]
     four = msgspec.structs.replace(full, lines=(*full.lines[:2], short, "d" * 200))
-    assert [it["text"] for it in posted(four)["body"][2:]] == [*full.lines[:2], "... and 2 more"]
+    assert [item["text"] for item in posted(four)["body"][2:]] == [*full.lines[:2], "... and 2 more"]
     alone = Card(title="t" * 600, facts=(("f" * 590, "v" * 590),) * 16, lines=("y" * 600,))
-    assert [it["text"] for it in posted(alone)["body"][2:]] == ["... and 1 more"]
+    assert [item["text"] for item in posted(alone)["body"][2:]] == ["... and 1 more"]
 
 
 def test_long_texts_are_cut() -> None:
     """With a sign that there was more; an address is left out rather than cut, for it would lead elsewhere."""
     fits, long = "x" * 600, "x" * 601
     body = adaptive(Card(title=fits, lines=(long,)))["body"]
-    assert [it["text"] for it in body] == [fits, f"{'x' * 597}..."]
-    links = tuple(Link(str(it), "h" * (598 + it)) for it in range(8))
+    assert [item["text"] for item in body] == [fits, f"{'x' * 597}..."]
+    links = tuple(Link(str(number), "h" * (598 + number)) for number in range(8))
     made = adaptive(Card(title="x", links=links))
-    assert [len(it["url"]) for it in made["actions"]] == [598, 599, 600]
+    assert [len(item["url"]) for item in made["actions"]] == [598, 599, 600]
     many = adaptive(Card(title="x", links=(Link("y", "z"),) * 5, facts=(("a", "b"),) * 17))
     assert (len(many["actions"]), len(many["body"][1]["facts"])) == (4, 16)
 

@@ -57,7 +57,7 @@ async def _play(directory: Path) -> Played:
             answers = [line async for line in _answers(on)]
             pages = await _pages(on)
             texts = dict(_texts(on, teller, answers, own.lines, directory))
-            texts["pages"] = "\n".join(it.text for it in pages.values())
+            texts["pages"] = "\n".join(page.text for page in pages.values())
             return Played(passed, on.failed, on.world.secrets_in_use(), texts, pages)
     finally:
         logging.getLogger().removeHandler(own)
@@ -82,7 +82,7 @@ async def _pages(on: Theatre) -> dict[str, Seen]:
     program = installed()
     if program is None:
         return {}
-    links = {it["url"] for card in on.cards(0.0) for it in card.get("actions", ())}
+    links = {item["url"] for card in on.cards(0.0) for item in card.get("actions", ())}
     async with browser(program) as one:
         addresses = (f"{on.cloud.admin_url}/_world/cards", *sorted(links))
         return {address: await one.open(address) for address in addresses}
@@ -96,11 +96,14 @@ def _texts(
     yield "HTTP answers", "\n".join(answers)
     yield "command output", "\n".join(on.cli_output)
     yield "what the demo told", "\n".join(teller.lines)
-    yield "what was told to people and programs", repr([on.told(it, 0.0) for it in on.world.receivers])
+    yield (
+        "what was told to people and programs",
+        repr([on.told(receiver, 0.0) for receiver in on.world.receivers]),
+    )
     # The whole database with its journal: rows that were overwritten are in there too.
     yield (
         "the store",
-        "\n".join(it.read_bytes().decode(errors="replace") for it in directory.glob("*.sqlite*")),
+        "\n".join(path.read_bytes().decode(errors="replace") for path in directory.glob("*.sqlite*")),
     )
 
 
@@ -112,9 +115,9 @@ def test_every_scene_passes(played: Played) -> None:
 def test_no_value_is_anywhere(played: Played) -> None:
     """Law 4: log lines, HTTP answers, store rows and command output hold no setting's value."""
     assert len(played.secrets) > 30
-    assert any("S3CRET-" in it for it in played.secrets)
+    assert any("S3CRET-" in secret for secret in played.secrets)
     for place, text in played.texts.items():
-        leaked = sorted(it[:12] for it in played.secrets if it in text)
+        leaked = sorted(secret[:12] for secret in played.secrets if secret in text)
         assert not leaked, f"{place} holds values that begin with {leaked}"
 
 
@@ -144,7 +147,7 @@ def test_the_world_that_stays() -> None:
             program.communicate(timeout=30)
     assert program.returncode == 0
     printed = "".join(lines)
-    assert all(f"counterpart {it} --env-file" in printed for it in ("status", "incidents list"))
+    assert all(f"counterpart {name} --env-file" in printed for name in ("status", "incidents list"))
 
 
 @pytest.mark.usefixtures("scep_package")
@@ -157,7 +160,7 @@ def test_a_real_client_enrolled(played: Played) -> None:
 def test_every_page_that_a_card_leads_to_reads_well_in_a_browser(played: Played) -> None:
     """On a phone and on a desk, in light and dark: nothing to complain of, loaded from nowhere else."""
     wanted = {"incidents", "decisions", "drills", "cards"}
-    assert {kind for it in played.pages for kind in wanted if f"/{kind}" in it} == wanted
+    assert {kind for page in played.pages for kind in wanted if f"/{kind}" in page} == wanted
     for address, page in played.pages.items():
         assert page.status == 200, address
         assert page.title, address

@@ -91,7 +91,7 @@ def test_a_part_without_its_place_is_an_error() -> None:
 def test_a_card_leads_to_its_runbook(name: str) -> None:
     """Whatever asks something of a person names a runbook that is there; an end and a digest ask nothing."""
     named_there = re.findall(r"docs/runbooks/[\w-]+\.md", repr(cards()[name]))
-    assert all((ROOT / it).is_file() for it in named_there)
+    assert all((ROOT / item).is_file() for item in named_there)
     assert bool(named_there) == (name not in {"resolved", "digest"})
 
 
@@ -158,7 +158,7 @@ def test_make_targets_exist(page: Path) -> None:
     """A target that a document names is in the Makefile."""
     targets = set(re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.MULTILINE)) | {".venv/.ready"}
     asked = {it for line in commands(page) if (it := re.match(r"make(?: ([\w./]+))?(?: |$)", line))}
-    assert {it[1] for it in asked if it[1]} <= targets
+    assert {match[1] for match in asked if match[1]} <= targets
 
 
 @every_document
@@ -174,7 +174,7 @@ def test_commands_exist(page: Path) -> None:
         if isinstance(command, TyperGroup) and (inner := re.match(r" ([a-z-]+)(.*)", rest)):
             assert inner[1] in command.commands, line
             command, rest = command.commands[inner[1]], inner[2]
-        options = {option for it in command.params for option in it.opts}
+        options = {option for param in command.params for option in param.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= options, line
 
 
@@ -252,8 +252,8 @@ def test_the_decisions_are_all_there() -> None:
 
 def test_every_http_function_is_described() -> None:
     """Each route has its heading, with its method."""
-    bindings = (it for it in trigger_table().values() if it["type"] == "httpTrigger")
-    routes = {f"{method} /api/{it['route']}" for it in bindings for method in it["methods"]}
+    bindings = (entry for entry in trigger_table().values() if entry["type"] == "httpTrigger")
+    routes = {f"{method} /api/{binding['route']}" for binding in bindings for method in binding["methods"]}
     assert routes == set(re.findall(r"^### ([A-Z]+ /api/\S+)$", text_of(OPERATING), re.MULTILINE))
 
 
@@ -263,7 +263,7 @@ def test_every_http_function_is_described() -> None:
 def test_the_house_is_described_in_its_order() -> None:
     """The table of where things are has every floor of shared/, from the highest to the lowest."""
     contracts = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
-    layers = next(it["layers"] for it in contracts if it.get("containers") == ["shared"])
+    layers = next(contract["layers"] for contract in contracts if contract.get("containers") == ["shared"])
     table = text_of(ROOT / "docs" / "architecture.md").partition("## Where things are")[2]
     floors = [
         [
@@ -287,9 +287,11 @@ def test_macos_is_told_every_address_of_the_demo() -> None:
 def test_the_picture_shows_what_there_is() -> None:
     """Every row of the trigger table is in the picture, and every module that the picture names exists."""
     picture = ET.parse(ROOT / "docs" / "architecture.svg")  # noqa: S314 -- our own file
-    texts = [it.text or "" for it in picture.iter("{http://www.w3.org/2000/svg}text")]
+    texts = [element.text or "" for element in picture.iter("{http://www.w3.org/2000/svg}text")]
     code = {
-        it.text or "" for it in picture.iter("{http://www.w3.org/2000/svg}text") if it.get("class") == "m"
+        element.text or ""
+        for element in picture.iter("{http://www.w3.org/2000/svg}text")
+        if element.get("class") == "m"
     }
     assert set(trigger_table()) <= code
     for name in ("shared/reconcile", "shared/adapters", "simulator"):
@@ -308,9 +310,9 @@ def test_the_kept_run_is_of_these_scenes() -> None:
     assert lines[-1] == f"demo: {len(SCENES)} of {len(SCENES)} scenes passed"
     titles = [line for line in lines if line.startswith("Scene ")]
     assert titles == [
-        f"Scene {number} of {len(SCENES)}: {it.name}" for number, it in enumerate(SCENES, start=1)
+        f"Scene {number} of {len(SCENES)}: {scene.name}" for number, scene in enumerate(SCENES, start=1)
     ]
-    assert all(f"  {it.about}" in lines for it in SCENES)
+    assert all(f"  {scene.about}" in lines for scene in SCENES)
     assert not [line for line in lines if "FAIL" in line or MARK in line]
 
 

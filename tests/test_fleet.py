@@ -30,8 +30,8 @@ def test_an_errand_is_read_as_it_was_written() -> None:
 
 def test_a_message_holds_every_profile_of_usual_size() -> None:
     """Fifty endpoints fit; two hundred with long names do not, and that is said rather than sent."""
-    fits = a_profile(*(an_endpoint(f"region-{it}") for it in range(50)))
-    too_many = a_profile(*(an_endpoint(f"a-region-with-a-long-name-{it}") for it in range(200)))
+    fits = a_profile(*(an_endpoint(f"region-{number}") for number in range(50)))
+    too_many = a_profile(*(an_endpoint(f"a-region-with-a-long-name-{number}") for number in range(200)))
     text = written(Errand(profile=fits, read_at=START))
     assert text is not None
     assert len(text) * 4 / 3 < LARGEST
@@ -99,11 +99,11 @@ def test_a_message_is_not_taken_at_its_word() -> None:
 
 def test_the_order_changes_each_minute() -> None:
     """Where the time is short, it is not always short for the same groups; within a minute the order stays."""
-    profiles = [a_profile(name=f"g{it}") for it in range(20)]
+    profiles = [a_profile(name=f"g{number}") for number in range(20)]
     now = shuffled(profiles, START)
     assert now == shuffled(reversed(profiles), START + timedelta(seconds=30))
-    assert {it.name for it in now} == {it.name for it in profiles}
-    firsts = {shuffled(profiles, START + timedelta(minutes=it))[0].name for it in range(30)}
+    assert {profile.name for profile in now} == {profile.name for profile in profiles}
+    firsts = {shuffled(profiles, START + timedelta(minutes=number))[0].name for number in range(30)}
     assert len(firsts) > 5
 
 

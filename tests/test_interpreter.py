@@ -49,6 +49,8 @@ def _path_without_python(tmp_path: Path) -> str:
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("sh", "cat"):
-        source = next(Path(it) / name for it in os.defpath.split(":") if it and (Path(it) / name).exists())
+        source = next(
+            Path(part) / name for part in os.defpath.split(":") if part and (Path(part) / name).exists()
+        )
         (tools / name).symlink_to(source)
     return str(tools)

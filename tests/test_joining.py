@@ -66,7 +66,7 @@ async def test_an_error_is_everybodys_who_shared_it() -> None:
         raise RuntimeError("no")
 
     said = await asyncio.gather(*(joining.join("a", broken) for _ in range(3)), return_exceptions=True)
-    assert [type(it) for it in said] == [RuntimeError] * 3
+    assert [type(number) for number in said] == [RuntimeError] * 3
     assert await joining.join("a", work) == 1
 
 

@@ -128,8 +128,8 @@ async def test_a_killed_worker_changes_nothing_in_the_end(name: str) -> None:
     # What was seen of health and packages is noted every minute and decides nothing here: a few are enough.
     notes = [
         number
-        for number, it in enumerate(calm.names, start=1)
-        if not it.startswith(("put settings-sync", "put permit", "keep", "forget", "PUT"))
+        for number, name in enumerate(calm.names, start=1)
+        if not name.startswith(("put settings-sync", "put permit", "keep", "forget", "PUT"))
     ]
     for number in sorted(set(range(1, calm.count + 1)) - set(notes[3:])):
         # Killed after an effect is killed before the next; one story shows that it does not matter.
@@ -161,9 +161,9 @@ class Turns:
 async def rivals(world: World, count: int) -> None:
     """So many workers at once, a minute later. Losing a race is the only thing that may go wrong."""
     world.clock.advance(60)
-    for it in await asyncio.gather(*(world.ring() for _ in range(count)), return_exceptions=True):
-        if isinstance(it, BaseException) and not isinstance(it, Conflict):
-            raise it
+    for result in await asyncio.gather(*(world.ring() for _ in range(count)), return_exceptions=True):
+        if isinstance(result, BaseException) and not isinstance(result, Conflict):
+            raise result
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -327,10 +327,10 @@ async def test_whatever_happens_in_whatever_order_ends_in_agreement(
             with suppress(AppError, Killed):
                 await do(world, deed)
     await brought_together(world)
-    apart = {it.key.removeprefix("connectionstrings/") for it in world.row.verdicts}
+    apart = {verdict.key.removeprefix("connectionstrings/") for verdict in world.row.verdicts}
     for name in ("K00", "K01", "New"):
-        assert len({world.has(it, name) for it in regions}) == 1 or name in apart
-    assert len({world.string(it, "db") for it in regions}) == 1 or "db" in apart
+        assert len({world.has(region, name) for region in regions}) == 1 or name in apart
+    assert len({world.string(region, "db") for region in regions}) == 1 or "db" in apart
     await world.clean()
     writes = len(world.app.writes)
     await world.ticks(20)

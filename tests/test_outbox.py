@@ -82,7 +82,7 @@ async def test_posted_once_sent_once() -> None:
         await office.post()
         await office.send(60)
     assert office.teams.titles == ["card inc-1.opened"]
-    assert [it.id for it in office.hook.letters] == ["inc-1.opened"]
+    assert [letter.id for letter in office.hook.letters] == ["inc-1.opened"]
     assert bytes(office.hook.letters[0].facts) == b'{"id":"inc-1.opened"}'
     assert (await office.letter()).sent_at is not None
 
@@ -137,13 +137,13 @@ async def test_given_up_after_a_day_loudly(caplog: pytest.LogCaptureFixture) -> 
     await office.post()
     given_up: list[str] = []
     for _ in range(60):
-        given_up += [it.id for it in (await office.send(1800)).given_up]
+        given_up += [message.id for message in (await office.send(1800)).given_up]
     assert given_up == ["inc-1.opened"]
     letter = await office.letter()
     assert letter.given_up_at is not None
     assert letter.given_up_at - letter.posted_at >= GIVE_UP_AFTER
-    assert [it.id for it in await waiting(office.store)] == ["inc-1.opened"]
-    errors = [it.getMessage() for it in caplog.records if it.levelno == logging.ERROR]
+    assert [message.id for message in await waiting(office.store)] == ["inc-1.opened"]
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
     assert "given up" in errors[0]
     tries = letter.tries
@@ -169,14 +169,14 @@ async def test_what_is_given_up_is_noted_before_its_row_says_so(count: int) -> N
     office.clock.advance(GIVE_UP_AFTER.total_seconds())
     with pytest.raises(Unavailable, match="the store"):
         await send(office.store, office.channels, office.clock, note=note)
-    assert all(it.waiting for it in await waiting(office.store))
+    assert all(message.waiting for message in await waiting(office.store))
     for _ in range(count):
         office.clock.advance(LEASE)
         await send(office.store, office.channels, office.clock, note=note)
     assert noted[0] in noted[1:]
     assert set(noted) == {f"inc-{number}.opened" for number in range(count)}
     assert len(noted) == count + 1
-    assert not any(it.waiting for it in await waiting(office.store))
+    assert not any(message.waiting for message in await waiting(office.store))
 
 
 async def test_what_is_told_of_one_thing_keeps_its_order() -> None:
@@ -274,7 +274,7 @@ async def test_people_get_one_more_try_after_silence() -> None:
     assert letter.perhaps_delivered_at is not None
     assert letter.tries == 2
     assert not letter.waiting
-    assert [it.id for it in await waiting(office.store)] == ["inc-1.opened"]
+    assert [message.id for message in await waiting(office.store)] == ["inc-1.opened"]
     office = Office()
     office.teams.fails = [SILENT]
     await office.post()
@@ -425,7 +425,7 @@ async def test_who_has_no_more_time_leaves_no_letter_unmarked(letters: int) -> N
         await asyncio.sleep(0)
     await office.send(600)
     assert len(office.teams.letters) == 1
-    assert not [it for it in await waiting(office.store) if it.channel == "teams"]
+    assert not [message for message in await waiting(office.store) if message.channel == "teams"]
 
 
 async def test_old_letters_go() -> None:
@@ -440,7 +440,7 @@ async def test_old_letters_go() -> None:
     del office.channels["gone"]
     await office.send()
     await office.send(timedelta(days=3).total_seconds())
-    assert [it.id for it in await waiting(office.store)] == ["inc-3.opened"]
+    assert [message.id for message in await waiting(office.store)] == ["inc-3.opened"]
     assert len(office.store.rows) == 1
     await office.send(timedelta(days=12).total_seconds())
     assert office.store.rows == {}

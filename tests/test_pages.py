@@ -30,14 +30,14 @@ def test_a_chart_is_placed() -> None:
         lines=(
             Line(270, 12, 101.5, "mark"),
             Line(870, 27, 101.5, "mark"),
-            *(Line(170 + 10 * it, 101.5, 105.5, "tick") for it in range(0, 80, 10)),
+            *(Line(170 + 10 * number, 101.5, 105.5, "tick") for number in range(0, 80, 10)),
         ),
         texts=(
             Text(162, 52.9, "end", "west"),
             Text(162, 84.9, "end", "east"),
             Text(274, 12, "start", "drained"),
             Text(866, 27, "end", "restored"),
-            *(Text(170 + 10 * it, 120.5, "middle", f"{it} s") for it in range(0, 80, 10)),
+            *(Text(170 + 10 * number, 120.5, "middle", f"{number} s") for number in range(0, 80, 10)),
         ),
     )
 
@@ -56,14 +56,14 @@ def test_a_chart_is_placed() -> None:
 def test_the_axis_has_round_moments(begin: float, end: float, ticks: list[int]) -> None:
     """Eight steps at most, but of no more than an hour."""
     drawn = draw(Chart(title="", begin=begin, end=end, lanes=()))
-    assert [it.text for it in drawn.texts] == [f"{it} s" for it in ticks]
-    assert {it.kind for it in drawn.lines} == {"tick"}
+    assert [text.text for text in drawn.texts] == [f"{tick} s" for tick in ticks]
+    assert {line.kind for line in drawn.lines} == {"tick"}
 
 
 def test_a_mark_is_named_on_the_side_where_there_is_room() -> None:
     """Up to four fifths of the width to its right, beyond that to its left."""
     chart = Chart(title="", begin=0, end=760, lanes=(), marks=((598, "at"), (598.1, "after")))
-    assert [(it.text, it.anchor) for it in draw(chart).texts[:2]] == [("at", "start"), ("after", "end")]
+    assert [(text.text, text.anchor) for text in draw(chart).texts[:2]] == [("at", "start"), ("after", "end")]
 
 
 def test_a_chart_of_no_time_is_placed_too() -> None:
@@ -77,7 +77,7 @@ def test_places_are_of_a_tenth_of_a_point() -> None:
     """More would make the page longer, and nobody sees it."""
     lanes = (Lane(name="", spans=(Span(10, 20, "", "good"), Span(0, 10, "", "bad"))),)
     drawn = draw(Chart(title="", begin=0, end=30, lanes=lanes))
-    assert [(it.x, it.width) for it in drawn.boxes] == [(423.3, 253.4), (170, 253.3)]
+    assert [(box.x, box.width) for box in drawn.boxes] == [(423.3, 253.4), (170, 253.3)]
 
 
 def test_a_page_shows_all_it_has() -> None:
@@ -109,4 +109,4 @@ def test_a_page_shows_all_it_has() -> None:
 def test_a_page_without_a_chart_has_no_picture() -> None:
     """Nor a list, a table or a link that would be empty."""
     text = html(Page(title="Nothing"))
-    assert not [it for it in ("<svg", "<dl", "<table", "<a ", "<p>") if it in text]
+    assert not [name for name in ("<svg", "<dl", "<table", "<a ", "<p>") if name in text]

@@ -43,7 +43,7 @@ def test_nothing_set() -> None:
         assert (field.name in said) == (
             field.default is None or field.name in {"COUNTERPART_PROFILES", "COUNTERPART_SUBSCRIPTIONS"}
         )
-    assert all("for example" in it for it in caught.value.problems)
+    assert all("for example" in problem for problem in caught.value.problems)
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ async def test_a_listing_passes_over_what_it_cannot_read(caplog: pytest.LogCaptu
     store = FakeStore()
     await write(store, AT, Counter(1), if_version=None)
     await store.put(Row(key("counters", "other"), b'{"total": 1}'), if_version=None)
-    assert [it async for it, _ in readable(store, "counters/", Counter)] == [Counter(1)]
+    assert [counter async for counter, _ in readable(store, "counters/", Counter)] == [Counter(1)]
     assert "counters/other" in caplog.text
     assert len(store.rows) == 2
 

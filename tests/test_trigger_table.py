@@ -140,7 +140,7 @@ def test_only_health_is_open(rows: dict[str, Any]) -> None:
 def test_with_sign_in_only_reading_needs_no_key(signed_in: dict[str, Any]) -> None:
     """Where the platform says who a caller is, pages are for people; what changes something keeps its key."""
     found = levels(signed_in)
-    reading = {name for name, it in http_rows(signed_in).items() if set(it["methods"]) == {"GET"}}
+    reading = {name for name, item in http_rows(signed_in).items() if set(item["methods"]) == {"GET"}}
     assert {"incident", "decision_page"} <= reading
     assert {name for name, level in found.items() if level == "ANONYMOUS"} == reading
     assert {found[name] for name in found.keys() - reading} == {"FUNCTION"}

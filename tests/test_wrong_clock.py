@@ -131,7 +131,7 @@ async def test_nothing_is_done_by_a_wrong_clock() -> None:
     before = dict(off.world.store.rows)
     for _ in range(20):
         await off.turn()
-    changed = {name for name, it in off.world.store.rows.items() if before.get(name) != it}
+    changed = {name for name, stored in off.world.store.rows.items() if before.get(name) != stored}
     assert {name.split("/")[0] for name in changed} == {"outbox"}
     assert off.world.written == []
     assert off.world.teams.kinds == ["clock.wrong"]

@@ -93,7 +93,7 @@ class AppService:
             found = self._clients.of(at.subscription).web_apps.get_app_settings_key_vault_references(
                 at.group, at.name
             )
-            return tuple([_reference(it) async for it in found])
+            return tuple([_reference(api_kvreference) async for api_kvreference in found])
 
     async def put_app_settings(self, site_id: str, settings: AppSettings, *, permit: Permit) -> None:
         """Replace all app settings: one PUT, never repeated, since a lost answer may hide an effect."""
@@ -109,7 +109,11 @@ class AppService:
         at = parse_resource_id(site_id)
         what = f"replace the connection strings of site {at.name}"
         await self._put(
-            at, "connectionstrings", {name: _entry(it) for name, it in strings.items()}, permit, what
+            at,
+            "connectionstrings",
+            {name: _entry(connection_string) for name, connection_string in strings.items()},
+            permit,
+            what,
         )
 
     async def restart(self, site_id: str, *, permit: Permit) -> None:
@@ -126,11 +130,11 @@ class AppService:
 
     async def _list_app_settings(self, at: SiteId) -> AppSettings:
         found = await self._list(at, "appsettings", f"list the app settings of site {at.name}")
-        return AppSettings({name: parse_value(it) for name, it in found.items()})
+        return AppSettings({name: parse_value(item) for name, item in found.items()})
 
     async def _list_connection_strings(self, at: SiteId) -> dict[str, ConnectionString]:
         found = await self._list(at, "connectionstrings", f"list the connection strings of site {at.name}")
-        return {name: _connection(it) for name, it in found.items()}
+        return {name: _connection(item) for name, item in found.items()}
 
     # The SDK's models turn what is no text into Python's text for it (`True`, `{'a': 1}`), and the next PUT would
     # write that (azure-mgmt-web 11.0.1). So these bodies pass by the models, through the SDK's own pipeline.
@@ -201,7 +205,7 @@ def section_json(values: Mapping[str, str]) -> str:
 
 
 def _object(values: Mapping[str, str]) -> str:
-    return "{" + ",".join(f"{json.dumps(name)}:{it}" for name, it in values.items()) + "}"
+    return "{" + ",".join(f"{json.dumps(name)}:{item}" for name, item in values.items()) + "}"
 
 
 def _json(it: Any) -> str:

@@ -37,7 +37,9 @@ class DnsNames:
             for _ in range(LONGEST_CHAIN):
                 answer = await self._made().resolve(at, dns.rdatatype.A, raise_on_no_answer=False)
                 chain = answer.chaining_result
-                names += [record.target.to_text(omit_final_dot=True) for it in chain.cnames for record in it]
+                names += [
+                    record.target.to_text(omit_final_dot=True) for cname in chain.cnames for record in cname
+                ]
                 if answer.rrset or chain.canonical_name == at:
                     return tuple(names), tuple(record.address for record in answer.rrset or ())
                 at = chain.canonical_name

@@ -322,11 +322,11 @@ def _name(error: BaseException) -> str:
 def _reason(error: BaseException) -> str:
     """TLS's or the system's name for what is behind an error. Not `strerror`, which may hold a URL."""
     behind = (getattr(error, "os_error", None), error)
-    for it in behind:
-        if isinstance(it, ssl.SSLError):  # its number means something else than the system's
-            return f" ({it.reason})" if getattr(it, "reason", None) else ""
-        if isinstance(it, OSError) and it.errno is not None and it.errno in errno.errorcode:
-            return f" ({errno.errorcode[it.errno]})"
+    for item in behind:
+        if isinstance(item, ssl.SSLError):  # its number means something else than the system's
+            return f" ({item.reason})" if getattr(item, "reason", None) else ""
+        if isinstance(item, OSError) and item.errno is not None and item.errno in errno.errorcode:
+            return f" ({errno.errorcode[item.errno]})"
     return ""
 
 

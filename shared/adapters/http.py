@@ -75,7 +75,7 @@ def open_session(
 
 def comparing(compared: Compared, urls: Iterable[str]) -> aiohttp.TraceConfig:
     """Compare our clock with the `Date` of the answers from these hosts: no other's word on the time counts."""
-    hosts = {urlsplit(it).hostname for it in urls}
+    hosts = {urlsplit(url).hostname for url in urls}
     trace = aiohttp.TraceConfig()
 
     async def asked(_: object, context: SimpleNamespace, __: object) -> None:
@@ -126,7 +126,7 @@ class ServerResolver(AbstractResolver):
             for address in answer
         ]
         if not found:
-            failed = next((it for it in answers if isinstance(it, BaseException)), None)
+            failed = next((answer for answer in answers if isinstance(answer, BaseException)), None)
             raise failed or OSError(None, f"{host} has no address")
         return found
 

@@ -74,7 +74,7 @@ class KeyVaultCopies:
                 return None
             others = range(2, _count(first) + 1)
             rest = await asyncio.gather(*(self._get(_part(name, number)) for number in others))
-        found = [it for it in rest if it is not None]
+        found = [name for name in rest if name is not None]
         return _join([first, *found], name) if len(found) == len(rest) else None
 
     async def forget(self, name: str) -> None:

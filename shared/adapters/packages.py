@@ -309,8 +309,8 @@ class _Judging(AbstractResolver):
     ) -> list[ResolveResult]:
         """The addresses, which aiohttp connects to as they are. Raises OSError."""
         found = await self._inner.resolve(host, port, family)
-        for it in found:
-            self.judge(it["host"])
+        for item in found:
+            self.judge(item["host"])
         return found
 
     async def close(self) -> None:
@@ -325,7 +325,7 @@ class _Judging(AbstractResolver):
             raise _NotAllowed(None, "the host is neither a name nor an address") from None
         if any(address in network for network in self._networks if network.version == address.version):
             return
-        if not all(_is_public(it) for it in _meant(address)):
+        if not all(_is_public(ipv4_address) for ipv4_address in _meant(address)):
             raise _NotAllowed(None, f"it resolves to {address}, which is no public address")
 
 
@@ -336,7 +336,7 @@ def _meant(address: Address) -> tuple[Address, ...]:
     inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
     if address in _NAT64:
         inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    found = tuple(it for it in inner if it is not None)
+    found = tuple(item for item in inner if item is not None)
     # A mapped address is the IPv4 one, and Python calls the whole range reserved.
     return found if address.ipv4_mapped else (address, *found)
 

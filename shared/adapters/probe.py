@@ -72,7 +72,11 @@ class HttpProbes:
                 connected = True
             else:
                 status, body = await self._get_as(host, asked)
-            if not connected and status == _UNAVAILABLE and any(it in body.lower() for it in _NO_PACKAGE):
+            if (
+                not connected
+                and status == _UNAVAILABLE
+                and any(chunk in body.lower() for chunk in _NO_PACKAGE)
+            ):
                 fault = Fault.PACKAGE
         except _NoAnswer as why:
             status, problem, fault = why.status, str(why), why.fault
@@ -166,7 +170,7 @@ class HttpProbes:
             self._operation("GetCACert", host, port, path, message=MESSAGE),
             return_exceptions=True,
         )
-        remarks = [f"with message, {it}" for it in (said, certificates) if isinstance(it, _NoAnswer)]
+        remarks = [f"with message, {chunk}" for chunk in (said, certificates) if isinstance(chunk, _NoAnswer)]
         if isinstance(said, bytes) and parse_capabilities(said) != capabilities:
             remarks.append("GetCACaps names other capabilities when message is sent")
         if isinstance(certificates, bytes):
@@ -207,7 +211,7 @@ class HttpProbes:
         headers = {"Accept-Encoding": "identity"}  # a limit on bytes means bytes
         if address:
             headers |= {"Host": host if port == _HTTPS else f"{host}:{port}", "Connection": "close"}
-        query = {name: it for name, it in (("operation", operation), ("message", message)) if it}
+        query = {name: item for name, item in (("operation", operation), ("message", message)) if item}
         try:
             url = URL.build(scheme="https", host=address or host, port=port, path=path)
             async with self._session.get(

@@ -58,10 +58,13 @@ class StorageQueueErrands:
                 with translated(what, needs=NEEDS):
                     found = self._poison.receive_messages(max_messages=AT_ONCE, visibility_timeout=LEASE)
                     page = await anext(aiter(found.by_page()), None)
-                    messages = [it async for it in page] if page else []
+                    messages = [queue_message async for queue_message in page] if page else []
         except NotFound:
             return ()
-        return tuple(Failed(f"{it.id} {it.pop_receipt}", _decoded(str(it.content))) for it in messages)
+        return tuple(
+            Failed(f"{message.id} {message.pop_receipt}", _decoded(str(message.content)))
+            for message in messages
+        )
 
     async def forget(self, failed: Failed) -> None:
         """Delete it; somebody else may have, or its lease may be over: then it comes once more."""
@@ -107,11 +110,13 @@ def open_errands(
     }
     if account.startswith("https://"):
         queue, poison = (
-            QueueClient(account, it, credential=credential(), **options) for it in (QUEUE, POISON)
+            QueueClient(account, name, credential=credential(), **options) for name in (QUEUE, POISON)
         )
     else:
         known = _EMULATED if account.rstrip(";") == _EMULATOR else account
-        queue, poison = (QueueClient.from_connection_string(known, it, **options) for it in (QUEUE, POISON))
+        queue, poison = (
+            QueueClient.from_connection_string(known, name, **options) for name in (QUEUE, POISON)
+        )
     return StorageQueueErrands(queue, poison)
 
 

@@ -26,7 +26,7 @@ _PROFILE = re.compile(
     r"/providers/Microsoft\.Network/trafficManagerProfiles/(?P<name>[^/\s?#%]+)",
     re.IGNORECASE,
 )
-_TYPES: Final = {it.lower(): it for it in ("azureEndpoints", "externalEndpoints", "nestedEndpoints")}
+_TYPES: Final = {name.lower(): name for name in ("azureEndpoints", "externalEndpoints", "nestedEndpoints")}
 
 
 class TrafficManagerProfiles:
@@ -54,9 +54,9 @@ class TrafficManagerProfiles:
         """Every profile of a subscription with its endpoints' status: one GET (more when Azure pages)."""
         async with asking(f"list Traffic Manager profiles of subscription {subscription}", needs=_NEEDS):
             found = self._clients.of(subscription).profiles.list_by_subscription()
-            said = [it async for it in found]
+            said = [profile async for profile in found]
         nestings = _nestings(said)
-        return tuple(_profile(it, nestings.get((it.id or "").lower(), ())) for it in said)
+        return tuple(_profile(profile, nestings.get((profile.id or "").lower(), ())) for profile in said)
 
     async def disable_endpoint(self, profile_id: str, endpoint: str, *, permit: Permit) -> None:
         """One PATCH that sets `endpointStatus` to Disabled; never repeated."""
@@ -129,7 +129,7 @@ def _profile(said: models.Profile, nested_in: tuple[Nesting, ...]) -> Profile:
         fqdn=dns.fqdn or "",
         ttl=dns.ttl or 0,
         monitor=_monitor(properties.monitor_config or models.MonitorConfig()),
-        endpoints=tuple(_endpoint(it) for it in properties.endpoints or ()),
+        endpoints=tuple(_endpoint(endpoint) for endpoint in properties.endpoints or ()),
         tags=tuple(sorted((said.tags or {}).items())),
         nested_in=nested_in,
     )
@@ -144,7 +144,7 @@ def _monitor(said: models.MonitorConfig) -> Monitor:
         interval=said.interval_in_seconds or 30,
         timeout=said.timeout_in_seconds or 10,
         tolerated_failures=3 if (it := said.tolerated_number_of_failures) is None else it,
-        expected=tuple((it.min or 0, it.max or 0) for it in said.expected_status_code_ranges or ())
+        expected=tuple((item.min or 0, item.max or 0) for item in said.expected_status_code_ranges or ())
         or ONLY_200,
         headers=_headers(said.custom_headers),
     )
@@ -172,7 +172,7 @@ def _endpoint(said: models.Endpoint) -> Endpoint:
 def _headers(
     said: Iterable[models.MonitorConfigCustomHeadersItem | models.EndpointPropertiesCustomHeadersItem] | None,
 ) -> Headers:
-    return tuple((it.name, Value(it.value or "")) for it in said or () if it.name)
+    return tuple((item.name, Value(item.value or "")) for item in said or () if item.name)
 
 
 def _is_enabled(status: object) -> bool:
@@ -180,5 +180,5 @@ def _is_enabled(status: object) -> bool:
 
 
 def _status(said: object) -> MonitorStatus:
-    known = {it.value.lower(): it for it in MonitorStatus}
+    known = {monitor_status.value.lower(): monitor_status for monitor_status in MonitorStatus}
     return known.get(text(said).lower(), MonitorStatus.UNKNOWN)

@@ -100,13 +100,13 @@ class Catalogue:
     ) -> None:
         self._secret = secret
         self._hosts = {host_of(Value(url)): name for name, url in hosts.items()}
-        listed = [it for one in twins for it in self._listed(one)]
-        self._entries = {it.location.id: it for it in (*_vendors(hosts), *listed)}
+        listed = [entry for one in twins for entry in self._listed(one)]
+        self._entries = {vendor.location.id: vendor for vendor in (*_vendors(hosts), *listed)}
         # The operator's word counts where a vendor's URL is listed among twins too: so the later entry wins.
-        self._by_url = {normal(it.url.reveal()): it for it in self._entries.values()}
+        self._by_url = {normal(entry.url.reveal()): entry for entry in self._entries.values()}
         self._alike: dict[tuple[str, Os | None], list[Location]] = {}
-        for it in self._entries.values():
-            self._alike.setdefault((it.location.channel, it.location.os), []).append(it.location)
+        for entry in self._entries.values():
+            self._alike.setdefault((entry.location.channel, entry.location.os), []).append(entry.location)
 
     def url(self, location: Location) -> Value | None:
         """The location's URL, when it is known by name."""
@@ -125,7 +125,7 @@ class Catalogue:
 
     def twins(self, location: Location, os: Os) -> tuple[Location, ...]:
         """Where else the same channel's file for this operating system lies; never another channel or system."""
-        return tuple(it for it in self._alike.get((location.channel, os), ()) if it.id != location.id)
+        return tuple(item for item in self._alike.get((location.channel, os), ()) if item.id != location.id)
 
     def _listed(self, twins: Twins) -> Iterable[_Entry]:
         for url in twins.urls:
@@ -284,9 +284,9 @@ def _parse_twins(words: Sequence[str]) -> Twins:
     for number, url in enumerate(urls, start=1):
         if why := unfit(Value(url)):
             raise ValueError(f"URL {number} of {name}: {why}")
-    if len({host_of(Value(it)) for it in urls}) < len(urls):
+    if len({host_of(Value(url)) for url in urls}) < len(urls):
         raise ValueError(f"{name} has two URLs at one host, which fail together")
-    return Twins(name, Os(os), tuple(Value(it) for it in urls))
+    return Twins(name, Os(os), tuple(Value(url) for url in urls))
 
 
 def parse_hosts(text: str) -> Mapping[str, str]:

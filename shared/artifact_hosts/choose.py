@@ -96,15 +96,15 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
 def choose(scene: Scene, catalogue: Catalogue, rules: Rules) -> tuple[Choice, ...]:
     """One choice for each region, in the order of `scene.uses`. At most one is Rotate: they take place in turn."""
-    choices = {it.region: _must(it, scene, catalogue, rules) for it in scene.uses}
-    if not any(isinstance(it, Rotate) for it in choices.values()):
+    choices = {use.region: _must(use, scene, catalogue, rules) for use in scene.uses}
+    if not any(isinstance(choice, Rotate) for choice in choices.values()):
         for use in _movable(scene, rules):
             better = _may(use, scene, catalogue, rules)
             if better is not None:
                 choices[use.region] = better
                 break
-    moving = next((it for it in choices.values() if isinstance(it, Rotate)), None)
-    return tuple(_after(choices[it.region], moving) for it in scene.uses)
+    moving = next((choice for choice in choices.values() if isinstance(choice, Rotate)), None)
+    return tuple(_after(choices[use.region], moving) for use in scene.uses)
 
 
 def _after(choice: Choice, moving: Rotate | None) -> Choice:
@@ -138,12 +138,12 @@ def _elsewhere(use: Use, location: Location, scene: Scene, catalogue: Catalogue,
         down = scene.problem(location)
         if twins and region not in scene.down:
             return Held(region, down, f"counterpart package rotate --region {region} --reason TEXT")
-    unsure = any(_may_serve(it, scene, rules) for it in (location, *twins))
+    unsure = any(_may_serve(twin, scene, rules) for twin in (location, *twins))
     if not twins:
         return Exhausted(region, f"{down}; {_no_twin(location)}", unsure)
-    up = [it for it in twins if scene.state(it, rules) is HostState.UP]
+    up = [twin for twin in twins if scene.state(twin, rules) is HostState.UP]
     if not up:
-        others = "; ".join(_not_up(it, scene, rules) for it in twins)
+        others = "; ".join(_not_up(twin, scene, rules) for twin in twins)
         return Exhausted(region, f"{down}; {others}", unsure)
     return _best(use, up, scene, rules, why=down)
 
@@ -164,24 +164,28 @@ def places(use: Use, scene: Scene, catalogue: Catalogue) -> tuple[Location, ...]
     for peer in scene.uses:
         if peer.region != use.region and peer.location and peer.location.origin in KNOWN:
             mine = (peer.location,) if peer.location.os is system else ()
-            theirs |= {it.id: it for it in (*mine, *catalogue.twins(peer.location, system))}
+            theirs |= {twin.id: twin for twin in (*mine, *catalogue.twins(peer.location, system))}
     return tuple(theirs.values())
 
 
 def _best(use: Use, up: Sequence[Location], scene: Scene, rules: Rules, *, why: str) -> Choice:
     """The best of the hosts that are up, or why none of them will do by itself."""
-    seen = {it.id: _seen_from(use, it, scene) for it in up}
-    fit = [it for it in up if seen[it.id].relation in FIT and not _failed_before(use, it, scene)]
+    seen = {location.id: _seen_from(use, location, scene) for location in up}
+    fit = [
+        location
+        for location in up
+        if seen[location.id].relation in FIT and not _failed_before(use, location, scene)
+    ]
     if not fit:
         failed = "; ".join(
-            f"{use.region} did not come back with the package of {it}"
-            if _failed_before(use, it, scene)
-            else f"{it} has a package that is {seen[it.id].relation}: {seen[it.id].how}"
-            for it in up
+            f"{use.region} did not come back with the package of {location}"
+            if _failed_before(use, location, scene)
+            else f"{location} has a package that is {seen[location.id].relation}: {seen[location.id].how}"
+            for location in up
         )
         way_out = f"counterpart package rotate --region {use.region} --force --reason TEXT"
         return Held(use.region, f"{why}; {failed}", way_out)
-    shared = Counter(it.location.host for it in scene.uses if it.location and it.region != use.region)
+    shared = Counter(item.location.host for item in scene.uses if item.location and item.region != use.region)
     wished = _wished(use, rules)
     best = min(
         fit,
@@ -270,7 +274,7 @@ def _fine(location: Location, scene: Scene, rules: Rules) -> str:
 def _movable(scene: Scene, rules: Rules) -> list[Use]:
     """Regions in the order in which they are moved: those not at home first, those at home last."""
     placed = [
-        it for it in scene.uses if it.location is not None and it.location.origin is not Origin.UNLISTED
+        use for use in scene.uses if use.location is not None and use.location.origin is not Origin.UNLISTED
     ]
 
     def turn(use: Use) -> tuple[int, int]:
@@ -294,8 +298,8 @@ def _may(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Rotate |
     system = scene.systems[use.region]
     if location.os is not system:
         return None
-    on = Counter(it.location.host for it in scene.uses if it.location)
-    up = [it for it in catalogue.twins(location, system) if scene.state(it, rules) is HostState.UP]
+    on = Counter(use.location.host for use in scene.uses if use.location)
+    up = [twin for twin in catalogue.twins(location, system) if scene.state(twin, rules) is HostState.UP]
 
     def fits(to: Location) -> bool:
         seen = _seen_from(use, to, scene)
@@ -322,24 +326,24 @@ def _may(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Rotate |
 def ordered(order: Order, scene: Scene, catalogue: Catalogue, rules: Rules) -> Rotate | Held:
     """The rotation that a person asked for, or why it is not made."""
     region = order.regions[0]
-    use = next((it for it in scene.uses if it.region == region), None)
+    use = next((use for use in scene.uses if use.region == region), None)
     if use is None or use.location is None:
         return Held(region, use.why if use else f"{region} is no region of this group", "")
     twins = places(use, scene, catalogue)
-    wanted = [it for it in twins if not order.to or it.host.lower() == order.to.lower()]
+    wanted = [twin for twin in twins if not order.to or twin.host.lower() == order.to.lower()]
     if not wanted:
-        known = ", ".join(it.host for it in twins)
+        known = ", ".join(twin.host for twin in twins)
         why = f"the other hosts are {known}" if known else _no_twin(use.location)
         return Held(region, f"{order.to or 'another host'} cannot be rotated to: {why}", "")
     said = f"ordered by {order.by}" + (f": {order.reason}" if order.reason else "")
-    fit = [it for it in wanted if not _objection(use, it, scene, rules)]
+    fit = [location for location in wanted if not _objection(use, location, scene, rules)]
     if fit:
-        shared = Counter(it.location.host for it in scene.uses if it.location)
+        shared = Counter(use.location.host for use in scene.uses if use.location)
         return _rotate(use, min(fit, key=lambda it: (shared[it.host], it.id)), scene, said)
-    forced = [it for it in wanted if order.forced and it.id in scene.watches]
+    forced = [location for location in wanted if order.forced and location.id in scene.watches]
     if forced:
         return _rotate(use, forced[0], scene, said)
-    why = "; ".join(f"{it}: {_objection(use, it, scene, rules)}" for it in wanted)
+    why = "; ".join(f"{location}: {_objection(use, location, scene, rules)}" for location in wanted)
     return Held(region, why, f"counterpart package rotate --region {region} --force --reason TEXT")
 
 
@@ -352,7 +356,7 @@ def _objection(use: Use, to: Location, scene: Scene, rules: Rules) -> str:
         return f"its package is {seen.relation}: {seen.how}"
     if _failed_before(use, to, scene):
         return f"{use.region} did not come back with its package"
-    on = {it.location.host for it in scene.uses if it.location and it.region != use.region}
+    on = {item.location.host for item in scene.uses if item.location and item.region != use.region}
     well = use.location is not None and scene.state(use.location, rules) is HostState.UP
     if to.host in on and well:
         return "another region takes its package from there, and both hosts are up"

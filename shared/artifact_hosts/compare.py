@@ -64,14 +64,14 @@ class Comparison(msgspec.Struct, frozen=True):
 def package_of(members: Sequence[_Member], size: int) -> Package:
     """The identity of a zip of `size` bytes from its directory. The order of members does not count."""
     digest = hashlib.sha256()
-    for name, unpacked, crc in sorted((it.name, it.size, it.crc) for it in members):
+    for name, unpacked, crc in sorted((member.name, member.size, member.crc) for member in members):
         digest.update(f"{len(name)}:{name}:{unpacked}:{crc};".encode())
-    names = {it.name for it in members}
+    names = {member.name for member in members}
     return Package(
         digest=digest.hexdigest(),
         members=len(members),
         size=size,
-        newest=max((it.modified for it in members if it.modified), default=None),
+        newest=max((member.modified for member in members if member.modified), default=None),
         sketch=tuple(sorted(_hash(name) for name in names)[:SKETCH]),
     )
 
@@ -86,14 +86,14 @@ def _faults(members: Sequence[_Member], size: int) -> Iterator[str]:
         yield "the zip is empty"
     if size > LARGEST:
         yield f"the zip has {size} bytes; App Service takes {LARGEST}"
-    unpacked = sum(it.size for it in members)
+    unpacked = sum(member.size for member in members)
     if unpacked > _MOST_UNPACKED:
         yield f"the zip would unpack to {unpacked} bytes; more than {_MOST_UNPACKED} is no package"
-    if any(it.size > it.packed * _HARDEST + 1024 for it in members):
+    if any(member.size > member.packed * _HARDEST + 1024 for member in members):
         yield "a member claims to unpack to more than can be packed into its bytes"
-    if any(it.encrypted for it in members):
+    if any(member.encrypted for member in members):
         yield "a member is encrypted"
-    places = sorted((it.at, it.at + it.packed) for it in members)
+    places = sorted((member.at, member.at + member.packed) for member in members)
     if any(one[0] == other[0] or other[0] < one[1] for one, other in itertools.pairwise(places)):
         yield "members lie over one another, as in a zip bomb"
 
@@ -129,8 +129,8 @@ def compare(
 def _by_history(
     one: Package, other: Package, before_one: Iterable[Package], before_other: Iterable[Package]
 ) -> Comparison | None:
-    older = any(it.digest == one.digest for it in before_other)
-    newer = any(it.digest == other.digest for it in before_one)
+    older = any(package.digest == one.digest for package in before_other)
+    newer = any(package.digest == other.digest for package in before_one)
     if older and newer:
         return Comparison(Relation.DIFFERENT, "each was seen before the other one")
     if older:
@@ -159,7 +159,7 @@ def _alike(one: Package, other: Package) -> float:
         return 1.0
     lowest = sorted({*one.sketch, *other.sketch})[:SKETCH]
     both = set(one.sketch) & set(other.sketch)
-    return sum(it in both for it in lowest) / len(lowest)
+    return sum(number in both for number in lowest) / len(lowest)
 
 
 def _hash(name: str) -> int:
@@ -168,5 +168,5 @@ def _hash(name: str) -> int:
 
 def before(served: Sequence[Served], package: Package | None) -> tuple[Package, ...]:
     """The packages that were seen at a place before it had this one; none when it never had it."""
-    places = [place for place, it in enumerate(served) if package and it.package.digest == package.digest]
-    return tuple(it.package for it in served[: places[-1]]) if places else ()
+    places = [place for place, item in enumerate(served) if package and item.package.digest == package.digest]
+    return tuple(item.package for item in served[: places[-1]]) if places else ()

@@ -127,7 +127,7 @@ def _end64(
     # What the plain record says too must agree, or two readers would see two different zips.
     wide = (disk, directory_disk, here, members, length, offset)
     full = (_FULL16, _FULL16, _FULL16, _FULL16, _FULL32, _FULL32)
-    if any(said not in {most, it} for said, it, most in zip(plain[1:7], wide, full, strict=True)):
+    if any(said not in {most, item} for said, item, most in zip(plain[1:7], wide, full, strict=True)):
         raise NotAZip("its two end records contradict each other")
     return wide
 
@@ -143,8 +143,8 @@ def read_members(directory: bytes, end: End, size: int) -> tuple[Member, ...]:
     members = tuple(_members(directory, end))
     if len(members) != end.members:
         raise NotAZip(f"its directory lists {len(members)} members and is said to have {end.members}")
-    for it in members:
-        if not 0 <= it.at <= it.at + it.packed <= end.offset <= size:
+    for member in members:
+        if not 0 <= member.at <= member.at + member.packed <= end.offset <= size:
             raise NotAZip("a member would lie outside the file: it is cut off or altered")
     return members
 
@@ -194,7 +194,7 @@ def _zip64(extra: bytes, size: int, packed: int, at: int) -> tuple[int, int, int
         if number == _SECOND_NAME:
             raise NotAZip("a member has two names, and readers would not agree which one counts")
         if number == _ZIP64:
-            missing = [place for place, it in enumerate(wide) if it == _FULL32]
+            missing = [place for place, number in enumerate(wide) if number == _FULL32]
             if length < 8 * len(missing):
                 raise NotAZip("a member's Zip64 field is too short")
             values = struct.unpack_from(f"<{len(missing)}Q", extra, 4)

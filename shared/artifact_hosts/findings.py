@@ -20,17 +20,19 @@ def skew(uses: Sequence[Use], systems: Mapping[str, Os]) -> str | None:
     Versions are compared wherever home pages tell them. Packages are compared between regions of one operating
     system only, as the files for two systems need not be the same.
     """
-    told = {it.region: it.running.version for it in uses if it.running.version}
+    told = {use.region: use.running.version for use in uses if use.running.version}
     if len(set(told.values())) > 1:
         return ", ".join(f"{region} runs {version}" for region, version in sorted(told.items()))
     if len(told) == len(uses):
         return ""
-    known = {it.region: it.running.package for it in uses if it.running.package}
+    known = {use.region: use.running.package for use in uses if use.running.package}
     for system in Os:
-        alike = {region: it for region, it in known.items() if systems.get(region) is system}
-        if len({it.digest for it in alike.values()}) > 1:
-            return ", ".join(f"{region} got package {it.short}" for region, it in sorted(alike.items()))
-    one_system = len({systems.get(it.region) for it in uses}) == 1
+        alike = {region: package for region, package in known.items() if systems.get(region) is system}
+        if len({package.digest for package in alike.values()}) > 1:
+            return ", ".join(
+                f"{region} got package {package.short}" for region, package in sorted(alike.items())
+            )
+    one_system = len({systems.get(use.region) for use in uses}) == 1
     return "" if one_system and len(known) == len(uses) else None
 
 
@@ -51,26 +53,30 @@ def findings(
 
 
 def _of_choices(choices: Sequence[Choice]) -> Iterator[Finding]:
-    for it in choices:
-        if isinstance(it, Exhausted):
-            kind, would = ("no-trusted-host", "may") if it.unsure else ("no-package-host", "would")
+    for choice in choices:
+        if isinstance(choice, Exhausted):
+            kind, would = ("no-trusted-host", "may") if choice.unsure else ("no-package-host", "would")
             yield Finding(
                 kind=kind,
                 severity=2,
-                region=it.region,
-                text=f"the next restart of {it.region} {would} take it down: {it.reason}",
+                region=choice.region,
+                text=f"the next restart of {choice.region} {would} take it down: {choice.reason}",
                 way_out="do not restart, scale out or write settings there until a host is up",
             )
-        elif isinstance(it, Held):
+        elif isinstance(choice, Held):
             yield Finding(
-                kind="rotation-held", severity=2, region=it.region, text=it.reason, way_out=it.way_out
+                kind="rotation-held",
+                severity=2,
+                region=choice.region,
+                text=choice.reason,
+                way_out=choice.way_out,
             )
 
 
 def _seen_to(row: Packages, choices: Sequence[Choice]) -> frozenset[str]:
     """The regions of a host that is down about which something is done or told already."""
     moved = {row.flight.region} if row.flight else set[str]()
-    return frozenset(moved | {it.region for it in choices if isinstance(it, Rotate | Exhausted)})
+    return frozenset(moved | {choice.region for choice in choices if isinstance(choice, Rotate | Exhausted)})
 
 
 def _of_settings(
@@ -133,7 +139,7 @@ def _of_skew(row: Packages, now: datetime, rules: Rules) -> Iterator[Finding]:
 
 
 def _said(row: Packages) -> str:
-    return ", ".join(f"{it.region}: {runs(it)}" for it in row.uses)
+    return ", ".join(f"{use.region}: {runs(use)}" for use in row.uses)
 
 
 def runs(use: Use) -> str:
@@ -159,13 +165,13 @@ def _of_locations(scene: Scene) -> Iterator[Finding]:
 
 def _of_neighbours(scene: Scene, rules: Rules) -> Iterator[Finding]:
     """Regions that share a host: one outage would meet both."""
-    on = Counter(it.location.host for it in scene.uses if it.location)
+    on = Counter(use.location.host for use in scene.uses if use.location)
     for host, count in on.items():
         if count > 1 and count == len(scene.uses):
             states = {
-                scene.state(it.location, rules)
-                for it in scene.uses
-                if it.location and it.location.host == host
+                scene.state(use.location, rules)
+                for use in scene.uses
+                if use.location and use.location.host == host
             }
             yield Finding(
                 kind="one-host",
@@ -190,7 +196,9 @@ def _of_twins(scene: Scene, catalogue: Catalogue, rules: Rules) -> Iterator[Find
                 continue
             said.add(pair)
             seen = compare(there.package, here.package)
-            since = max((it.served[-1].since for it in (here, there) if it.served), default=scene.now)
+            since = max(
+                (watch.served[-1].since for watch in (here, there) if watch.served), default=scene.now
+            )
             if seen.relation is not Relation.EQUAL and scene.now - since >= timedelta(
                 seconds=rules.skew_after
             ):

@@ -261,12 +261,12 @@ class Packages(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Without the older half of the history; then without what only compares packages with unlike ones."""
         if len(self.history) > 1:
             return msgspec.structs.replace(self, history=self.history[len(self.history) // 2 :])
-        bare = tuple(_bare(it) for it in self.uses)
+        bare = tuple(_bare(use) for use in self.uses)
         return None if bare == self.uses else msgspec.structs.replace(self, uses=bare)
 
     def use(self, region: str) -> Use | None:
         """One region's."""
-        return next((it for it in self.uses if it.region == region), None)
+        return next((use for use in self.uses if use.region == region), None)
 
 
 def _bare(use: Use) -> Use:

@@ -13,7 +13,7 @@ def packages_facts(
     group: Group, row: Packages, choices: tuple[Choice, ...], findings: tuple[Finding, ...]
 ) -> dict[str, Any]:
     """A group's packages as plain facts."""
-    by_region = {it.region: it for it in choices}
+    by_region = {choice.region: choice for choice in choices}
     return {
         "group": group.name,
         "group_id": group.id,
@@ -24,14 +24,14 @@ def packages_facts(
         "looked_at": row.looked_at,
         "regions": [
             {
-                "region": it.region,
-                "location": str(it.location) if it.location else None,
-                "host": it.location.host if it.location else None,
-                "channel": it.location.channel if it.location else None,
-                "runs": runs(it),
-                **_choice_facts(by_region.get(it.region)),
+                "region": use.region,
+                "location": str(use.location) if use.location else None,
+                "host": use.location.host if use.location else None,
+                "channel": use.location.channel if use.location else None,
+                "runs": runs(use),
+                **_choice_facts(by_region.get(use.region)),
             }
-            for it in row.uses
+            for use in row.uses
         ],
         "under_way": _under_way(row),
         "last_order": (
@@ -39,8 +39,11 @@ def packages_facts(
             if row.outcome
             else None
         ),
-        "findings": [finding_facts(it) for it in findings],
-        "history": [{"at": it.at, "state": it.state, "text": it.text} for it in row.history],
+        "findings": [finding_facts(finding) for finding in findings],
+        "history": [
+            {"at": happening.at, "state": happening.state, "text": happening.text}
+            for happening in row.history
+        ],
     }
 
 

@@ -122,7 +122,7 @@ def enter(row: Packages, state: State, reason: str, now: datetime) -> Packages:
     if state is row.state and reason == row.reason:
         return row
     # What is tried every minute and refused would otherwise fill the history with two lines by turns.
-    told = any(it.state is state and it.text == reason for it in row.history[-2:])
+    told = any(happening.state is state and happening.text == reason for happening in row.history[-2:])
     return msgspec.structs.replace(
         row,
         state=state,
@@ -141,8 +141,8 @@ def located(row: Packages, found: Mapping[str, Location | NotWatched], regions: 
     A region without a package URL is one whose setting is broken when it had one, or the others have one: tools that
     deploy are known to remove the setting silently.
     """
-    fetched = any(it.location is not None for it in row.uses)
-    fetched |= any(isinstance(it, Location) for it in found.values())
+    fetched = any(use.location is not None for use in row.uses)
+    fetched |= any(isinstance(location, Location) for location in found.values())
     uses = []
     for region in regions:
         known = row.use(region) or Use(region=region, location=None, why="not looked at yet")
@@ -174,7 +174,7 @@ def restarted(row: Packages, region: str, watches: Mapping[str, Watch], at: date
 def running(row: Packages, region: str, now_runs: Running) -> Packages:
     """Note what a region runs."""
     uses = tuple(
-        msgspec.structs.replace(it, running=now_runs) if it.region == region else it for it in row.uses
+        msgspec.structs.replace(use, running=now_runs) if use.region == region else use for use in row.uses
     )
     return msgspec.structs.replace(row, uses=uses)
 
@@ -185,8 +185,8 @@ def running(row: Packages, region: str, now_runs: Running) -> Packages:
 def scene(row: Packages, view: View) -> Scene:
     """What a choice is made from."""
     return Scene(
-        down=frozenset(name for name, it in view.health.items() if it.state is HealthState.DOWN),
-        uses=tuple(it for it in row.uses if it.region in view.systems),
+        down=frozenset(name for name, health in view.health.items() if health.state is HealthState.DOWN),
+        uses=tuple(use for use in row.uses if use.region in view.systems),
         systems=view.systems,
         watches=view.watches,
         refused=row.refused,
@@ -216,7 +216,7 @@ def _taken_up(row: Packages, view: View) -> Packages:
 
 def _at_rest(row: Packages, view: View, catalogue: Catalogue, rules: Rules) -> Turn:
     choices = choose(scene(row, view), catalogue, rules)
-    moving = next((it for it in choices if isinstance(it, Rotate)), None)
+    moving = next((choice for choice in choices if isinstance(choice, Rotate)), None)
     if moving is not None and rules.rotate:
         return _claim_rotation(row, moving, view, rules)
     return Turn(enter(row, *summed_up(choices), view.now), Rest(), choices)
@@ -224,19 +224,22 @@ def _at_rest(row: Packages, view: View, catalogue: Catalogue, rules: Rules) -> T
 
 def summed_up(choices: Sequence[Choice]) -> tuple[State, str]:
     """The state and the reason that choices amount to when none is carried out."""
-    waiting = [it for it in choices if isinstance(it, Rotate)]
-    held = [it for it in choices if isinstance(it, Held)]
-    exhausted = [it for it in choices if isinstance(it, Exhausted)]
+    waiting = [choice for choice in choices if isinstance(choice, Rotate)]
+    held = [choice for choice in choices if isinstance(choice, Held)]
+    exhausted = [choice for choice in choices if isinstance(choice, Exhausted)]
     if exhausted:
-        return State.EXHAUSTED, "; ".join(f"{it.region}: {it.reason}" for it in exhausted)
+        return State.EXHAUSTED, "; ".join(f"{item.region}: {item.reason}" for item in exhausted)
     if held or waiting:
-        said = [f"{it.region}: {it.reason}; way out: {it.way_out}" for it in held]
+        said = [f"{item.region}: {item.reason}; way out: {item.way_out}" for item in held]
         said += [
-            f"{it.region}: {it.reason}; way out: counterpart package rotate --region {it.region} --reason TEXT"
-            for it in waiting
+            f"{rotate.region}: {rotate.reason}; "
+            f"way out: counterpart package rotate --region {rotate.region} --reason TEXT"
+            for rotate in waiting
         ]
         return State.HELD, "; ".join(said)
-    return State.WATCHING, "; ".join(f"{it.region}: {it.reason}" for it in choices if isinstance(it, Keep))
+    return State.WATCHING, "; ".join(
+        f"{choice.region}: {choice.reason}" for choice in choices if isinstance(choice, Keep)
+    )
 
 
 def _ordered(row: Packages, order: Order, view: View, catalogue: Catalogue, rules: Rules) -> Turn:
@@ -441,7 +444,7 @@ def _arrived(row: Packages, flight: Flight, at: datetime) -> Packages:
     left = "" if flight.old.origin is Origin.BROKEN else flight.old.host
     home = "" if flight.by else use.home or left
     here = msgspec.structs.replace(use, home="" if home == flight.new.host else home)
-    return msgspec.structs.replace(row, uses=tuple(here if it is use else it for it in row.uses))
+    return msgspec.structs.replace(row, uses=tuple(here if item is use else item for item in row.uses))
 
 
 def _undoing(row: Packages, flight: Flight, view: View, rules: Rules) -> Turn:

@@ -139,13 +139,13 @@ def watch_key(location: Location) -> Key:
 
 async def watches(store: Store) -> dict[str, Watch]:
     """Every watched location, by id."""
-    return {it.location.id: it async for it, _ in readable(store, f"{HOSTS}/", Watch)}
+    return {item.location.id: item async for item, _ in readable(store, f"{HOSTS}/", Watch)}
 
 
 async def watches_of(locations: Iterable[Location], store: Store) -> dict[str, Watch]:
     """Those of these locations that are watched, by id: one read for each, however many others there are."""
-    wanted = {it.id: it for it in locations}
-    rows = await asyncio.gather(*(read(store, watch_key(it), Watch) for it in wanted.values()))
+    wanted = {location.id: location for location in locations}
+    rows = await asyncio.gather(*(read(store, watch_key(location), Watch) for location in wanted.values()))
     return {row.location.id: row for row, _ in rows if row is not None}
 
 
@@ -163,7 +163,7 @@ async def watch(tools: Tools) -> None:
             except AppError as error:
                 log.warning("%s was not checked: %s", it.location, error)
 
-    await asyncio.gather(*(one(it) for it in known.values() if not waits(it.next_at, now, longest)))
+    await asyncio.gather(*(one(item) for item in known.values() if not waits(item.next_at, now, longest)))
 
 
 async def _watch_one(it: Watch, tools: Tools, now: datetime) -> None:
@@ -313,7 +313,7 @@ async def order(group: Group, asked: Order, tools: Tools) -> Packages:
         region = group.region(name)
         if region is None:
             raise NotFound(
-                f"{name} is no region of {group.name}: {', '.join(it.name for it in group.regions)}"
+                f"{name} is no region of {group.name}: {', '.join(region.name for region in group.regions)}"
             )
         regions.append(region.name)
     if asked.forced and not asked.reason.strip():
@@ -325,7 +325,7 @@ async def order(group: Group, asked: Order, tools: Tools) -> Packages:
     after = msgspec.structs.replace(noted, order=msgspec.structs.replace(asked, regions=tuple(regions)))
     if asked.work is Work.ROTATE:  # who asks anew for what failed before means it
         after = msgspec.structs.replace(
-            after, refused=tuple(it for it in row.refused if it.region not in regions)
+            after, refused=tuple(refused for refused in row.refused if refused.region not in regions)
         )
     await write(tools.store, packages_key(group.id), after, if_version=version)
     return after
@@ -340,8 +340,8 @@ def _summed_up(
     known: tuple[Choice, ...] = (),
 ) -> Tended:
     view = View(
-        systems={it.name: it.os for it in group.regions},
-        sites={it.name: it.site_id.lower() for it in group.regions},
+        systems={region.name: region.os for region in group.regions},
+        sites={region.name: region.site_id.lower() for region in group.regions},
         watches=seen,
         health=health,
         fresh=frozenset(),
@@ -380,9 +380,15 @@ class _Round:
             return Turn(row, Rest())  # and written by nobody else, so that its worker can save what it did
         for name in self._due(row, now):
             self._settings[name] = await self._read(name)
-        found = {name: use_of(it.app, tools.catalogue) for name, it in self._settings.items()}
-        regions = [it.name for it in group.regions]
-        row = signed(located(row, found, regions), {name: it.app for name, it in self._settings.items()})
+        found = {
+            name: use_of(region_settings.app, tools.catalogue)
+            for name, region_settings in self._settings.items()
+        }
+        regions = [region.name for region in group.regions]
+        row = signed(
+            located(row, found, regions),
+            {name: region_settings.app for name, region_settings in self._settings.items()},
+        )
         if set(found) >= set(regions):
             row = msgspec.structs.replace(row, looked_at=now)
         await self._watch(row, found)
@@ -391,8 +397,8 @@ class _Round:
         verifying = row.flight is not None and row.flight.phase is Phase.DONE
         self._health = await self.eyes(prove=verifying)
         view = View(
-            systems={it.name: it.os for it in group.regions},
-            sites={it.name: it.site_id.lower() for it in group.regions},
+            systems={region.name: region.os for region in group.regions},
+            sites={region.name: region.site_id.lower() for region in group.regions},
             watches=self._watches,
             health=self._health,
             fresh=frozenset(found),
@@ -407,8 +413,8 @@ class _Round:
         """The regions whose settings are to be read now: all if nobody did for long, the flight's own always."""
         long = timedelta(seconds=SWEEPS_MISSED * self.tools.rules.sweep)
         swept = row.looked_at is not None and age(row.looked_at, now) < long
-        known = {it.region for it in row.uses}
-        due = {it.name for it in self.group.regions if not swept or it.name not in known}
+        known = {use.region for use in row.uses}
+        due = {region.name for region in self.group.regions if not swept or region.name not in known}
         if row.flight is not None and row.flight.work is Work.ROTATE and self.group.region(row.flight.region):
             due.add(row.flight.region)
         return sorted(due - self._settings.keys())
@@ -423,7 +429,10 @@ class _Round:
         """Know the watched locations, and see to it that those of this group are among them."""
         wanted = _wanted(self.group, row, self.tools.catalogue)
         under_way = (row.flight.old, row.flight.new) if row.flight is not None else ()
-        mine = (*(it for it, _ in wanted), *(it for it in under_way if it is not None))
+        mine = (
+            *(location for location, _ in wanted),
+            *(location for location in under_way if location is not None),
+        )
         self._watches = await watches_of(mine, self.tools.store)
         if found:
             await _want(wanted, self._watches, self.tools)
@@ -453,7 +462,7 @@ class _Round:
         return row
 
     def _skewed(self, row: Packages, now: datetime) -> Packages:
-        differ = skew(row.uses, {it.name: it.os for it in self.group.regions})
+        differ = skew(row.uses, {region.name: region.os for region in self.group.regions})
         if differ is None:
             return row
         return msgspec.structs.replace(row, skew_since=(row.skew_since or now) if differ else None)
@@ -487,12 +496,12 @@ class _Round:
         """What this round found; new findings are logged and remembered, so that each is told once."""
         row = self.row or first(self.group.name, self.tools.clock.now())
         tended = _summed_up(self.group, row, self._watches, self._health, self.tools, choices)
-        kinds = tuple(sorted({f"{it.kind} {it.region}".strip() for it in tended.findings}))
+        kinds = tuple(sorted({f"{finding.kind} {finding.region}".strip() for finding in tended.findings}))
         if kinds == row.findings or row.flight is not None:
             return tended
-        for it in tended.findings:
-            if f"{it.kind} {it.region}".strip() not in row.findings:
-                log.warning("%s: severity %d: %s", self.group.name, it.severity, it.text)
+        for finding in tended.findings:
+            if f"{finding.kind} {finding.region}".strip() not in row.findings:
+                log.warning("%s: severity %d: %s", self.group.name, finding.severity, finding.text)
         saved = await self._save(msgspec.structs.replace(row, findings=kinds))
         return msgspec.structs.replace(tended, row=saved)
 
@@ -728,10 +737,10 @@ class _Round:
 def signed(row: Packages, settings: Mapping[str, AppSettings]) -> Packages:
     """Note when the signatures end that were read in the regions' package URLs; never the URL."""
     uses = tuple(
-        msgspec.structs.replace(it, signature_until=signature_until(settings[it.region]))
-        if it.region in settings
-        else it
-        for it in row.uses
+        msgspec.structs.replace(use, signature_until=signature_until(settings[use.region]))
+        if use.region in settings
+        else use
+        for use in row.uses
     )
     return row if uses == row.uses else msgspec.structs.replace(row, uses=uses)
 

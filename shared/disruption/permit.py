@@ -49,12 +49,14 @@ def permit(
     if asked.region not in seen:
         return Denial(f"{asked.region} is not a region of {asked.group}")
     fresh = {name: health for name, health in seen.items() if health.age(now) < FRESH}
-    refuges = sorted(name for name, it in fresh.items() if it.state is State.HEALTHY and name != asked.region)
+    refuges = sorted(
+        name for name, health in fresh.items() if health.state is State.HEALTHY and name != asked.region
+    )
     own = fresh.get(asked.region)
     mends = own is not None and own.state is State.DOWN and not asked.kind.takes_out
     if not refuges and not mends:
         others = ", ".join(
-            f"{name}: {_seen(it, now)}" for name, it in sorted(seen.items()) if name != asked.region
+            f"{name}: {_seen(health, now)}" for name, health in sorted(seen.items()) if name != asked.region
         )
         return Denial(
             f"{asked.region} may be the last region serving {asked.group} ({others or 'it has no other'})"

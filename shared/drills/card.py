@@ -35,7 +35,9 @@ def _kind(drill: Drill) -> str:
 
 
 def _started(drill: Drill, base_url: str) -> Card:
-    warned = [f"{it.rule}: {it.reason}" for it in drill.preflight if it.verdict is Verdict.WARNED]
+    warned = [
+        f"{answer.rule}: {answer.reason}" for answer in drill.preflight if answer.verdict is Verdict.WARNED
+    ]
     return Card(
         title=f"{drill.group} / {drill.region}: a {_kind(drill)} begins",
         facts=(

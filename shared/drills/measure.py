@@ -19,20 +19,20 @@ TOLERATED = 1  # failed SCEP looks in a row; with the next one the region is giv
 
 def measure(drill: Drill) -> Measured:
     """What the samples of a drill say."""
-    after = [it for it in drill.samples if it.at >= 0]
+    after = [sample for sample in drill.samples if sample.at >= 0]
     gone = ALPHABET[drill.regions.index(drill.region)]
     watched = _until_restored(drill, after)
     dns = tuple((name, _resolver(watched, place, gone)) for place, name in enumerate(drill.resolvers))
-    scep = _left([(it.at, NOBODY if it.problem else it.by) for it in watched], gone)
+    scep = _left([(sample.at, NOBODY if sample.problem else sample.by) for sample in watched], gone)
     parts = [scep, *(seconds for _, seconds in dns)]
-    known = [it for it in parts if it is not None]
-    back = [it.at for it in after if it.at >= _restored(drill) and gone in it.dns]
+    known = [part for part in parts if part is not None]
+    back = [sample.at for sample in after if sample.at >= _restored(drill) and gone in sample.dns]
     return Measured(
         dns=dns,
         scep=scep,
         recovery=max(known) if known and len(known) == len(parts) else None,
         probes=len(after),
-        failures=sum(it.problem > 0 for it in after),
+        failures=sum(sample.problem > 0 for sample in after),
         longest_gap=_longest_gap(drill.samples),
         back_in_dns=round(back[0] - _restored(drill), 1) if back else None,
         restored_after=_seconds(drill.restored_at, drill.online_at),
@@ -40,7 +40,7 @@ def measure(drill: Drill) -> Measured:
 
 
 def _resolver(samples: Sequence[Sample], place: int, gone: str) -> float | None:
-    return _left([(it.at, it.dns[place]) for it in samples], gone)
+    return _left([(sample.at, sample.dns[place]) for sample in samples], gone)
 
 
 def _left(answers: Sequence[tuple[float, str]], gone: str) -> float | None:
@@ -56,7 +56,7 @@ def _left(answers: Sequence[tuple[float, str]], gone: str) -> float | None:
 
 def _until_restored(drill: Drill, samples: Iterable[Sample]) -> list[Sample]:
     end = _restored(drill)
-    return [it for it in samples if it.at < end]
+    return [sample for sample in samples if sample.at < end]
 
 
 def _restored(drill: Drill) -> float:
@@ -72,24 +72,24 @@ def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
 def _longest_gap(samples: Sequence[Sample]) -> float:
     """The longest time between two looks that succeeded, where one failed in between; or until the last look."""
     longest, served, failed = 0.0, 0.0, False
-    for it in samples:
-        if it.at < 0:
+    for sample in samples:
+        if sample.at < 0:
             continue
-        if it.problem:
+        if sample.problem:
             failed = True
-            longest = max(longest, it.at - served)
+            longest = max(longest, sample.at - served)
             continue
         if failed:
-            longest = max(longest, it.at - served)
-        served, failed = it.at, False
+            longest = max(longest, sample.at - served)
+        served, failed = sample.at, False
     return round(longest, 1)
 
 
 def failed_in_a_row(samples: Sequence[Sample]) -> int:
     """How many of the last SCEP looks failed, one after the other."""
     count = 0
-    for it in reversed(samples):
-        if not it.problem:
+    for sample in reversed(samples):
+        if not sample.problem:
             break
         count += 1
     return count

@@ -68,14 +68,19 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     def endpoint(self) -> Endpoint | None:
         """Its endpoint."""
         wanted = self.asked.region.lower()
-        return next((it for it in self.seen.group.profile.endpoints if it.name.lower() == wanted), None)
+        return next(
+            (endpoint for endpoint in self.seen.group.profile.endpoints if endpoint.name.lower() == wanted),
+            None,
+        )
 
     @property
     def survivors(self) -> tuple[Endpoint, ...]:
         """The other endpoints that are enabled."""
         wanted = self.asked.region.lower()
         return tuple(
-            it for it in self.seen.group.profile.endpoints if it.enabled and it.name.lower() != wanted
+            endpoint
+            for endpoint in self.seen.group.profile.endpoints
+            if endpoint.enabled and endpoint.name.lower() != wanted
         )
 
     @property
@@ -92,7 +97,7 @@ class Preflight(msgspec.Struct, frozen=True):
     @property
     def refusals(self) -> tuple[Answer, ...]:
         """Those that forbid the drill."""
-        return tuple(it for it in self.answers if it.verdict is Verdict.REFUSED)
+        return tuple(answer for answer in self.answers if answer.verdict is Verdict.REFUSED)
 
     @property
     def allowed(self) -> bool:
@@ -113,7 +118,9 @@ def preflight(at: Circumstances) -> Preflight:
 
 def spared(answers: Iterable[Answer]) -> str:
     """The refusals in one line."""
-    return "; ".join(f"{it.rule}: {it.reason}" for it in answers if it.verdict is Verdict.REFUSED)
+    return "; ".join(
+        f"{answer.rule}: {answer.reason}" for answer in answers if answer.verdict is Verdict.REFUSED
+    )
 
 
 def at_most(observe_seconds: float, rules: Rules) -> timedelta:
@@ -172,7 +179,7 @@ def _permit(at: Circumstances) -> _Says:
 
 def _incidents(at: Circumstances) -> _Says:
     if at.seen.incidents:
-        return _refused("; ".join(it.text for it in at.seen.incidents))
+        return _refused("; ".join(incident.text for incident in at.seen.incidents))
     return _passed("none is open")
 
 
@@ -198,34 +205,34 @@ def _survivors(at: Circumstances) -> _Says:
     if not at.survivors:
         return _refused("no other endpoint is enabled")
     wrong = []
-    for it in at.survivors:
-        health = at.seen.health.get(it.name)
-        if it.status not in ANSWERED:
-            wrong.append(f"Traffic Manager says {it.status} for {it.name}")
+    for survivor in at.survivors:
+        health = at.seen.health.get(survivor.name)
+        if survivor.status not in ANSWERED:
+            wrong.append(f"Traffic Manager says {survivor.status} for {survivor.name}")
         elif health is None:
-            wrong.append(f"{it.name} targets no web app, so its health is not known")
+            wrong.append(f"{survivor.name} targets no web app, so its health is not known")
         elif health.state is not State.HEALTHY:
-            wrong.append(f"{it.name} is {health.state}: {health.reason}")
+            wrong.append(f"{survivor.name} is {health.state}: {health.reason}")
     if wrong:
         return _refused("; ".join(wrong))
-    return _passed(f"{', '.join(it.name for it in at.survivors)} healthy")
+    return _passed(f"{', '.join(survivor.name for survivor in at.survivors)} healthy")
 
 
 def _authority(at: Circumstances) -> _Says:
     if not at.scep:
         return _passed("the apps are no SCEP servers")
-    wrong = [f"{name}: {_unproved(it)}" for name, it in _concerned(at).items() if _unproved(it)]
+    wrong = [f"{name}: {_unproved(health)}" for name, health in _concerned(at).items() if _unproved(health)]
     if wrong:
         return _refused("; ".join(wrong))
-    proved = {it.scep.ca_sha256 for it in _concerned(at).values() if it.scep is not None}
+    proved = {health.scep.ca_sha256 for health in _concerned(at).values() if health.scep is not None}
     if len(proved) != 1:
         return _refused("the regions prove different certificate authorities")
     return _passed(f"all regions prove CA {proved.pop()[:12]}")
 
 
 def _concerned(at: Circumstances) -> dict[str, Health]:
-    names = {it.name for it in at.survivors} | {at.endpoint.name if at.endpoint else ""}
-    return {name: it for name, it in sorted(at.seen.health.items()) if name in names}
+    names = {survivor.name for survivor in at.survivors} | {at.endpoint.name if at.endpoint else ""}
+    return {name: health for name, health in sorted(at.seen.health.items()) if name in names}
 
 
 def _unproved(health: Health) -> str:
@@ -235,13 +242,13 @@ def _unproved(health: Health) -> str:
 def _capacity(at: Circumstances) -> _Says:
     group = at.seen.group.name
     load = at.declared.load_of(group)
-    units = {it.name: at.declared.capacity_of(group, it.name) for it in at.survivors}
-    unknown = [name for name, it in units.items() if it is None]
+    units = {survivor.name: at.declared.capacity_of(group, survivor.name) for survivor in at.survivors}
+    unknown = [name for name, seconds in units.items() if seconds is None]
     if load is None or unknown:
         what = [*(["the load"] if load is None else []), *(f"the capacity of {name}" for name in unknown)]
         said = f"not declared: {' and '.join(what)}; so whether the others can carry it all is not known"
         return _refused(f"{said}; nobody watches a practice run") if at.practice else _warned(said)
-    can = sum(it for it in units.values() if it is not None) * PER_ACU
+    can = sum(unit for unit in units.values() if unit is not None) * PER_ACU
     told = f"{load:g} requests a minute, and {', '.join(units)} can serve {can:g}"
     return _refused(f"{told}: too few") if can < load else _passed(told)
 
@@ -271,7 +278,9 @@ def _resolvers(at: Circumstances) -> _Says:
             wrong.append(f"{resolver}: {at.service} does not lead by way of {fqdn}")
     if wrong:
         return _refused("; ".join(wrong))
-    if at.region is not None and not any(it.leads_to(at.region.host) for it in at.names.values()):
+    if at.region is not None and not any(
+        name_answer.leads_to(at.region.host) for name_answer in at.names.values()
+    ):
         return _warned(f"no resolver is led to {at.region.name} just now, so DNS may have little to show")
     return _passed(f"{at.service} resolves at {', '.join(at.names)}")
 
@@ -297,10 +306,12 @@ def _routing(at: Circumstances) -> _Says:
     found = instead(profile, at.asked.region)
     if not found.by:
         return _refused(found.reason)
-    if any(it.status is MonitorStatus.UNMONITORED for it in at.survivors):
+    if any(survivor.status is MonitorStatus.UNMONITORED for survivor in at.survivors):
         return _warned("a surviving endpoint is always served, so Traffic Manager would not see it fail")
     if method.lower() == "priority" and endpoint is not None:
-        before = [it.name for it in at.survivors if (it.priority or 0) < (endpoint.priority or 0)]
+        before = [
+            survivor.name for survivor in at.survivors if (survivor.priority or 0) < (endpoint.priority or 0)
+        ]
         if before:
             return _warned(
                 f"{', '.join(before)} comes before {endpoint.name}: no device would notice the drill"

@@ -26,7 +26,7 @@ _TONES: Final = {State.SUCCEEDED: "good", State.FAILED: "attention"}
 
 def preflight_facts(answers: Iterable[Answer]) -> list[dict[str, Any]]:
     """Every rule with its answer."""
-    return [{"rule": it.rule, "verdict": it.verdict, "reason": it.reason} for it in answers]
+    return [{"rule": answer.rule, "verdict": answer.verdict, "reason": answer.reason} for answer in answers]
 
 
 def drill_facts(drill: Drill, earlier: Sequence[float] = (), *, samples: bool = False) -> dict[str, Any]:
@@ -70,8 +70,8 @@ def drill_facts(drill: Drill, earlier: Sequence[float] = (), *, samples: bool = 
         "earlier_recoveries_seconds": list(earlier),
         "compared": compared(found.recovery, earlier) or None,
         "preflight": preflight_facts(drill.preflight),
-        "timeline": [{"at": it.at, "who": it.who, "text": it.text} for it in drill.timeline],
-        **({"samples": [_sample_facts(drill, it) for it in drill.samples]} if samples else {}),
+        "timeline": [{"at": entry.at, "who": entry.who, "text": entry.text} for entry in drill.timeline],
+        **({"samples": [_sample_facts(drill, sample) for sample in drill.samples]} if samples else {}),
     }
 
 
@@ -100,7 +100,7 @@ def _predicted_facts(predicted: Predicted) -> dict[str, float]:
 
 def skipped_facts(slots: Iterable[Slot]) -> list[dict[str, Any]]:
     """The practice runs that were passed over, the newest first."""
-    lines = [(it.at, slot.group, it.text) for slot in slots for it in slot.history]
+    lines = [(entry.at, slot.group, entry.text) for slot in slots for entry in slot.history]
     return [{"group": group, "at": at, "why": text} for at, group, text in sorted(lines, reverse=True)]
 
 
@@ -119,7 +119,7 @@ def schedule_facts(
         last = last if blocked or outside or early else at
     return {
         "group": group,
-        "schedule": [it.text for it in lines],
+        "schedule": [line.text for line in lines],
         "at_most_one_in_days": calendar.every / 86_400,
         "last_practice_run": slot.practised if slot else None,
         "next": upcoming,
@@ -168,7 +168,10 @@ def figures(drill: Drill, found: Measured, earlier: Sequence[float]) -> list[tup
     """What was predicted or wanted, beside what was measured."""
     rows = [
         ("recovery, orderly drain", _seconds(drill.predicted.orderly), _seconds(found.recovery)),
-        *((f"DNS at {name}", _seconds(drill.predicted.orderly), _seconds(it)) for name, it in found.dns),
+        *(
+            (f"DNS at {name}", _seconds(drill.predicted.orderly), _seconds(seconds))
+            for name, seconds in found.dns
+        ),
         (DEVICES, _seconds(drill.predicted.orderly), _seconds(found.scep)),
         ("recovery, sudden loss", _seconds(drill.predicted.sudden), "not drilled: a drill is orderly"),
         ("target", _seconds(drill.target_rto_seconds), _against(drill, found)),
@@ -214,13 +217,16 @@ def markdown(drill: Drill, earlier: Sequence[float] = ()) -> str:
             "",
             "| when (UTC) | who or what | what |",
             "|---|---|---|",
-            *(f"| {it.at:%Y-%m-%d %H:%M:%S} | {cell(it.who)} | {cell(it.text)} |" for it in drill.timeline),
+            *(
+                f"| {entry.at:%Y-%m-%d %H:%M:%S} | {cell(entry.who)} | {cell(entry.text)} |"
+                for entry in drill.timeline
+            ),
             "",
             "## Preflight",
             "",
             "| rule | answer | reason |",
             "|---|---|---|",
-            *(f"| {it.rule} | {it.verdict} | {cell(it.reason)} |" for it in drill.preflight),
+            *(f"| {answer.rule} | {answer.verdict} | {cell(answer.reason)} |" for answer in drill.preflight),
             "",
             "## Who answered",
             "",
@@ -258,10 +264,10 @@ type _Run = tuple[float, float, str, str]  # from, until, what, tone
 def _runs(drill: Drill) -> list[tuple[str, list[_Run]]]:
     """Per resolver, and for devices: the spans in which the answer was the same."""
     lanes = [
-        (f"DNS at {name}", [(it.at, *_dns(drill, it.dns[place])) for it in drill.samples])
+        (f"DNS at {name}", [(sample.at, *_dns(drill, sample.dns[place])) for sample in drill.samples])
         for place, name in enumerate(drill.resolvers)
     ]
-    lanes.append((DEVICES, [(it.at, *_served(drill, it)) for it in drill.samples]))
+    lanes.append((DEVICES, [(sample.at, *_served(drill, sample)) for sample in drill.samples]))
     return [(name, _joined(points)) for name, points in lanes]
 
 
@@ -313,7 +319,7 @@ def chart(drill: Drill) -> Chart | None:
             Lane(name=name, spans=tuple(Span(begin, end, text, tone) for begin, end, text, tone in runs))
             for name, runs in _runs(drill)
         ),
-        marks=tuple(it for it in marks if it[0] <= drill.samples[-1].at),
+        marks=tuple(mark for mark in marks if mark[0] <= drill.samples[-1].at),
     )
 
 
@@ -334,12 +340,14 @@ def page(drill: Drill, earlier: Sequence[float] = ()) -> Page:
             Table(
                 title="Timeline",
                 columns=("when (UTC)", "who or what", "what"),
-                rows=tuple((f"{it.at:%Y-%m-%d %H:%M:%S}", it.who, it.text) for it in drill.timeline),
+                rows=tuple(
+                    (f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.who, entry.text) for entry in drill.timeline
+                ),
             ),
             Table(
                 title="Preflight",
                 columns=("rule", "answer", "reason"),
-                rows=tuple((it.rule, str(it.verdict), it.reason) for it in drill.preflight),
+                rows=tuple((answer.rule, str(answer.verdict), answer.reason) for answer in drill.preflight),
             ),
         ),
     )

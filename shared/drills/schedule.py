@@ -81,7 +81,8 @@ def cron(text: str) -> Cron:
         days=_field(days, 1, 31),
         months=_field(months, 1, 12, {name: number for number, name in enumerate(MONTHS, start=1)}),
         weekdays=frozenset(
-            it % 7 for it in _field(weekdays, 0, 7, {name: (n + 1) % 7 for n, name in enumerate(DAYS)})
+            weekday % 7
+            for weekday in _field(weekdays, 0, 7, {name: (n + 1) % 7 for n, name in enumerate(DAYS)})
         ),
         either_day=not days.startswith("*") and not weekdays.startswith("*"),
     )
@@ -144,7 +145,7 @@ def _clock(minutes: int) -> str:
 
 def windows(text: str) -> tuple[Window, ...]:
     """Read `MON-20:30-21:30,WED-20:30-21:30`. Raises ValueError."""
-    return tuple(_window(it) for it in _items(text))
+    return tuple(_window(item) for item in _items(text))
 
 
 def _window(text: str) -> Window:
@@ -186,7 +187,7 @@ def dates(text: str) -> tuple[Dates, ...]:
 
 
 def _items(text: str) -> list[str]:
-    return [it for it in re.split(r"[,\s]+", text) if it]
+    return [part for part in re.split(r"[,\s]+", text) if part]
 
 
 class Calendar(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +208,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
 def schedules(text: str) -> tuple[tuple[str, Cron], ...]:
     """Read `scepman=30 20 * * MON; *=0 4 1 * *`. Raises ValueError."""
     found = []
-    for item in (it.strip() for it in text.split(";")):
+    for item in (part.strip() for part in text.split(";")):
         if not item:
             continue
         group, equals, line = item.partition("=")
@@ -224,9 +225,9 @@ def why_not(calendar: Calendar, begin: datetime, end: datetime) -> tuple[str, st
 
 def _blocked(calendar: Calendar, begin: datetime, end: datetime) -> str:
     days = {begin.astimezone(UTC).date(), end.astimezone(UTC).date()}
-    for it in calendar.blocked_dates:
-        if any(it.first <= day <= it.last for day in days):
-            return f"{it} is blocked"
+    for blocked_date in calendar.blocked_dates:
+        if any(blocked_date.first <= day <= blocked_date.last for day in days):
+            return f"{blocked_date} is blocked"
     for window in calendar.blocked:
         if any(first < end and begin < last for first, last in window.spans(begin, end)):
             return f"{window} UTC is blocked"
@@ -243,7 +244,7 @@ def _outside(allowed: Iterable[Window], begin: datetime, end: datetime) -> str:
 
 def _joined(known: Iterable[Window], begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
     """The windows' occurrences around a time; those that touch are one."""
-    spans = sorted(span for it in known for span in it.spans(begin, end))
+    spans = sorted(span for window in known for span in window.spans(begin, end))
     while spans:
         first, last = spans.pop(0)
         while spans and spans[0][0] <= last:
@@ -286,7 +287,7 @@ def missed(calendar: Calendar, group: str, *, considered: datetime | None, now: 
         return None
     until = now - CATCH_UP - timedelta(minutes=1)
     found = [_latest(line, max(considered, now - REMEMBERED), until) for line in calendar.lines(group)]
-    return max((it for it in found if it is not None), default=None)
+    return max((moment for moment in found if moment is not None), default=None)
 
 
 def _latest(line: Cron, after: datetime, until: datetime) -> datetime | None:

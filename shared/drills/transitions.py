@@ -125,7 +125,7 @@ def accepted(
         group_id=group.id,
         group=group.name,
         region=region.name,
-        regions=_counted([it.name for it in group.regions], region.name),
+        regions=_counted([region.name for region in group.regions], region.name),
         resolvers=tuple(resolvers),
         service=service,
         observe_seconds=asked.observe_seconds,
@@ -154,8 +154,8 @@ def passed_over(slot: Slot, due: datetime, why: str) -> Slot:
 
 def _counted(names: Sequence[str], drilled: str) -> tuple[str, ...]:
     """The regions that samples have a character for; the drilled one is always among them."""
-    others = [it for it in names if it != drilled][: len(ALPHABET) - 1]
-    return tuple(it for it in names if it == drilled or it in others)
+    others = [name for name in names if name != drilled][: len(ALPHABET) - 1]
+    return tuple(name for name in names if name == drilled or name in others)
 
 
 def turn(drill: Drill, view: View, rules: Rules) -> Turn:
@@ -258,7 +258,7 @@ def _is_time(drill: Drill, now: datetime, rules: Rules) -> Ending | None:
     seconds = seconds_since_drain(drill, now)
     if seconds < drill.observe_seconds:
         return None
-    unwatched = seconds - max([0.0, *(it.at for it in drill.samples)])
+    unwatched = seconds - max([0.0, *(sample.at for sample in drill.samples)])
     if unwatched > rules.blind and measure(drill).recovery is None:
         reason = f"nobody saw who answered in the last {spoken(unwatched)} of the observation"
         return Ending(state=State.INTERRUPTED, reason=reason)
@@ -291,21 +291,23 @@ def trouble(seen: Seen, region: str) -> str:
 
     An incident of the region itself does not: an alert may take our own doing for a failure.
     """
-    incidents = [it.text for it in seen.incidents if it.region != region]
+    incidents = [incident.text for incident in seen.incidents if incident.region != region]
     if incidents:
         return f"an incident is open: {'; '.join(incidents)}"
-    others = [it for it in seen.group.profile.endpoints if it.name != region and it.enabled]
+    others = [
+        endpoint for endpoint in seen.group.profile.endpoints if endpoint.name != region and endpoint.enabled
+    ]
     found = instead(seen.group.profile, region)
     if not found.by:
         return f"{found.reason} (law 1)"
     stand = standings(seen.group, seen.health)
-    for it in others:
-        health = seen.health.get(it.name)
-        if stand.get(it.name) in TROUBLED or (health is not None and health.state is HealthState.DOWN):
-            said = health.reason if health else f"Traffic Manager says {it.status}"
-            return f"{it.name}, which is to serve meanwhile, fails: {said}"
-        if it.status not in ANSWERED:
-            return f"{it.name}, which is to serve meanwhile: Traffic Manager says {it.status}"
+    for other in others:
+        health = seen.health.get(other.name)
+        if stand.get(other.name) in TROUBLED or (health is not None and health.state is HealthState.DOWN):
+            said = health.reason if health else f"Traffic Manager says {other.status}"
+            return f"{other.name}, which is to serve meanwhile, fails: {said}"
+        if other.status not in ANSWERED:
+            return f"{other.name}, which is to serve meanwhile: Traffic Manager says {other.status}"
     return ""
 
 
@@ -382,9 +384,9 @@ def _is_back_in_dns(drill: Drill, now: datetime) -> bool:
     """Whether DNS answers it again, or it is time not to wait any longer: from here it may never be answered."""
     assert drill.online_at is not None  # noqa: S101 -- asked before
     gone = ALPHABET[drill.regions.index(drill.region)]
-    was_answered = any(gone in it.dns for it in drill.samples if it.at < 0)
+    was_answered = any(gone in sample.dns for sample in drill.samples if sample.at < 0)
     begin = seconds_since_drain(drill, drill.restored_at or now)
-    if not was_answered or any(gone in it.dns for it in drill.samples if it.at >= begin):
+    if not was_answered or any(gone in sample.dns for sample in drill.samples if sample.at >= begin):
         return True
     return now - drill.online_at >= timedelta(seconds=BACK_IN_DNS * drill.predicted.ttl)
 
@@ -451,7 +453,7 @@ def not_enabled(drill: Drill, reason: str, effect: Effect, now: datetime, *, gon
 
 def _unstuck(drill: Drill) -> tuple[str, ...]:
     """What is owed, without a card that would come when it is not so any more."""
-    return tuple(it for it in drill.owed if it != "stuck")
+    return tuple(name for name in drill.owed if name != "stuck")
 
 
 def aborted(drill: Drill, by: str, why: str, now: datetime) -> Drill:
@@ -509,7 +511,7 @@ def cut_off(drill: Drill, worker: str, now: datetime) -> Drill | None:
 
 def paid(drill: Drill, card: str) -> Drill:
     """A card lies in the outbox."""
-    owed = tuple(it for it in drill.owed if it != card)
+    owed = tuple(name for name in drill.owed if name != card)
     return msgspec.structs.replace(
         drill, owed=owed, told=(*drill.told, card) if card in drill.owed else drill.told
     )
@@ -529,7 +531,7 @@ def who_answered(answer: NameAnswer, group: Group, addresses: Mapping[str, str])
     for region in group.regions:
         if answer.leads_to(region.host):
             return region.name
-    return next((addresses[it] for it in answer.addresses if it in addresses), "")
+    return next((addresses[address] for address in answer.addresses if address in addresses), "")
 
 
 def coded(region: str, regions: Sequence[str]) -> str:
@@ -554,7 +556,7 @@ def numbered(problem: str, problems: list[str]) -> int:
 
 def endpoint_of(group: Group, name: str) -> Endpoint | None:
     """The endpoint of that name."""
-    return next((it for it in group.profile.endpoints if it.name == name), None)
+    return next((endpoint for endpoint in group.profile.endpoints if endpoint.name == name), None)
 
 
 def is_claimed(drill: Drill, worker: str, now: datetime) -> bool:
@@ -591,7 +593,9 @@ def _over(drill: Drill, state: State, reason: str, now: datetime) -> Turn:
 
 def _noted(drill: Drill, at: datetime, text: str, *, who: str = OURSELVES) -> Drill:
     text = clipped(text, LINE)
-    if text in {it.text for it in drill.timeline[-3:]}:  # what is tried every minute and refused is one line
+    if text in {
+        entry.text for entry in drill.timeline[-3:]
+    }:  # what is tried every minute and refused is one line
         return drill
     line = Entry(at=at, who=clipped(who, LINE), text=text)
     head = drill.timeline[: MOST_LINES // 2]

@@ -156,7 +156,7 @@ async def check(asked: Request, look: Look, tools: Tools, *, id: str = "") -> Ch
     group = seen.group
     region = group.region(asked.region)
     if region is None:
-        known = ", ".join(it.name for it in group.regions) or "none"
+        known = ", ".join(region.name for region in group.regions) or "none"
         raise NotFound(f"{group.name} has no region {asked.region[:80]!r}; it has {known}")
     slot, _ = await read(tools.store, slot_key(group.id), Slot)
     held, _ = await read(tools.store, permit_key(row_name(group.id)), Held)
@@ -273,7 +273,12 @@ def _why_refused(found: Preflight) -> str:
 
 def _refusal_facts(checked: Checked, running: str) -> dict[str, object]:
     named = running or next(
-        (it.reason.split()[1] for it in checked.preflight.refusals if it.rule == "one-at-a-time"), ""
+        (
+            refusal.reason.split()[1]
+            for refusal in checked.preflight.refusals
+            if refusal.rule == "one-at-a-time"
+        ),
+        "",
     )
     facts: dict[str, object] = {"preflight": preflight_facts(checked.preflight.answers)}
     return facts | ({"running": named} if named else {})
@@ -301,17 +306,22 @@ async def _bind(digest: str, body: str, tools: Tools) -> None:
 async def _known(group_id: str, digest: str, body: str, tools: Tools) -> Drill | None:
     slot, _ = await read(tools.store, slot_key(group_id), Slot)
     since = tools.clock.now() - KEYS_KEPT
-    for it in slot.known if slot else ():
-        if (it.key, it.body) == (digest, body) and it.at > since:
-            return await find(it.drill, tools.store)
+    for known in slot.known if slot else ():
+        if (known.key, known.body) == (digest, body) and known.at > since:
+            return await find(known.drill, tools.store)
     return None
 
 
 async def next_region(profile: Profile, store: Store) -> str:
     """The region whose turn it is to be drilled: the one that was not for the longest time."""
-    last = {it.region: it.accepted_at for it in reversed(await earlier_drills(profile.id, store))}
+    last = {
+        earlier_drill.region: earlier_drill.accepted_at
+        for earlier_drill in reversed(await earlier_drills(profile.id, store))
+    }
     sites = frozenset(site_ids(profile))
-    names = [it.name for it in profile.endpoints if it.enabled and it.target_id in sites]
+    names = [
+        endpoint.name for endpoint in profile.endpoints if endpoint.enabled and endpoint.target_id in sites
+    ]
     if not names:
         raise NotFound(f"{profile.name} has no enabled endpoint that targets a web app")
     return min(names, key=lambda it: (last[it].isoformat() if it in last else "", it))
@@ -341,8 +351,8 @@ async def rescue(tools: Tools) -> None:
 
     Nothing that goes wrong with one keeps it from another, and no profile need be read for it.
     """
-    rows = [it async for it in tools.store.list(f"{SLOTS}/")]
-    await asyncio.gather(*(_rescue(it, tools) for it in rows))
+    rows = [stored async for stored in tools.store.list(f"{SLOTS}/")]
+    await asyncio.gather(*(_rescue(row, tools) for row in rows))
 
 
 async def _rescue(stored: Stored, tools: Tools) -> None:
@@ -557,7 +567,9 @@ class _Wake:
         """What speaks against disabling the endpoint at this very moment; empty: nothing."""
         if drill.worker_until is not None and self._tools.clock.now() >= drill.worker_until:
             return "it took too long to be sure of what was seen"
-        if not any(it.name == drill.region and it.enabled for it in fresh.group.profile.endpoints):
+        if not any(
+            endpoint.name == drill.region and endpoint.enabled for endpoint in fresh.group.profile.endpoints
+        ):
             return f"{drill.region} is disabled already, or gone"
         if before and not before[-1].through.ok:
             return f"a device is not served: {before[-1].through.problem}"
@@ -621,7 +633,7 @@ class _Wake:
         for answer in names.values():
             if who := who_answered(answer, group, {}):
                 known |= dict.fromkeys(answer.addresses, who)
-        regions = tuple(who_answered(it, group, known) for it in names.values())
+        regions = tuple(who_answered(name_answer, group, known) for name_answer in names.values())
         spent = (tools.clock.now() - at).total_seconds()
         await tools.clock.sleep(max(0.0, pace(drill, tools.rules) - spent))
         return _Taken(at, regions, known.get(through.address, ""), through)
@@ -639,19 +651,19 @@ def _coded(
     problems = list(drill.problems)
     samples = tuple(
         Sample(
-            at=round((it.at - origin).total_seconds(), 1),
-            dns="".join(coded(region, drill.regions) for region in it.regions),
-            by=coded(it.by, drill.regions),
-            problem=numbered(it.through.problem, problems),
+            at=round((item.at - origin).total_seconds(), 1),
+            dns="".join(coded(region, drill.regions) for region in item.regions),
+            by=coded(item.by, drill.regions),
+            problem=numbered(item.through.problem, problems),
         )
-        for it in taken
+        for item in taken
     )
     return samples, tuple(problems)
 
 
 async def _resolve(name: str, tools: Tools) -> dict[str, NameAnswer]:
     """Where the name leads, at every resolver."""
-    answers = await asyncio.gather(*(it.resolve(name) for it in tools.resolvers.values()))
+    answers = await asyncio.gather(*(resolver.resolve(name) for resolver in tools.resolvers.values()))
     return dict(zip(tools.resolvers, answers, strict=True))
 
 
@@ -667,7 +679,7 @@ async def _ask(host: str, group: Group, tools: Tools) -> ServiceAnswer:
 
 async def _addresses(group: Group, tools: Tools) -> dict[str, str]:
     """The regions by the addresses of their own host names."""
-    answers = await asyncio.gather(*(tools.names.resolve(it.host) for it in group.regions))
+    answers = await asyncio.gather(*(tools.names.resolve(region.host) for region in group.regions))
     return {
         address: region.name
         for region, answer in zip(group.regions, answers, strict=True)
@@ -833,13 +845,13 @@ async def list_drills(store: Store) -> tuple[Drill, ...]:
 
 async def list_slots(store: Store) -> tuple[Slot, ...]:
     """Every group's row."""
-    return tuple([it async for it, _ in readable(store, f"{SLOTS}/", Slot)])
+    return tuple([item async for item, _ in readable(store, f"{SLOTS}/", Slot)])
 
 
 async def earlier_drills(group_id: str, store: Store) -> tuple[Drill, ...]:
     """The group's drills in the archive, the newest first."""
     prefix = f"{ARCHIVE}/{row_name(group_id)}-drill-"
-    found = [it.drill async for it, _ in readable(store, prefix, Archived)]
+    found = [archived.drill async for archived, _ in readable(store, prefix, Archived)]
     return tuple(sorted(found, key=lambda it: it.accepted_at, reverse=True))
 
 

@@ -145,7 +145,9 @@ def _short(field: str, text: str) -> str:
 def _profiles(essentials: _Essentials) -> tuple[str, ...]:
     """The profiles that the alert is about. Raises BadEvent: it is about something else."""
     targets = essentials.alert_target_ids or []
-    fitting = (it for it in targets[:MOST] if len(it) <= LONGEST_NAME and _PROFILE.fullmatch(it))
+    fitting = (
+        target for target in targets[:MOST] if len(target) <= LONGEST_NAME and _PROFILE.fullmatch(target)
+    )
     found = tuple(dict.fromkeys(fitting))
     if not found:
         raise BadEvent("the alert is not about a Traffic Manager profile")
@@ -155,23 +157,23 @@ def _profiles(essentials: _Essentials) -> tuple[str, ...]:
 def _endpoints(context: _Context | None) -> tuple[str, ...]:
     """The endpoints that the conditions name. Raises BadEvent: none of them is about the endpoints' state."""
     criteria = (context.condition.all_of if context and context.condition else None) or []
-    ours = [it for it in criteria[:MOST] if it.metric_name.lower() == METRIC]
+    ours = [criterion for criterion in criteria[:MOST] if criterion.metric_name.lower() == METRIC]
     if not ours:
-        metrics = ", ".join(it.metric_name[:80] for it in criteria[:3]) or "none"
+        metrics = ", ".join(criterion.metric_name[:80] for criterion in criteria[:3]) or "none"
         raise BadEvent(f"the alert's metric is {metrics}, not the endpoints' state")
     named = (
         dimension.value
-        for it in ours
-        for dimension in (it.dimensions or [])[:MOST]
+        for criterion in ours
+        for dimension in (criterion.dimensions or [])[:MOST]
         if dimension.name.lower() == DIMENSION
     )
-    return tuple(dict.fromkeys(_short("endpoint", it) for it in named if it))[:MOST]
+    return tuple(dict.fromkeys(_short("endpoint", name) for name in named if name))[:MOST]
 
 
 def _condition(essentials: _Essentials) -> Condition:
-    for it in Condition:
-        if it.lower() == essentials.monitor_condition.lower():
-            return it
+    for condition in Condition:
+        if condition.lower() == essentials.monitor_condition.lower():
+            return condition
     raise BadEvent(
         f"the alert is neither fired nor resolved: {essentials.monitor_condition[:80] or 'nothing'}"
     )

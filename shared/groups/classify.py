@@ -105,11 +105,13 @@ def one_authority(health: Mapping[str, Health]) -> dict[str, Health]:
     Compares the SHA-256 of the CA certificates that GetCACert gave (facts: Windows and Apple pin the CA, so that
     on a mismatch enrolment fails although the probe is well).
     """
-    proved = {name: it.scep.ca_sha256 for name, it in health.items() if it.scep is not None and it.scep.ok}
+    proved = {
+        name: item.scep.ca_sha256 for name, item in health.items() if item.scep is not None and item.scep.ok
+    }
     if len(set(proved.values())) < 2:  # noqa: PLR2004 -- two different ones are a mismatch
         return dict(health)
     shown = ", ".join(f"{name} {sha[:8]}" for name, sha in sorted(proved.items()))
-    return {name: _mismatched(it, shown) if name in proved else it for name, it in health.items()}
+    return {name: _mismatched(item, shown) if name in proved else item for name, item in health.items()}
 
 
 def _mismatched(health: Health, shown: str) -> Health:
@@ -237,10 +239,11 @@ def _late(health: Health, patience: float) -> bool:
 
 def standings(group: Group, health: Mapping[str, Health]) -> dict[str, Standing]:
     """How each region stands that was looked at."""
-    enabled = {it.name: it.enabled for it in group.profile.endpoints}
+    enabled = {endpoint.name: endpoint.enabled for endpoint in group.profile.endpoints}
     patience = group.profile.monitor.timeout
     return {
-        name: standing(it, enabled=enabled.get(name, False), patience=patience) for name, it in health.items()
+        name: standing(item, enabled=enabled.get(name, False), patience=patience)
+        for name, item in health.items()
     }
 
 
@@ -264,9 +267,9 @@ def classify(
     stand = standings(group, health)
     patience = group.profile.monitor.timeout
     refused = _refused(group, health)
-    facts = [_told(name, it, (sites or {}).get(name), patience) for name, it in sorted(health.items())]
+    facts = [_told(name, item, (sites or {}).get(name), patience) for name, item in sorted(health.items())]
     found: dict[str, Finding] = {}
-    for name in (it for it in health if stand[it] in TROUBLED):
+    for name in (name for name in health if stand[name] in TROUBLED):
         package = (packages or {}).get(name, "")
         special = [f"{name}: its artifact host: {package}"] if package else []
         special += [refused[name]] if name in refused else []
@@ -338,11 +341,11 @@ def _cause(
 
 def _where(name: str, health: Mapping[str, Health], stand: Mapping[str, Standing], patience: float) -> Cause:
     """Everybody's failure, this region's, or neither."""
-    in_service = [it for it in health if stand[it] is not Standing.OUT]
+    in_service = [name for name in health if stand[name] is not Standing.OUT]
     if _looks_well(health[name], patience):  # Traffic Manager alone says Degraded
         return Cause.UNKNOWN
-    if len(in_service) > 1 and all(stand[it] in TROUBLED for it in in_service):
-        alike = len({_signature(health[it], patience) for it in in_service}) == 1
+    if len(in_service) > 1 and all(stand[name] in TROUBLED for name in in_service):
+        alike = len({_signature(health[name], patience) for name in in_service}) == 1
         return Cause.SHARED if alike else Cause.UNKNOWN
     return Cause.ONE_REGION if Standing.SERVING in stand.values() else Cause.UNKNOWN
 
@@ -353,17 +356,19 @@ def _looks_well(its: Health, patience: float) -> bool:
 
 def _only_we_fail(health: Mapping[str, Health], stand: Mapping[str, Standing]) -> bool:
     """No region can be reached by us, while Traffic Manager reaches them all: that may be our own network."""
-    seen = [it for name, it in health.items() if stand[name] is not Standing.OUT]
-    reached = any(it.monitor is MonitorStatus.ONLINE for it in seen)  # what is always served is not probed
+    seen = [item for name, item in health.items() if stand[name] is not Standing.OUT]
+    reached = any(
+        health.monitor is MonitorStatus.ONLINE for health in seen
+    )  # what is always served is not probed
     return (
         len(seen) > 1
         and reached
         and all(
-            it.monitor in ANSWERED
-            and it.probe is not None
-            and it.probe.status is None
-            and it.probe.fault is not Fault.TLS  # which is the server's doing, or somebody's in between
-            for it in seen
+            health.monitor in ANSWERED
+            and health.probe is not None
+            and health.probe.status is None
+            and health.probe.fault is not Fault.TLS  # which is the server's doing, or somebody's in between
+            for health in seen
         )
     )
 
@@ -429,13 +434,15 @@ def authorities(health: Mapping[str, Health]) -> Finding | None:
 
     None also when fewer than two regions prove any; whether that is agreement is the caller's question.
     """
-    proofs = {name: it.scep for name, it in sorted(health.items()) if it.scep is not None and it.scep.ok}
-    if len({it.ca_sha256 for it in proofs.values()}) < 2:  # noqa: PLR2004 -- two different ones are a mismatch
+    proofs = {
+        name: item.scep for name, item in sorted(health.items()) if item.scep is not None and item.scep.ok
+    }
+    if len({proof.ca_sha256 for proof in proofs.values()}) < 2:  # noqa: PLR2004 -- two different ones are a mismatch
         return None
     return Finding(
         cause=Cause.AUTHORITY,
         evidence=(
-            *(_authority_told(name, it) for name, it in proofs.items()),
+            *(_authority_told(name, scep_proof) for name, scep_proof in proofs.items()),
             *_compared(proofs),
         ),
     )
@@ -453,17 +460,21 @@ def _authority_told(name: str, proof: ScepProof) -> str:
 def _compared(proofs: Mapping[str, ScepProof]) -> list[str]:
     """What the difference is, as far as certificates tell it."""
     said: list[str] = []
-    if len({it.spki_sha256 for it in proofs.values()}) == 1:
+    if len({proof.spki_sha256 for proof in proofs.values()}) == 1:
         said.append("the public key is the same: one CA whose certificate was renewed in one region only")
-    elif len({it.subject for it in proofs.values()}) == 1 and all(it.subject for it in proofs.values()):
+    elif len({proof.subject for proof in proofs.values()}) == 1 and all(
+        proof.subject for proof in proofs.values()
+    ):
         said.append("the names are the same and the keys are not: two CAs of one name")
-    if len({it.capabilities for it in proofs.values()}) > 1:
-        shown = "; ".join(f"{name}: {', '.join(it.capabilities)}" for name, it in proofs.items())
+    if len({proof.capabilities for proof in proofs.values()}) > 1:
+        shown = "; ".join(
+            f"{name}: {', '.join(scep_proof.capabilities)}" for name, scep_proof in proofs.items()
+        )
         said.append(f"GetCACaps differs too: {shown}")
     return said
 
 
 def proved_one(health: Mapping[str, Health]) -> bool:
     """Whether at least two regions prove a CA, and all that do prove the same."""
-    proved = [it.scep.ca_sha256 for it in health.values() if it.scep is not None and it.scep.ok]
+    proved = [item.scep.ca_sha256 for item in health.values() if item.scep is not None and item.scep.ok]
     return len(proved) > 1 and len(set(proved)) == 1

@@ -25,13 +25,13 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     def all_subscriptions(self) -> tuple[str, ...]:
         """The subscriptions to read, each once."""
         named = (profile.split("/")[2] for profile in self.profiles)
-        return tuple(sorted({it.lower() for it in (*named, *self.subscriptions)}))
+        return tuple(sorted({subscription.lower() for subscription in (*named, *self.subscriptions)}))
 
 
 def chosen(profiles: Iterable[Profile], scope: Scope) -> tuple[Profile, ...]:
     """The profiles that are ours, in order of their ids (compared without case, as Azure does)."""
-    wanted = {it.lower().rstrip("/") for it in scope.profiles}
-    mine = [it for it in profiles if (it.id.lower() in wanted if wanted else _tagged(it))]
+    wanted = {profile.lower().rstrip("/") for profile in scope.profiles}
+    mine = [profile for profile in profiles if (profile.id.lower() in wanted if wanted else _tagged(profile))]
     return tuple(sorted(mine, key=lambda it: it.id.lower()))
 
 
@@ -41,7 +41,7 @@ def _tagged(profile: Profile) -> bool:
 
 def site_ids(profile: Profile) -> tuple[str, ...]:
     """The sites behind a profile: Azure endpoints that target a web app's production slot."""
-    return tuple(it.target_id for it in profile.endpoints if _is_site(it.target_id))
+    return tuple(endpoint.target_id for endpoint in profile.endpoints if _is_site(endpoint.target_id))
 
 
 def _is_site(target_id: str) -> bool:
@@ -60,20 +60,24 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def members(profile: Profile, known: Sequence[Member], now: datetime) -> tuple[Member, ...]:
     """The endpoints that lead to web apps now, and those that this answer leaves out without proof."""
     there = tuple(
-        Member(name=it.name, site_id=it.target_id.lower())
-        for it in profile.endpoints
-        if _is_site(it.target_id)
+        Member(name=endpoint.name, site_id=endpoint.target_id.lower())
+        for endpoint in profile.endpoints
+        if _is_site(endpoint.target_id)
     )
-    names = {it.name for it in there}
+    names = {member.name for member in there}
     away = (
-        msgspec.structs.replace(it, missing=missed(it.missing, now)) for it in known if it.name not in names
+        msgspec.structs.replace(member, missing=missed(member.missing, now))
+        for member in known
+        if member.name not in names
     )
-    return (*there, *(it for it in away if it.missing is None or not it.missing.is_proof))
+    return (*there, *(member for member in away if member.missing is None or not member.missing.is_proof))
 
 
 def are_same(some: Iterable[Member], others: Iterable[Member]) -> bool:
     """Whether both are the same regions, be some of them missing for the moment or not."""
-    return {(it.name, it.site_id) for it in some} == {(it.name, it.site_id) for it in others}
+    return {(member.name, member.site_id) for member in some} == {
+        (other.name, other.site_id) for other in others
+    }
 
 
 def group(profile: Profile, sites: Mapping[str, Site]) -> Group:
@@ -83,9 +87,15 @@ def group(profile: Profile, sites: Mapping[str, Site]) -> Group:
         name=profile.name,
         profile=profile,
         regions=tuple(
-            Region(name=it.name, location=it.location, site_id=it.target_id, host=site.host, os=site.os)
-            for it in profile.endpoints
-            if _is_site(it.target_id) and (site := sites.get(it.target_id.lower())) is not None
+            Region(
+                name=endpoint.name,
+                location=endpoint.location,
+                site_id=endpoint.target_id,
+                host=site.host,
+                os=site.os,
+            )
+            for endpoint in profile.endpoints
+            if _is_site(endpoint.target_id) and (site := sites.get(endpoint.target_id.lower())) is not None
         ),
     )
 
@@ -97,7 +107,10 @@ def row_name(profile_id: str) -> str:
 
 
 def _slug(name: str) -> str:
-    return "".join(it if it.isalnum() and it.isascii() else "-" for it in name.lower()).strip("-") or "group"
+    return (
+        "".join(item if item.isalnum() and item.isascii() else "-" for item in name.lower()).strip("-")
+        or "group"
+    )
 
 
 def _short(profile_id: str) -> str:

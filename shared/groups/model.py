@@ -204,7 +204,7 @@ class NameAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     def leads_to(self, host: str) -> bool:
         """Whether the answer goes by way of this host name."""
-        return host.lower() in {it.lower().rstrip(".") for it in self.names}
+        return host.lower() in {name.lower().rstrip(".") for name in self.names}
 
 
 class State(StrEnum):
@@ -241,9 +241,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_ahead(self, now: datetime) -> bool:
         """Whether any of it is dated later than now: then it is no evidence."""
-        looks = [it.at for it in (self.probe, self.scep) if it is not None]
+        looks = [probe_result.at for probe_result in (self.probe, self.scep) if probe_result is not None]
         times = (self.at, self.since, self.monitored_at or self.at, *looks)
-        return any(is_ahead(it, now) for it in times)
+        return any(is_ahead(time, now) for time in times)
 
 
 class Standing(StrEnum):

@@ -6,7 +6,7 @@ from shared.groups.model import ProbeRequest, Profile
 def probe_request(profile: Profile, endpoint: str) -> ProbeRequest:
     """Return the probe of an endpoint. Its headers stand above the profile's, in any casing."""
     monitor = profile.monitor
-    own = [header for it in profile.endpoints if it.name == endpoint for header in it.headers]
+    own = [header for item in profile.endpoints if item.name == endpoint for header in item.headers]
     headers = {name.lower(): (name, value) for name, value in (*monitor.headers, *own)}
     return ProbeRequest(
         protocol=monitor.protocol.upper() or "HTTPS",

@@ -46,15 +46,19 @@ def instead(profile: Profile, name: str) -> Instead:
     """Return who is answered to the devices of an endpoint once it is taken out of DNS."""
     if not profile.enabled:
         return Instead((), "the profile is disabled: its name does not exist at all")
-    own = next((it for it in profile.endpoints if it.name.lower() == name.lower()), None)
-    others = [it for it in profile.endpoints if it is not own and it.enabled and it.status in ANSWERED]
+    own = next((endpoint for endpoint in profile.endpoints if endpoint.name.lower() == name.lower()), None)
+    others = [
+        endpoint
+        for endpoint in profile.endpoints
+        if endpoint is not own and endpoint.enabled and endpoint.status in ANSWERED
+    ]
     if own is None:
         return Instead((), f"{name} is no endpoint of {profile.name}")
     if not others:
         return Instead((), "no other endpoint is enabled and online")
     if why := _unanswered(profile, own, others) or _too_few(profile, others):
         return Instead((), why)
-    names = tuple(it.name for it in others)
+    names = tuple(other.name for other in others)
     return Instead(names, f"with {profile.routing} routing the others are answered: {', '.join(names)}")
 
 
@@ -63,12 +67,12 @@ def _unanswered(profile: Profile, own: Endpoint, others: Iterable[Endpoint]) -> 
     method = profile.routing.lower()
     if method == "geographic":
         # A disabled endpoint takes no part in the matching: a wider place is the next match.
-        given = {code.upper() for it in others for code in it.geo_mapping}
+        given = {code.upper() for other in others for code in other.geo_mapping}
         left = [code for code in own.geo_mapping if not _is_within(code.upper(), given)]
         if left or not own.geo_mapping:
             return _only(profile, own, f" ({', '.join(left)})" if left else "")
     elif method == "multivalue":
-        missing = _families(own) - {family for it in others for family in _families(it)}
+        missing = _families(own) - {family for other in others for family in _families(other)}
         if missing:
             return f"with MultiValue routing no other endpoint has an address that is {' or '.join(sorted(missing))}"
     elif (
@@ -84,7 +88,7 @@ def _only(profile: Profile, own: Endpoint, places: str = "") -> str:
 
 def _is_within(code: str, given: set[str]) -> bool:
     """Return whether a place lies in one of those given: itself, the country of a state, or the world."""
-    return bool({code, _WORLD} & given) or any(code.startswith(f"{it}-") for it in given)
+    return bool({code, _WORLD} & given) or any(code.startswith(f"{name}-") for name in given)
 
 
 def _families(endpoint: Endpoint) -> set[str]:
@@ -97,22 +101,22 @@ def _families(endpoint: Endpoint) -> set[str]:
 
 def _too_few(profile: Profile, others: list[Endpoint]) -> str:
     """Return why a profile above takes this whole profile out when only the others are left; empty: it does not."""
-    families = [family for it in others for family in _families(it)]
-    for it in profile.nested_in:
-        wanted = (("", it.least), ("IPv4 ", it.least_ipv4), ("IPv6 ", it.least_ipv6))
+    families = [family for other in others for family in _families(other)]
+    for nesting in profile.nested_in:
+        wanted = (("", nesting.least), ("IPv4 ", nesting.least_ipv4), ("IPv6 ", nesting.least_ipv6))
         for kind, least in wanted:
             left = len(others) if not kind else families.count(kind.strip())
             if left < least:
                 return (
-                    f"{it.profile} wants {least} {kind}endpoints of {profile.name} available, and {left} would be "
-                    f"left: its endpoint {it.endpoint} would be taken out as a whole"
+                    f"{nesting.profile} wants {least} {kind}endpoints of {profile.name} available, and {left} would "
+                    f"be left: its endpoint {nesting.endpoint} would be taken out as a whole"
                 )
     return ""
 
 
 def stays(profile: Profile, name: str) -> Stays | None:
     """Return why the devices of an endpoint that does not answer stay with it; None: Traffic Manager moves them."""
-    own = next((it for it in profile.endpoints if it.name == name), None)
+    own = next((endpoint for endpoint in profile.endpoints if endpoint.name == name), None)
     if own is None or not own.enabled or own.status in {MonitorStatus.STOPPED, MonitorStatus.INACTIVE}:
         return None
     found = instead(profile, name)

@@ -111,15 +111,15 @@ def _certificates(body: bytes) -> Sequence[x509.Certificate]:
 
 
 def _answer(certificates: Sequence[x509.Certificate]) -> CaAnswer:
-    authorities = [it for it in certificates if _is_ca(it)]
-    others = [it for it in certificates if not _is_ca(it)]
+    authorities = [certificate for certificate in certificates if _is_ca(certificate)]
+    others = [certificate for certificate in certificates if not _is_ca(certificate)]
     ca = _issuing(authorities, others)
     return CaAnswer(
         ca_sha256=_sha256(ca.public_bytes(Encoding.DER)),
         spki_sha256=_sha256(ca.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)),
         subject=ca.subject.rfc4514_string(),
         not_after=ca.not_valid_after_utc,
-        registration_authorities=tuple(sorted(_sha256(it.public_bytes(Encoding.DER)) for it in others)),
+        registration_authorities=tuple(sorted(_sha256(other.public_bytes(Encoding.DER)) for other in others)),
     )
 
 
@@ -140,9 +140,13 @@ def _issuing(authorities: Sequence[x509.Certificate], others: Sequence[x509.Cert
     if not authorities:
         raise UnreadableAnswer("GetCACert answered no CA certificate (basicConstraints CA is not set)")
     if others:
-        candidates = {ca for ca in authorities if all(_issued(ca, it) for it in others)}
+        candidates = {ca for ca in authorities if all(_issued(ca, other) for other in others)}
     else:
-        candidates = {ca for ca in authorities if not any(_issued(ca, it) for it in authorities if it != ca)}
+        candidates = {
+            ca
+            for ca in authorities
+            if not any(_issued(ca, authority) for authority in authorities if authority != ca)
+        }
     if len(candidates) != 1:
         count = len(authorities) + len(others)
         raise UnreadableAnswer(f"GetCACert answered {count} certificates and does not tell which CA issues")

@@ -58,7 +58,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def shorter(self) -> Self | None:
         """Without what of a proof is only for people to read."""
-        bare = {name: _bare(it) for name, it in self.health.items()}
+        bare = {name: _bare(health) for name, health in self.health.items()}
         return None if bare == self.health else msgspec.structs.replace(self, health=bare)
 
 
@@ -84,8 +84,10 @@ def watched_key(profile_id: str) -> Key:
 
 async def discover(scope: Scope, profiles: Profiles) -> tuple[Profile, ...]:
     """The profiles that are ours: one read per subscription, for all groups."""
-    found = await asyncio.gather(*(profiles.list_profiles(it) for it in scope.all_subscriptions))
-    return chosen((it for listed in found for it in listed), scope)
+    found = await asyncio.gather(
+        *(profiles.list_profiles(subscription) for subscription in scope.all_subscriptions)
+    )
+    return chosen((profile for listed in found for profile in listed), scope)
 
 
 class Directory:
@@ -116,7 +118,7 @@ class Directory:
         Raises Unavailable, Throttled, Denied: Traffic Manager does not say.
         """
         listing = await self._listing(scope)
-        return any(it.lower() in listing.profile_ids for it in profile_ids)
+        return any(name.lower() in listing.profile_ids for name in profile_ids)
 
     async def _listing(self, scope: Scope) -> "_Listing":
         reading = self._reading
@@ -138,7 +140,7 @@ class Directory:
         read_at = self._clock.now()
         found = await discover(scope, self._profiles)
         # Of two groups with one site the first one counts, as ever.
-        by_site = {it.lower(): profile for profile in found[::-1] for it in site_ids(profile)}
+        by_site = {name.lower(): profile for profile in found[::-1] for name in site_ids(profile)}
         return _Listing(read_at, by_site, frozenset(profile.id.lower() for profile in found))
 
 
@@ -165,20 +167,22 @@ async def assemble(
     was known of it goes on. An endpoint whose site was never there is no region, and stops no other.
     """
     row, _ = await read(store, watched_key(profile.id), Watched)
-    known = {it.id.lower(): it for it in row.sites} if row else {}
+    known = {site.id.lower(): site for site in row.sites} if row else {}
     wanted = site_ids(profile)
     now = clock.now()
     old = (
         row is None or row.sites_at is None or age(row.sites_at, now) > timedelta(seconds=looking.sites_every)
     )
-    if old or any(it.lower() not in known for it in wanted):
-        facts = await asyncio.gather(*(_site(it, sites, known.get(it.lower())) for it in wanted))
-        fresh = tuple(it for it in facts if it is not None)
+    if old or any(name.lower() not in known for name in wanted):
+        facts = await asyncio.gather(*(_site(name, sites, known.get(name.lower())) for name in wanted))
+        fresh = tuple(fact for fact in facts if fact is not None)
         # What a missing endpoint led to is kept for when it is back.
-        kept = tuple(it for name, it in known.items() if name not in {site.id.lower() for site in fresh})
-        there = {it.site_id for it in row.members} if row else set()
-        await _remember(store, profile.id, {}, (*fresh, *(it for it in kept if it.id.lower() in there)), now)
-        known = {it.id.lower(): it for it in fresh}
+        kept = tuple(item for name, item in known.items() if name not in {site.id.lower() for site in fresh})
+        there = {member.site_id for member in row.members} if row else set()
+        await _remember(
+            store, profile.id, {}, (*fresh, *(site for site in kept if site.id.lower() in there)), now
+        )
+        known = {site.id.lower(): site for site in fresh}
     missing, outdated = await _meet(profile, row, store, read_at, now)
     return msgspec.structs.replace(group(profile, known), read_at=read_at, missing=missing, outdated=outdated)
 
@@ -198,12 +202,12 @@ async def _meet(
             if known.members_at is not None and (read_at is None or read_at < known.members_at):
                 return known  # somebody read a newer answer meanwhile
             at = known.members_at if are_same(known.members, after) else read_at
-            left = {it.name for it in known.members} - {it.name for it in after}
-            health = {name: it for name, it in known.health.items() if name not in left}
+            left = {member.name for member in known.members} - {member.name for member in after}
+            health = {name: health for name, health in known.health.items() if name not in left}
             return msgspec.structs.replace(known, health=health, members=after, members_at=at)
 
         await revise(store, watched_key(profile.id), Watched, decide)
-    missing = tuple(it.name for it in after if it.missing is not None)
+    missing = tuple(member.name for member in after if member.missing is not None)
     if missing:
         log.warning("%s: not in Traffic Manager's answer: %s", profile.name, ", ".join(missing))
     return missing, False
@@ -245,11 +249,14 @@ async def observe(
     row, _ = await read(store, watched_key(of.id), Watched)
     now = clock.now()
     # What is dated later than now is no evidence: it is looked at anew, and replaced.
-    before = {name: it for name, it in row.health.items() if not it.is_ahead(now)} if row else {}
+    before = {name: health for name, health in row.health.items() if not health.is_ahead(now)} if row else {}
     results = await asyncio.gather(
-        *(_ask(of, it, before.get(it.name), probes, now, looking, prove=prove) for it in of.regions)
+        *(
+            _ask(of, region, before.get(region.name), probes, now, looking, prove=prove)
+            for region in of.regions
+        )
     )
-    endpoints = {it.name: it for it in of.profile.endpoints}
+    endpoints = {endpoint.name: endpoint for endpoint in of.profile.endpoints}
     seen = {
         region.name: _judged(
             endpoints[region.name], of.read_at, probe, scep, before.get(region.name), clock, looking
@@ -327,8 +334,10 @@ async def _remember(
 
     def decide(row: Watched | None) -> Watched:
         known = row or Watched(profile_id=profile_id, health={})
-        kept = {name: it for name, it in known.health.items() if not it.is_ahead(now)}
-        younger = {name: it for name, it in health.items() if name not in kept or kept[name].at <= it.at}
+        kept = {name: health for name, health in known.health.items() if not health.is_ahead(now)}
+        younger = {
+            name: item for name, item in health.items() if name not in kept or kept[name].at <= item.at
+        }
         return msgspec.structs.replace(
             known,
             health={**kept, **younger},

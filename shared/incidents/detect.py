@@ -42,7 +42,7 @@ _CLAIMS = {
 
 def open_subjects(incidents: Iterable[Incident]) -> frozenset[Subject]:
     """What has an open incident."""
-    return frozenset((it.topic, it.region) for it in incidents if it.open)
+    return frozenset((incident.topic, incident.region) for incident in incidents if incident.open)
 
 
 def broke(changes: Iterable[Change], recent: Iterable[Incident], now: datetime) -> dict[str, str]:
@@ -53,11 +53,15 @@ def broke(changes: Iterable[Change], recent: Iterable[Incident], now: datetime) 
         recent: incidents, of which the open ones say since when a region fails; another one fails just now.
         now: the time of the look.
     """
-    began = {it.region: it.started for it in recent if it.open and it.topic is Topic.SERVICE}
+    began = {
+        incident.region: incident.started
+        for incident in recent
+        if incident.open and incident.topic is Topic.SERVICE
+    }
     return {
-        it.region: it.text
-        for it in changes
-        if -SEEN_LATE <= began.get(it.region, now) - it.at <= SAME_MINUTES
+        change.region: change.text
+        for change in changes
+        if -SEEN_LATE <= began.get(change.region, now) - change.at <= SAME_MINUTES
     }
 
 
@@ -100,7 +104,7 @@ def looks(
     """
     stand = standings(group, health)
     facts: list[Fact] = []
-    for name in (it for it in health if it not in rehearsed):
+    for name in (name for name in health if name not in rehearsed):
         claim = _CLAIMS.get(stand[name])
         live_here = (Topic.SERVICE, name) in live
         if claim is None or (claim is Claim.SUSPECT and name in disturbed and not live_here):
@@ -150,9 +154,13 @@ def _severity(
     name: str, stand: Mapping[str, Standing], health: Mapping[str, Health], finding: Finding
 ) -> Severity:
     """1 when no other region may be serving; 3 when only we see it, in all regions alike; else 2."""
-    if any(it not in TROUBLED and it is not Standing.OUT for other, it in stand.items() if other != name):
+    if any(
+        standing not in TROUBLED and standing is not Standing.OUT
+        for other, standing in stand.items()
+        if other != name
+    ):
         return Severity.MAJOR
-    blind = finding.cause is Cause.UNKNOWN and all(it.monitor in _ANSWERED for it in health.values())
+    blind = finding.cause is Cause.UNKNOWN and all(item.monitor in _ANSWERED for item in health.values())
     return Severity.MINOR if blind and len(health) > 1 else Severity.CRITICAL
 
 
@@ -190,7 +198,7 @@ def _one_authority(health: Mapping[str, Health], live: AbstractSet[Subject], now
         )
     elif (Topic.AUTHORITY, "") in live and proved_one(health):
         # As old as its oldest proof: what was proved before the regions differed does not end that they do.
-        since = min(it.scep.at for it in health.values() if it.scep is not None and it.scep.ok)
+        since = min(item.scep.at for item in health.values() if item.scep is not None and item.scep.ok)
         yield matter(Topic.AUTHORITY, since=since, now=now, text="all regions prove the same CA")
 
 
@@ -237,7 +245,7 @@ def moved(
     its = health.get(region.name)
     if its is None or its.monitor in _ANSWERED or not answer.names or answer.leads_to(region.host):
         return None
-    if not any(it.monitor in _ANSWERED for name, it in health.items() if name != region.name):
+    if not any(item.monitor in _ANSWERED for name, item in health.items() if name != region.name):
         return None  # all are degraded, so all are answered
     return Fact(
         kind=Kind.MOVED,
@@ -251,20 +259,20 @@ def moved(
 
 def alerted(alert: Alert, endpoints: Iterable[str], heard: datetime) -> tuple[Fact, ...]:
     """What an alert says of these endpoints of its profile. Others that it names are left out."""
-    named = {it.lower(): it for it in endpoints}
+    named = {endpoint.lower(): endpoint for endpoint in endpoints}
     kind = Kind.FIRED if alert.condition is Condition.FIRED else Kind.RESOLVED
     return tuple(
         Fact(
             kind=kind,
             at=min(alert.at, heard),  # by its clock; nothing began later than it was heard of
             heard=heard,
-            region=named[it.lower()],
+            region=named[endpoint.lower()],
             id=alert.id,
             who="Azure Monitor",
-            text=f"alert {alert.rule} {alert.condition.lower()} for {named[it.lower()]}",
+            text=f"alert {alert.rule} {alert.condition.lower()} for {named[endpoint.lower()]}",
         )
-        for it in alert.endpoints
-        if it.lower() in named
+        for endpoint in alert.endpoints
+        if endpoint.lower() in named
     )
 
 

@@ -6,7 +6,7 @@ from shared.groups.classify import AUTHORITY, TABLE
 from shared.groups.model import Cause
 from shared.incidents.model import EXHAUSTED, HELD, PACKAGE_SETTING, UNREAD, UNTRUSTED, Incident
 
-_CAUSES: Final = {str(it.cause): (it.means, it.we, it.you) for it in (*TABLE, AUTHORITY)}
+_CAUSES: Final = {str(item.cause): (item.means, item.we, item.you) for item in (*TABLE, AUTHORITY)}
 
 # What is not of a region's health: what it means, what we do, what is left to a person.
 OTHERS: Final = {

@@ -222,9 +222,9 @@ def sound(health: Health, view: View) -> bool:
     if health.scep is None:
         return True
     others = {
-        it.scep.ca_sha256
-        for it in view.health.values()
-        if it is not health and it.scep is not None and it.scep.ok
+        item.scep.ca_sha256
+        for item in view.health.values()
+        if item is not health and item.scep is not None and item.scep.ok
     }
     return health.scep.ok and others <= {health.scep.ca_sha256}
 
@@ -272,7 +272,7 @@ def _strange_weight(hold: Hold, endpoint: Endpoint) -> bool:
     """Whether the endpoint has a weight that is none of the hold's steps."""
     if hold.weight is None or not endpoint.enabled:
         return False
-    steps = {msgspec.structs.replace(hold, share=it).target_weight() for it in range(len(SHARES))}
+    steps = {msgspec.structs.replace(hold, share=number).target_weight() for number in range(len(SHARES))}
     return endpoint.weight not in steps
 
 
@@ -318,7 +318,7 @@ def refused(row: HoldRow, reason: str, now: datetime) -> HoldRow:
 
 def _noted(row: HoldRow, at: datetime, text: str, *, who: str = "Counterpart") -> HoldRow:
     text = clipped(text, LINE)
-    recently = {it.text for it in row.history[-3:]}
+    recently = {entry.text for entry in row.history[-3:]}
     if text in recently:  # what is tried every minute and refused is one line
         return row
     if row.history and row.history[-1].at >= at:  # two lines of one moment stay in their order
@@ -329,5 +329,5 @@ def _noted(row: HoldRow, at: datetime, text: str, *, who: str = "Counterpart") -
 
 
 def _endpoint(group: Group, name: str) -> Endpoint | None:
-    found: Iterable[Endpoint] = (it for it in group.profile.endpoints if it.name == name)
+    found: Iterable[Endpoint] = (endpoint for endpoint in group.profile.endpoints if endpoint.name == name)
     return next(iter(found), None)

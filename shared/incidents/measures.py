@@ -42,14 +42,14 @@ def measure(incident: Incident) -> Measures:
 def means(incidents: Iterable[Incident]) -> Means:
     """Over these incidents."""
     known = tuple(incidents)
-    measured = [measure(it) for it in known]
+    measured = [measure(incident) for incident in known]
     return Means(
         incidents=len(known),
-        open=sum(it.open for it in known),
-        mttd=_mean([it.to_detect for it in measured]),
-        mtta=_mean([it.to_acknowledge for it in measured]),
-        mttm=_mean([it.to_mitigate for it in measured]),
-        mttr=_mean([it.to_resolve for it in measured]),
+        open=sum(incident.open for incident in known),
+        mttd=_mean([measures.to_detect for measures in measured]),
+        mtta=_mean([measures.to_acknowledge for measures in measured]),
+        mttm=_mean([measures.to_mitigate for measures in measured]),
+        mttr=_mean([measures.to_resolve for measures in measured]),
     )
 
 
@@ -58,5 +58,5 @@ def _between(begin: datetime, end: datetime | None) -> float | None:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [it for it in values if it is not None]
+    known = [value for value in values if value is not None]
     return fmean(known) if known else None

@@ -206,18 +206,18 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         The facts that give incidents their numbers stay as long as their incidents do.
         """
         old, young = self.facts[:-_YOUNG], self.facts[-_YOUNG:]
-        if any(it.evidence for it in old):
+        if any(fact.evidence for fact in old):
             return msgspec.structs.replace(self, facts=(*map(_bare, old), *young))
-        anchors = {it.anchor for it in self.named}
-        kept = tuple(it for number, it in enumerate(old) if number % 2 == 0 or it.mark in anchors)
+        anchors = {named.anchor for named in self.named}
+        kept = tuple(fact for number, fact in enumerate(old) if number % 2 == 0 or fact.mark in anchors)
         if len(kept) < len(old):
             return self._with((*kept, *young))
-        if any(it.evidence for it in young):
+        if any(fact.evidence for fact in young):
             return msgspec.structs.replace(self, facts=(*old, *map(_bare, young)))
         if len(self.named) > 1:
             left = self.named[len(self.named) // 2 :]
-            gone = anchors - {it.anchor for it in left}
-            return self._with(tuple(it for it in self.facts if it.mark not in gone), left)
+            gone = anchors - {named.anchor for named in left}
+            return self._with(tuple(fact for fact in self.facts if fact.mark not in gone), left)
         return self._with(self.facts[len(self.facts) // 2 :]) if len(self.facts) > 1 else None
 
     def _with(self, facts: tuple[Fact, ...], named: tuple[Named, ...] | None = None) -> Self:

@@ -52,7 +52,7 @@ def incident_facts(incident: Incident) -> dict[str, Any]:
             "seconds_to_resolve": measures.to_resolve,
         },
         "evidence": list(incident.evidence),
-        "timeline": [{"at": it.at, "who": it.who, "text": it.text} for it in incident.timeline],
+        "timeline": [{"at": entry.at, "who": entry.who, "text": entry.text} for entry in incident.timeline],
     }
 
 
@@ -114,13 +114,13 @@ def markdown(incident: Incident) -> str:
             "| when (UTC) | who or what | what |",
             "|---|---|---|",
             *(
-                f"| {it.at:%Y-%m-%d %H:%M:%S} | {cell(it.who)} | {cell(it.text)} |"
-                for it in incident.timeline
+                f"| {entry.at:%Y-%m-%d %H:%M:%S} | {cell(entry.who)} | {cell(entry.text)} |"
+                for entry in incident.timeline
             ),
             "",
             "## Evidence",
             "",
-            *(f"- {cell(it)}" for it in incident.evidence or ("none",)),
+            *(f"- {cell(name)}" for name in incident.evidence or ("none",)),
             "",
             "## For people to fill in",
             "",
@@ -150,10 +150,14 @@ def page(incident: Incident) -> Page:
             Table(
                 title="Timeline",
                 columns=("when (UTC)", "who or what", "what"),
-                rows=tuple((f"{it.at:%Y-%m-%d %H:%M:%S}", it.who, it.text) for it in incident.timeline),
+                rows=tuple(
+                    (f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.who, entry.text) for entry in incident.timeline
+                ),
             ),
             Table(
-                title="Evidence", columns=("what was seen",), rows=tuple((it,) for it in incident.evidence)
+                title="Evidence",
+                columns=("what was seen",),
+                rows=tuple((name,) for name in incident.evidence),
             ),
         ),
     )
@@ -164,7 +168,7 @@ def measures_csv(incidents: Iterable[Incident]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(_csv_row(it) for it in incidents)
+    writer.writerows(_csv_row(incident) for incident in incidents)
     return out.getvalue()
 
 
@@ -188,8 +192,8 @@ def _csv_row(incident: Incident) -> list[str]:
         str(int(incident.severity)),
         incident.stage,
         str(incident.flaps),
-        *("" if it is None else it.isoformat() for it in times),
-        *("" if it is None else f"{it:.15g}" for it in took),
+        *("" if time is None else time.isoformat() for time in times),
+        *("" if seconds is None else f"{seconds:.15g}" for seconds in took),
     ]
 
 

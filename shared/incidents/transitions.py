@@ -225,7 +225,7 @@ class _Kept[T]:
 
     def get(self, of: tuple[tuple[object, ...], ...], also: object, derive: Callable[[], T]) -> T:
         """What was found of these very tuples, `also` being equal; derived when that is not known."""
-        at = tuple(id(it) for it in of)
+        at = tuple(id(pair) for pair in of)
         found = self._found.get(at)
         if found is not None and found[1] == also:
             return found[2]
@@ -248,9 +248,9 @@ _NUMBERED: Final = _Kept[tuple[Incident, ...]](64)
 
 
 def _derived(known: tuple[Fact, ...], group: str, rules: Rules) -> tuple[Incident, ...]:
-    notes = [it for it in known if it.kind is Kind.NOTE]
+    notes = [fact for fact in known if fact.kind is Kind.NOTE]
     found = [
-        _incident(group, subject, span, [it for it in notes if it.region in {"", subject[1]}], rules)
+        _incident(group, subject, span, [note for note in notes if note.region in {"", subject[1]}], rules)
         for subject, its in _by_subject(known).items()
         for span in _spans(its, rules)
     ]
@@ -259,9 +259,9 @@ def _derived(known: tuple[Fact, ...], group: str, rules: Rules) -> tuple[Inciden
 
 def _by_subject(facts: Iterable[Fact]) -> dict[Subject, list[Fact]]:
     found: dict[Subject, list[Fact]] = {}
-    for it in sorted(facts, key=_order):
-        if it.kind is not Kind.NOTE:
-            found.setdefault((it.topic, it.region), []).append(it)
+    for fact in sorted(facts, key=_order):
+        if fact.kind is not Kind.NOTE:
+            found.setdefault((fact.topic, fact.region), []).append(fact)
     return found
 
 
@@ -271,8 +271,8 @@ def _order(fact: Fact) -> tuple[datetime, int, str]:
 
 def _spans(facts: Sequence[Fact], rules: Rules) -> list[_Span]:
     walk = _Walk(rules, _ends(facts))
-    for it in facts:
-        walk.step(it)
+    for fact in facts:
+        walk.step(fact)
     return walk.spans
 
 
@@ -280,17 +280,17 @@ def _ends(facts: Sequence[Fact]) -> dict[str, datetime]:
     """Of each look: until when the looks after it, in sequence, say the same."""
     ends: dict[str, datetime] = {}
     after: Fact | None = None
-    for it in reversed([it for it in facts if it.kind is Kind.LOOK]):
-        ends[it.mark] = ends[after.mark] if after is not None and after.claim is it.claim else it.at
-        after = it
+    for fact in reversed([fact for fact in facts if fact.kind is Kind.LOOK]):
+        ends[fact.mark] = ends[after.mark] if after is not None and after.claim is fact.claim else fact.at
+        after = fact
     return ends
 
 
 def _incident(group: str, subject: Subject, span: _Span, notes: Sequence[Fact], rules: Rules) -> Incident:
     """The record of a span. Times are pushed on, never back, so that no stage precedes the one before it."""
-    trouble = [it for it in span.facts if _is_trouble(it)]
+    trouble = [fact for fact in span.facts if _is_trouble(fact)]
     worst = _worst(trouble)
-    detected = max(span.started, min(it.heard for it in trouble))
+    detected = max(span.started, min(fact.heard for fact in trouble))
     confirmed = span.confirmed and max(span.confirmed, detected)
     mitigated = span.mitigated and max(span.mitigated, confirmed or detected)
     resolved = span.resolved and max(span.resolved, detected)  # what it went through came before
@@ -310,10 +310,10 @@ def _incident(group: str, subject: Subject, span: _Span, notes: Sequence[Fact], 
         acknowledged_by=acknowledged.who if acknowledged else "",
         flaps=span.flaps,
         waits=span.waits,
-        stays=next((it.stays for it in reversed(trouble) if it.kind is Kind.LOOK), ""),
+        stays=next((fact.stays for fact in reversed(trouble) if fact.kind is Kind.LOOK), ""),
         evidence=_evidence(span.facts),
         timeline=_timeline(span, notes, rules),
-        marks=tuple(it.mark for it in span.facts),
+        marks=tuple(fact.mark for fact in span.facts),
     )
 
 
@@ -323,7 +323,7 @@ def _is_trouble(fact: Fact) -> bool:
 
 
 def _severity(trouble: Sequence[Fact]) -> Severity:
-    return min(it.severity for it in trouble)
+    return min(fact.severity for fact in trouble)
 
 
 def _worst(trouble: Sequence[Fact]) -> Fact | None:
@@ -331,8 +331,8 @@ def _worst(trouble: Sequence[Fact]) -> Fact | None:
 
     A change that broke the region is its cause also when it has been put back, and the region is not well yet.
     """
-    looks = [it for it in trouble if it.kind is Kind.LOOK]
-    known = [it for it in looks if it.cause != Cause.UNKNOWN] or looks
+    looks = [fact for fact in trouble if fact.kind is Kind.LOOK]
+    known = [look for look in looks if look.cause != Cause.UNKNOWN] or looks
     return min(
         known,
         key=lambda it: (it.severity, it.cause != Cause.SETTINGS_CHANGE, -it.at.timestamp()),
@@ -344,17 +344,17 @@ def _changes(facts: Sequence[Fact]) -> list[Fact]:
     """The facts without the looks that say the same as the look before them."""
     kept: list[Fact] = []
     said: tuple[Claim | None, str] | None = None
-    for it in facts:
-        if it.kind is Kind.LOOK:
-            if said == (it.claim, it.cause):
+    for fact in facts:
+        if fact.kind is Kind.LOOK:
+            if said == (fact.claim, fact.cause):
                 continue
-            said = (it.claim, it.cause)
-        kept.append(it)
+            said = (fact.claim, fact.cause)
+        kept.append(fact)
     return kept
 
 
 def _evidence(facts: Sequence[Fact]) -> tuple[str, ...]:
-    said = (line for it in _changes(facts) for line in it.evidence)
+    said = (line for change in _changes(facts) for line in change.evidence)
     return tuple(dict.fromkeys(said))[:MOST_LINES]
 
 
@@ -362,9 +362,10 @@ def _timeline(span: _Span, notes: Sequence[Fact], rules: Rules) -> tuple[Entry, 
     """What happened, in order; a long one loses its middle."""
     begin = span.started - timedelta(seconds=rules.lead)
     end = span.resolved and span.resolved + rules.flap_window
-    near = [it for it in notes if begin <= it.at and (end is None or it.at <= end)]
+    near = [note for note in notes if begin <= note.at and (end is None or note.at <= end)]
     lines = [
-        Entry(at=it.at, who=it.who, text=it.text) for it in sorted((*_changes(span.facts), *near), key=_order)
+        Entry(at=change.at, who=change.who, text=change.text)
+        for change in sorted((*_changes(span.facts), *near), key=_order)
     ]
     if len(lines) <= MOST_LINES:
         return tuple(lines)
@@ -381,13 +382,13 @@ def advance(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules) 
     """Take in facts; give new incidents their numbers; note which cards are owed. Time alone may owe one, too."""
     numbered = _number(_take_in(ledger, facts, now, rules), rules)
     numbered = _number_again(numbered, now, rules)
-    found = {it.id: it for it in incidents(numbered, rules)}
-    by_id = {incident_id(numbered, it.number): it for it in numbered.named}
+    found = {incident.id: incident for incident in incidents(numbered, rules)}
+    by_id = {incident_id(numbered, named.number): named for named in numbered.named}
     for id_, incident in found.items():
         first, also = by_id[id_], {alias: by_id[alias] for alias in incident.aliases}
         by_id[id_] = _owe(_knowing(first, also.values(), incident.topic), incident, now, rules)
         if _is_past(incident, now, rules):
-            by_id |= {alias: _ended(it, first, incident.topic) for alias, it in also.items()}
+            by_id |= {alias: _ended(named, first, incident.topic) for alias, named in also.items()}
     named = tuple(by_id.values())
     return numbered if named == numbered.named else msgspec.structs.replace(numbered, named=named)
 
@@ -398,10 +399,10 @@ def _number_again(ledger: Ledger, now: datetime, rules: Rules) -> Ledger:
     They are told of its beginning under that number, and of its end: otherwise they would take it for over.
     """
     for incident in incidents(ledger, rules):
-        numbers = {incident_id(ledger, it.number): it for it in ledger.named}
+        numbers = {incident_id(ledger, named.number): named for named in ledger.named}
         known = [numbers[id_] for id_ in (incident.id, *incident.aliases)]
-        over = Telling.RESOLVED in known[0].told and all(_is_over(it, incident.topic) for it in known)
-        free = [mark for mark in incident.marks if all(mark != it.anchor for it in known)]
+        over = Telling.RESOLVED in known[0].told and all(_is_over(named, incident.topic) for named in known)
+        free = [mark for mark in incident.marks if all(mark != named.anchor for named in known)]
         if not incident.open or not over or not free:
             continue
         again = _owe(Named(number=ledger.next, anchor=free[-1]), incident, now, rules)
@@ -418,10 +419,10 @@ def _is_over(named: Named, topic: Topic) -> bool:
 def _knowing(named: Named, also: Iterable[Named], topic: Topic) -> Named:
     """What was told of an incident under its other numbers was told of it; an end, only if none of its own waits."""
     waits = {Telling.RESOLVED} if opening(topic) in named.told else set[Telling]()
-    for it in also:
-        news = [its for its in it.told if its not in waits]
+    for item in also:
+        news = [its for its in item.told if its not in waits]
         told = tuple(dict.fromkeys((*named.told, *news)))
-        worst = min(named.told_severity, it.told_severity)
+        worst = min(named.told_severity, item.told_severity)
         named = msgspec.structs.replace(named, told=told, told_severity=worst)
     return named
 
@@ -450,23 +451,23 @@ def incidents(ledger: Ledger, rules: Rules) -> tuple[Incident, ...]:
 
 def _numbered(ledger: Ledger, rules: Rules) -> tuple[Incident, ...]:
     found: list[Incident] = []
-    for it in derive(ledger.facts, ledger.group, rules):
-        numbers = sorted(its.number for its in ledger.named if its.anchor in it.marks)
+    for fact in derive(ledger.facts, ledger.group, rules):
+        numbers = sorted(its.number for its in ledger.named if its.anchor in fact.marks)
         if numbers:
             first, *others = (incident_id(ledger, number) for number in numbers)
-            found.append(msgspec.structs.replace(it, id=first, aliases=tuple(others)))
+            found.append(msgspec.structs.replace(fact, id=first, aliases=tuple(others)))
     return tuple(found)
 
 
 def _take_in(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules) -> Ledger:
-    closed = {(it.topic, it.region): it.until for it in ledger.closed}
-    known = {it.mark: it for it in ledger.facts}
-    for it in map(_clipped, facts):
-        until = closed.get((it.topic, it.region))
-        if it.kind is not Kind.NOTE and until is not None and it.at <= until:
+    closed = {(closed.topic, closed.region): closed.until for closed in ledger.closed}
+    known = {fact.mark: fact for fact in ledger.facts}
+    for fact in map(_clipped, facts):
+        until = closed.get((fact.topic, fact.region))
+        if fact.kind is not Kind.NOTE and until is not None and fact.at <= until:
             continue  # about an incident that is in the archive
-        known[it.mark] = _joined(known[it.mark], it) if it.mark in known else it
-    anchors = {it.anchor for it in ledger.named}
+        known[fact.mark] = _joined(known[fact.mark], fact) if fact.mark in known else fact
+    anchors = {named.anchor for named in ledger.named}
     kept = _compact(known.values(), anchors, now, rules)
     room = kept if len(kept) <= MOST_FACTS else _thinned(kept, anchors)
     taken = tuple(room)
@@ -478,13 +479,13 @@ def _take_in(ledger: Ledger, facts: Iterable[Fact], now: datetime, rules: Rules)
 def _clipped(fact: Fact) -> Fact:
     """The fact with as much of its texts as a ledger has room for: they may be of somebody else's making."""
     texts = {"id": fact.id, "who": fact.who, "text": fact.text, "stays": fact.stays}
-    short = all(len(it) * 4 <= MOST_BYTES for it in (*texts.values(), *fact.evidence))
+    short = all(len(text) * 4 <= MOST_BYTES for text in (*texts.values(), *fact.evidence))
     if short and len(fact.evidence) <= MOST_EVIDENCE:
         return fact
     return msgspec.structs.replace(
         fact,
-        evidence=tuple(clipped(it, MOST_BYTES) for it in fact.evidence[:MOST_EVIDENCE]),
-        **{name: clipped(it, MOST_BYTES) for name, it in texts.items()},
+        evidence=tuple(clipped(name, MOST_BYTES) for name in fact.evidence[:MOST_EVIDENCE]),
+        **{name: clipped(item, MOST_BYTES) for name, item in texts.items()},
     )
 
 
@@ -500,27 +501,27 @@ def _compact(facts: Iterable[Fact], anchors: set[str], now: datetime, rules: Rul
     """Without old looks that stand between two like them, and without old notes that no incident needs."""
     ordered = sorted(facts, key=_order)
     looks: dict[Subject, list[Fact]] = {}
-    for it in ordered:
-        if it.kind is Kind.LOOK:
-            looks.setdefault((it.topic, it.region), []).append(it)
+    for fact in ordered:
+        if fact.kind is Kind.LOOK:
+            looks.setdefault((fact.topic, fact.region), []).append(fact)
     spare: set[str] = set()
     for its in looks.values():
         old = its[-1].at - UNORDERED
-        for before, it, after in zip(its, its[1:], its[2:], strict=False):
+        for before, fact, after in zip(its, its[1:], its[2:], strict=False):
             if after.at >= old:  # one that is still to come may say something else in between
                 break
-            if _said(before) == _said(it) == _said(after) and it.mark not in anchors:
-                spare.add(it.mark)
-    kept = [it for it in ordered if it.mark not in spare]
+            if _said(before) == _said(fact) == _said(after) and fact.mark not in anchors:
+                spare.add(fact.mark)
+    kept = [fact for fact in ordered if fact.mark not in spare]
     lead = timedelta(seconds=rules.lead)
     recent = now - lead - timedelta(seconds=rules.keep)
     begun: dict[str, datetime] = {}  # by region: its oldest trouble, before which no timeline begins
-    for it in kept:
-        if _is_trouble(it):
-            begun.setdefault(it.region, it.at)
-            begun.setdefault("", it.at)  # a note about the whole group belongs to each of its regions
+    for fact in kept:
+        if _is_trouble(fact):
+            begun.setdefault(fact.region, fact.at)
+            begun.setdefault("", fact.at)  # a note about the whole group belongs to each of its regions
     since = {region: min(at - lead, recent) for region, at in begun.items()}
-    return [it for it in kept if it.kind is not Kind.NOTE or it.at >= since.get(it.region, recent)]
+    return [fact for fact in kept if fact.kind is not Kind.NOTE or fact.at >= since.get(fact.region, recent)]
 
 
 def _said(look: Fact) -> tuple[Claim | None, str, Severity]:
@@ -531,17 +532,17 @@ def _thinned(facts: Sequence[Fact], anchors: set[str]) -> list[Fact]:
     """No more than there is room for: the beginning, the end, and what gives incidents their numbers."""
     head = MOST_FACTS // 4
     tail = MOST_FACTS - head - len(anchors)
-    middle = [it for it in facts[head:-tail] if it.mark in anchors]
+    middle = [fact for fact in facts[head:-tail] if fact.mark in anchors]
     return [*facts[:head], *middle, *facts[-tail:]]
 
 
 def _number(ledger: Ledger, rules: Rules) -> Ledger:
     """Give a number to every incident that has none."""
     named, number = list(ledger.named), ledger.next
-    anchors = {it.anchor for it in named}
-    for it in derive(ledger.facts, ledger.group, rules):
-        if anchors.isdisjoint(it.marks):
-            named.append(Named(number=number, anchor=it.marks[0]))
+    anchors = {item.anchor for item in named}
+    for fact in derive(ledger.facts, ledger.group, rules):
+        if anchors.isdisjoint(fact.marks):
+            named.append(Named(number=number, anchor=fact.marks[0]))
             number += 1
     if number == ledger.next:
         return ledger
@@ -553,7 +554,7 @@ def _number(ledger: Ledger, rules: Rules) -> Ledger:
 
 def _owe(named: Named, incident: Incident, now: datetime, rules: Rules) -> Named:
     """Note which cards are owed now; each is owed once, whatever comes."""
-    due = tuple(it for it in _due(named, incident, now, rules) if it not in named.told)
+    due = tuple(telling for telling in _due(named, incident, now, rules) if telling not in named.told)
     if not due:
         return named
     return msgspec.structs.replace(
@@ -595,10 +596,10 @@ def _is_past(incident: Incident, now: datetime, rules: Rules) -> bool:
 def paid(ledger: Ledger, number: int, telling: Telling) -> Ledger:
     """The card is in the outbox."""
     named = tuple(
-        msgspec.structs.replace(it, owed=tuple(its for its in it.owed if its is not telling))
-        if it.number == number
-        else it
-        for it in ledger.named
+        msgspec.structs.replace(named, owed=tuple(its for its in named.owed if its is not telling))
+        if named.number == number
+        else named
+        for named in ledger.named
     )
     return msgspec.structs.replace(ledger, named=named)
 
@@ -609,31 +610,33 @@ def paid(ledger: Ledger, number: int, telling: Telling) -> Ledger:
 def settled(ledger: Ledger, now: datetime, rules: Rules) -> tuple[Incident, ...]:
     """The incidents that are over for so long that nothing late is expected, and that owe no card."""
     keep = timedelta(seconds=max(rules.keep, rules.flap + 60.0))
-    owing = {incident_id(ledger, it.number) for it in ledger.named if it.owed}
+    owing = {incident_id(ledger, named.number) for named in ledger.named if named.owed}
     return tuple(
-        it
-        for it in incidents(ledger, rules)
-        if it.resolved is not None and now - it.resolved > keep and owing.isdisjoint((it.id, *it.aliases))
+        incident
+        for incident in incidents(ledger, rules)
+        if incident.resolved is not None
+        and now - incident.resolved > keep
+        and owing.isdisjoint((incident.id, *incident.aliases))
     )
 
 
 def shelve(ledger: Ledger, incident: Incident) -> Ledger:
     """The ledger without an incident that is in the archive. Nothing happens when it is not there any more."""
     subject = (incident.topic, incident.region)
-    others = tuple(it for it in ledger.closed if (it.topic, it.region) != subject)
+    others = tuple(closed for closed in ledger.closed if (closed.topic, closed.region) != subject)
     marks = set(incident.marks)
-    ends = [it.at for it in ledger.facts if it.mark in marks]
+    ends = [fact.at for fact in ledger.facts if fact.mark in marks]
     if not ends:
         return ledger
     until = max(ends)
     return msgspec.structs.replace(
         ledger,
         facts=tuple(
-            it
-            for it in ledger.facts
-            if it.kind is Kind.NOTE or (it.topic, it.region) != subject or it.at > until
+            fact
+            for fact in ledger.facts
+            if fact.kind is Kind.NOTE or (fact.topic, fact.region) != subject or fact.at > until
         ),
-        named=tuple(it for it in ledger.named if it.anchor not in marks),
+        named=tuple(named for named in ledger.named if named.anchor not in marks),
         closed=(*others, Closed(topic=incident.topic, region=incident.region, until=until))[-MOST_CLOSED:],
     )
 

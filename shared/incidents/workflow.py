@@ -118,9 +118,13 @@ async def record(group_id: str, group: str, facts: Collection[Fact], tools: Tool
 
 async def _pay(ledger: Ledger, tools: Tools) -> Ledger:
     """Lay the owed cards into the outbox, then strike them off."""
-    if not any(it.owed for it in ledger.named):
+    if not any(named.owed for named in ledger.named):
         return ledger
-    found = {id_: it for it in incidents(ledger, tools.rules) for id_ in (it.id, *it.aliases)}
+    found = {
+        id_: incident
+        for incident in incidents(ledger, tools.rules)
+        for id_ in (incident.id, *incident.aliases)
+    }
     owed = [(named.number, telling) for named in ledger.named for telling in named.owed]
     for number, telling in owed:
         incident = found.get(incident_id(ledger, number))
@@ -142,9 +146,9 @@ async def _change(ledger: Ledger, change: Callable[[Ledger], Ledger], tools: Too
 def _message(ledger: Ledger, incident: Incident, number: int, telling: Telling, tools: Tools) -> Message:
     """The card with its facts. Its id is made of the number that owes it and the state: it is told once."""
     siblings = [
-        it.region
-        for it in incidents(ledger, tools.rules)
-        if it.open and it.topic is Topic.SERVICE and it.region != incident.region
+        item.region
+        for item in incidents(ledger, tools.rules)
+        if item.open and item.topic is Topic.SERVICE and item.region != incident.region
     ]
     card = incident_card(
         incident,
@@ -168,10 +172,14 @@ def _message(ledger: Ledger, incident: Incident, number: int, telling: Telling, 
 def _decision(ledger: Ledger, incident: Incident) -> str:
     """The id of the decision that an incident waits for: its group and the plan's fingerprint."""
     if incident.topic is Topic.SETTINGS:
-        plans = [it for it in ledger.facts if it.topic is Topic.SETTINGS and it.claim is Claim.BAD and it.id]
+        plans = [
+            fact
+            for fact in ledger.facts
+            if fact.topic is Topic.SETTINGS and fact.claim is Claim.BAD and fact.id
+        ]
     else:
         marks = set(incident.marks)
-        plans = [it for it in ledger.facts if it.kind is Kind.WAITS and it.id and it.mark in marks]
+        plans = [fact for fact in ledger.facts if fact.kind is Kind.WAITS and fact.id and fact.mark in marks]
     if not plans:
         return ""
     return f"{row_name(ledger.group_id)}.{max(plans, key=lambda it: it.heard).id}"
@@ -181,10 +189,10 @@ async def _archive(ledger: Ledger, tools: Tools) -> Ledger:
     """What is over goes into a row of its own, then out of the ledger; and what was kept for long enough goes."""
     now = tools.clock.now()
     over = settled(ledger, now, tools.rules)
-    for it in over:
-        for id_ in (it.id, *it.aliases):
-            await _put_once(Archived(incident=it, archived=now), key(ARCHIVE, id_), tools.store)
-        ledger = await _change(ledger, partial(shelve, incident=it), tools)
+    for incident in over:
+        for id_ in (incident.id, *incident.aliases):
+            await _put_once(Archived(incident=incident, archived=now), key(ARCHIVE, id_), tools.store)
+        ledger = await _change(ledger, partial(shelve, incident=incident), tools)
     return ledger
 
 
@@ -254,7 +262,7 @@ async def _look(
 ) -> tuple[Fact, ...]:
     stand = standings(group, health)
     live = detect.open_subjects(recent)
-    troubled = [name for name, it in stand.items() if it in TROUBLED]
+    troubled = [name for name, standing in stand.items() if standing in TROUBLED]
     if not troubled and not live:
         return detect.looks(group, health, {}, live=live, now=tools.clock.now())
     changed = detect.broke(changes, recent, tools.clock.now())
@@ -288,7 +296,7 @@ async def _our_doing(group: Group, health: Mapping[str, Health], tools: Tools) -
         (rehearsed if held.permit.kind is PermitKind.DRILL else disturbed).add(held.permit.region)
     hold = await hold_of(group.id, tools.store)
     if hold is not None:
-        out = {it.name for it in group.profile.endpoints if not it.enabled}
+        out = {endpoint.name for endpoint in group.profile.endpoints if not endpoint.enabled}
         rehearsed |= {hold.region} & out
     return disturbed, rehearsed
 
@@ -301,8 +309,12 @@ async def _moved(
     tools: Tools,
 ) -> tuple[Fact, ...]:
     """Which troubled regions DNS no longer answers. Asked only while that is not known."""
-    known = {it.region for it in recent if it.open and it.mitigated is not None and it.topic is Topic.SERVICE}
-    asked = [it for it in group.regions if it.name in troubled and it.name not in known]
+    known = {
+        incident.region
+        for incident in recent
+        if incident.open and incident.mitigated is not None and incident.topic is Topic.SERVICE
+    }
+    asked = [region for region in group.regions if region.name in troubled and region.name not in known]
     if not asked or not group.profile.fqdn:
         return ()
     answer = await tools.names.resolve(group.profile.fqdn)
@@ -374,10 +386,10 @@ def _was_cut_off(before: Hold, after: Hold | None) -> bool:
 
 async def _tell_history(group: Group, before: HoldRow, after: HoldRow, tools: Tools) -> None:
     hold = after.hold or before.hold
-    new = [it for it in after.history if it not in before.history]
+    new = [entry for entry in after.history if entry not in before.history]
     if new and hold is not None:
         now = tools.clock.now()
-        notes = [detect.noted(it.at, now, it.who, it.text, region=hold.region) for it in new]
+        notes = [detect.noted(entry.at, now, entry.who, entry.text, region=hold.region) for entry in new]
         await record(group.id, group.name, notes, tools)
 
 
@@ -479,9 +491,9 @@ async def find(id: str, store: Store, rules: Rules) -> Incident:  # noqa: A002 -
             f"there is no incident {id[:120]!r}; `counterpart incidents list` shows those there are"
         )
     ledger, _ = await read(store, key(LEDGERS, name), Ledger)
-    for it in incidents(ledger, rules) if ledger else ():
-        if id in {it.id, *it.aliases}:
-            return it
+    for incident in incidents(ledger, rules) if ledger else ():
+        if id in {incident.id, *incident.aliases}:
+            return incident
     row, _ = await read(store, key(ARCHIVE, id), Archived)
     if row is None:
         raise NotFound(f"there is no incident {id}; `counterpart incidents list` shows those there are")
@@ -501,7 +513,7 @@ async def list_incidents(store: Store, rules: Rules) -> tuple[Incident, ...]:
         it = row.incident
         found[it.id] = it
     async for ledger, _ in readable(store, f"{LEDGERS}/", Ledger):
-        found |= {it.id: it for it in incidents(ledger, rules)}
+        found |= {incident.id: incident for incident in incidents(ledger, rules)}
     return tuple(sorted(found.values(), key=lambda it: (it.started, it.id), reverse=True))
 
 

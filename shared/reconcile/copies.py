@@ -27,7 +27,7 @@ UNMANAGED = (
 
 async def left_over(managed: Collection[str], ports: Ports) -> tuple[tuple[Kept, str], ...]:
     """The copies that no write of a managed group needs, each with the reason."""
-    ids = {it.lower() for it in managed}
+    ids = {name.lower() for name in managed}
     found = [(row, await _why(row, ids, ports)) async for row, _ in readable(ports.store, COPIES, Kept)]
     return tuple((row, why) for row, why in found if why)
 
@@ -35,7 +35,7 @@ async def left_over(managed: Collection[str], ports: Ports) -> tuple[tuple[Kept,
 async def sweep(managed: Collection[str], ports: Ports) -> None:
     """Delete what is left over. What cannot be deleted now is tried again next turn. Raises nothing of ours."""
     try:
-        ids = {it.lower() for it in managed}
+        ids = {name.lower() for name in managed}
         async for row, _ in readable(ports.store, COPIES, Kept):
             await _sweep_one(row, ids, ports)
     except AppError as error:
@@ -68,9 +68,9 @@ async def _why(row: Kept, managed: Collection[str], ports: Ports) -> str:
     now = ports.clock.now()
     rollout = await read_rollout(ports.store, row.group_id)
     packages = await read_packages(ports.store, row.group_id)
-    owners = [it for it in (rollout, packages) if it is not None]
-    flights = [it.flight for it in owners if it.flight is not None]
-    left = [flight for it in owners for flight in it.left if not is_over(flight, now, COPY_LIVES)]
-    if row.name not in {it.copy_name for it in (*flights, *left)}:
+    owners = [item for item in (rollout, packages) if item is not None]
+    flights = [owner.flight for owner in owners if owner.flight is not None]
+    left = [flight for owner in owners for flight in owner.left if not is_over(flight, now, COPY_LIVES)]
+    if row.name not in {flight.copy_name for flight in (*flights, *left)}:
         return OVER
     return "" if row.group_id.lower() in managed else UNMANAGED

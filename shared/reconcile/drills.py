@@ -113,8 +113,8 @@ class _Unwritten:
 
     async def list(self, prefix: str) -> AsyncIterator[Stored]:
         """As the port says."""
-        async for it in self._inner.list(prefix):
-            yield it
+        async for stored in self._inner.list(prefix):
+            yield stored
 
 
 async def _group(group_id: str, ports: Ports, settings: Settings, store: Store) -> Group:
@@ -146,9 +146,9 @@ async def _seen(group: Group, health: Mapping[str, Health], recent: Iterable[Inc
         health=health,
         incidents=(
             *(
-                Open(it.region, f"{subject(it)}: {cause_name(it.cause)} ({it.id})")
-                for it in recent
-                if it.open
+                Open(incident.region, f"{subject(incident)}: {cause_name(incident.cause)} ({incident.id})")
+                for incident in recent
+                if incident.open
             ),
             *await _held(group, ports.store),
         ),
@@ -269,7 +269,7 @@ async def _noted(before: Drill | None, after: Drill | None, ports: Ports, settin
     if after is None:
         return
     known = before.timeline if before is not None and before.id == after.id else ()
-    new = [it for it in after.timeline if it not in known]
+    new = [entry for entry in after.timeline if entry not in known]
     await _record(after.group_id, after.group, new, ports, settings, drill=after)
 
 
@@ -286,7 +286,7 @@ async def _record(
         return
     now, what = ports.clock.now(), f"drill {drill.id}: " if drill else ""
     region = drill.region if drill else ""
-    notes = [detect.noted(it.at, now, it.who, f"{what}{it.text}", region=region) for it in lines]
+    notes = [detect.noted(line.at, now, line.who, f"{what}{line.text}", region=region) for line in lines]
     try:
         await incidents_workflow.record(group_id, group, notes, incidents.tools(ports, settings))
     except AppError as error:

@@ -92,7 +92,7 @@ async def look(
             return health, await workflow.recent(group.id, ports.store, settings.incidents)
         hosts: Mapping[str, str] = {}
         changes: tuple[Change, ...] = ()
-        if any(it in TROUBLED for it in standings(group, health).values()):
+        if any(standing in TROUBLED for standing in standings(group, health).values()):
             health = await eyes(prove=True)
             hosts = await _rotating(group, ports, settings)
             changes = await _changed(group, ports)
@@ -130,12 +130,12 @@ async def _changed(group: Group, ports: Ports) -> tuple[Change, ...]:
         return ()
     found = []
     if (flight := rollout.flight) is not None:
-        keys = _listed([it.key for it in flight.keys])
+        keys = _listed([planned.key for planned in flight.keys])
         text = f"Counterpart wrote {keys} at {flight.claimed_at:%H:%M:%S} UTC"
         found.append(Change(region=flight.target, at=flight.claimed_at, text=text))
     changes = rollout.plan.changes if rollout.plan else ()
     for seen in rollout.footprints:
-        changed = [it.key for it in changes if seen.region in it.sources]
+        changed = [change.key for change in changes if seen.region in change.sources]
         if changed and (flight is None or seen.region != flight.target):
             text = f"its settings were changed, as was seen at {seen.at:%H:%M:%S} UTC: {_listed(changed)}"
             found.append(Change(region=seen.region, at=seen.at, text=text))
@@ -156,10 +156,10 @@ async def heed(
     facts: list[Fact] = []
     facts += _held(group, rollout, health, recent, now, settings) if rollout else ()
     facts += _exhausted(tended, recent, now) if tended else ()
-    begin = min((it.started for it in recent if it.open), default=None)
+    begin = min((incident.started for incident in recent if incident.open), default=None)
     if begin is not None:
         lead = timedelta(seconds=settings.incidents.lead)
-        facts += (it for it in _notes(rollout, tended, now) if it.at >= begin - lead)
+        facts += (note for note in _notes(rollout, tended, now) if note.at >= begin - lead)
     if not facts:
         return
     try:
@@ -201,15 +201,18 @@ def _waiting(
     id_ = plan.fingerprint if plan else ""
     text = f"settings are {rollout.state}: {rollout.reason}"
     evidence = [
-        *(f"{it.rule}: {it.text} ({_listed(it.keys)})" for it in (plan.refusals if plan else ())),
+        *(
+            f"{refusal.rule}: {refusal.text} ({_listed(refusal.keys)})"
+            for refusal in (plan.refusals if plan else ())
+        ),
         *_ways(group, rollout, health),
     ]
     broken = _broken_by(rollout, recent)
-    one = next((it for it in broken if it.open), None)
+    one = next((incident for incident in broken if incident.open), None)
     if one is None:
-        over = [it.resolved for it in broken if it.resolved is not None]
+        over = [incident.resolved for incident in broken if incident.resolved is not None]
         since = max([rollout.since, *over])
-        if all(now - it >= settings.incidents.flap_window for it in over):
+        if all(now - moment >= settings.incidents.flap_window for moment in over):
             yield detect.matter(
                 Topic.SETTINGS, since=since, now=now, cause=HELD, id=id_, text=text, evidence=evidence
             )
@@ -223,15 +226,15 @@ def _waiting(
 def _broken_by(rollout: Rollout, recent: Iterable[Incident]) -> list[Incident]:
     """Return the confirmed incidents of regions that the waiting change broke, not those before it."""
     changes = rollout.plan.changes if rollout.plan else ()
-    sources = {source for it in changes for source in it.sources}
+    sources = {source for change in changes for source in change.sources}
     return [
-        it
-        for it in recent
-        if it.topic is Topic.SERVICE
-        and it.cause == Cause.SETTINGS_CHANGE
-        and it.region in sources
-        and it.confirmed is not None
-        and (it.resolved is None or it.resolved >= rollout.since)
+        incident
+        for incident in recent
+        if incident.topic is Topic.SERVICE
+        and incident.cause == Cause.SETTINGS_CHANGE
+        and incident.region in sources
+        and incident.confirmed is not None
+        and (incident.resolved is None or incident.resolved >= rollout.since)
     ]
 
 
@@ -247,27 +250,30 @@ def _exhausted(tended: Tended, recent: Iterable[Incident], now: datetime) -> Ite
     """An incident whose last hope has gone gets worse, and never better before it is over: hosts come and go."""
     order = list(_NO_HOST)
     grave = sorted(
-        (it for it in tended.findings if it.kind in _NO_HOST), key=lambda it: -order.index(it.kind)
+        (finding for finding in tended.findings if finding.kind in _NO_HOST),
+        key=lambda it: -order.index(it.kind),
     )
-    found = {it.region: it for it in grave}  # of several of one region the most telling one
-    known = {it.region: it for it in recent if it.open and it.topic is Topic.HOSTS}
-    for region, it in found.items():
-        cause = _NO_HOST[it.kind]
-        severity = Severity(it.severity) if cause == PACKAGE_SETTING else Severity.MINOR
+    found = {finding.region: finding for finding in grave}  # of several of one region the most telling one
+    known = {
+        incident.region: incident for incident in recent if incident.open and incident.topic is Topic.HOSTS
+    }
+    for region, finding in found.items():
+        cause = _NO_HOST[finding.kind]
+        severity = Severity(finding.severity) if cause == PACKAGE_SETTING else Severity.MINOR
         before = known.get(region)
         if (
             before is None
             or severity < before.severity  # the region went down
             or (before.cause, cause) == (UNTRUSTED, EXHAUSTED)
         ):
-            evidence = (it.text, it.way_out)
+            evidence = (finding.text, finding.way_out)
             yield detect.matter(
                 Topic.HOSTS,
                 since=now,
                 now=now,
                 cause=cause,
                 region=region,
-                text=it.text,
+                text=finding.text,
                 evidence=evidence,
                 severity=severity,
             )
@@ -280,8 +286,8 @@ def _exhausted(tended: Tended, recent: Iterable[Incident], now: datetime) -> Ite
 def _notes(rollout: Rollout | None, tended: Tended | None, now: datetime) -> Iterable[Fact]:
     """Key names and fingerprints, states and reasons; never a value."""
     if rollout is not None:
-        for it in rollout.history:
-            yield detect.noted(it.at, now, "settings", f"{it.state}: {it.text}")
+        for happening in rollout.history:
+            yield detect.noted(happening.at, now, "settings", f"{happening.state}: {happening.text}")
         if rollout.plan is not None and rollout.plan.changes:
             yield detect.noted(rollout.since, now, "settings", _planned(rollout))
     if tended is not None and tended.row is not None:
@@ -291,7 +297,7 @@ def _notes(rollout: Rollout | None, tended: Tended | None, now: datetime) -> Ite
 
 def _planned(rollout: Rollout) -> str:
     assert rollout.plan is not None  # noqa: S101 -- asked before
-    return f"plan {rollout.plan.fingerprint}: {_listed([_change(it) for it in rollout.plan.changes])}"
+    return f"plan {rollout.plan.fingerprint}: {_listed([_change(change) for change in rollout.plan.changes])}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -307,10 +313,10 @@ def _change(it: Decision) -> str:
 async def happened(signal: Signal, profile: Profile, ports: Ports, settings: Settings) -> None:
     """Note what App Service said of a site: evidence, should an incident be near."""
     wanted = signal.site_id.lower()
-    names = [it.name for it in profile.endpoints if it.target_id.lower() == wanted]
+    names = [endpoint.name for endpoint in profile.endpoints if endpoint.target_id.lower() == wanted]
     text = f"{signal.site_id.rsplit('/', 1)[-1]} {signal.kind}"
     now = ports.clock.now()
-    facts = [detect.noted(min(signal.at, now), now, "App Service", text, region=it) for it in names]
+    facts = [detect.noted(min(signal.at, now), now, "App Service", text, region=name) for name in names]
     await workflow.record(profile.id, profile.name, facts, tools(ports, settings))
 
 
@@ -336,7 +342,7 @@ async def alert(said: Alert, ports: Ports, settings: Settings) -> Taken:
     Raises:
         Unavailable, Throttled, Conflict: it is not safe; the same should be said again.
     """
-    wanted = {it.lower().rstrip("/") for it in said.profile_ids}
+    wanted = {name.lower().rstrip("/") for name in said.profile_ids}
     try:
         ours = await ports.directory.knows(wanted, settings.scope)
         found = await discover(settings.scope, ports.profiles) if ours else ()
@@ -344,14 +350,17 @@ async def alert(said: Alert, ports: Ports, settings: Settings) -> Taken:
         profiles: tuple[Profile, ...] = ()
         groups = await _as_last_seen(wanted, ports, error)
     else:
-        profiles = tuple(it for it in found if it.id.lower() in wanted)
-        groups = [_Addressed(it.id, it.name, tuple(its.name for its in it.endpoints)) for it in profiles]
+        profiles = tuple(profile for profile in found if profile.id.lower() in wanted)
+        groups = [
+            _Addressed(profile.id, profile.name, tuple(its.name for its in profile.endpoints))
+            for profile in profiles
+        ]
     opened: list[str] = []
-    for it in groups:
-        facts = detect.alerted(said, it.endpoints, ports.clock.now())
-        recent = await workflow.record(it.id, it.name, facts, tools(ports, settings)) if facts else ()
+    for group in groups:
+        facts = detect.alerted(said, group.endpoints, ports.clock.now())
+        recent = await workflow.record(group.id, group.name, facts, tools(ports, settings)) if facts else ()
         opened += [its.id for its in recent if its.open]
-    return Taken(tuple(it.name for it in groups), profiles, tuple(opened))
+    return Taken(tuple(group.name for group in groups), profiles, tuple(opened))
 
 
 async def _as_last_seen(wanted: Collection[str], ports: Ports, error: AppError) -> list[_Addressed]:

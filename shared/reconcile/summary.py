@@ -72,7 +72,7 @@ async def summarize(group_id: str, ports: Ports, settings: Settings) -> Summary:
     watched, _ = await read(store, watched_key(group_id), Watched)
     health = dict(watched.health) if watched is not None else {}
     row = await read_packages(store, group_id)
-    opened = [it for it in await recent(group_id, store, settings.incidents) if it.open]
+    opened = [incident for incident in await recent(group_id, store, settings.incidents) if incident.open]
     opened.sort(key=lambda it: (it.severity, it.started))
     drill, hold = await running(group_id, store), await hold_of(group_id, store)
     name = group_id.rsplit("/", 1)[-1]
@@ -113,7 +113,7 @@ async def seen_groups(ports: Ports) -> tuple[str, ...]:
 
 async def undelivered(ports: Ports) -> tuple[Letter, ...]:
     """Messages that a channel refused, that were given up, or of which nobody knows whether they came."""
-    return tuple(it for it in await waiting(ports.store) if it.problem)
+    return tuple(message for message in await waiting(ports.store) if message.problem)
 
 
 _STUCK: Final = frozenset({packages.State.HELD, packages.State.EXHAUSTED})
@@ -123,11 +123,11 @@ def _silent(health: Mapping[str, Health], now: datetime) -> str:
     """Why what the rows say is not known to be so any more; empty: it is."""
     if not health:
         return "never looked at: is the function app running?"
-    if min(it.age(now) for it in health.values()) < SILENT:
+    if min(item.age(now) for item in health.values()) < SILENT:
         return ""
-    if all(it.is_ahead(now) for it in health.values()):
+    if all(item.is_ahead(now) for item in health.values()):
         return "what is known of it is dated later than now: is a clock wrong?"
-    last = max(it.as_of for it in health.values())
+    last = max(item.as_of for item in health.values())
     return f"not looked at since {moment(last)}: is the function app running?"
 
 
@@ -143,18 +143,22 @@ def _in_step(rollout: Rollout | None, silent: str) -> Axis:
 def _healthy(health: Mapping[str, Health], silent: str) -> Axis:
     if silent:
         return Axis(Answer.UNKNOWN, silent)
-    well = [name for name, it in health.items() if it.state is HealthState.HEALTHY]
+    well = [name for name, item in health.items() if item.state is HealthState.HEALTHY]
     text = f"{len(well)} of {len(health)} regions are healthy"
     if len(well) == len(health):
         return Axis(Answer.YES, text)
-    down = [name for name, it in health.items() if it.state is HealthState.DOWN]
+    down = [name for name, item in health.items() if item.state is HealthState.DOWN]
     if not down:
         return Axis(Answer.UNKNOWN, text)
     return Axis(Answer.NO, f"{text}; {', '.join(sorted(down))} down")
 
 
 def _is_foreign(rollout: Rollout | None, settings: Settings) -> bool:
-    ours = {it.id for it in (settings.secret, settings.previous) if it is not None}
+    ours = {
+        fingerprint_key.id
+        for fingerprint_key in (settings.secret, settings.previous)
+        if fingerprint_key is not None
+    }
     return rollout is not None and rollout.key_id not in ours
 
 
@@ -163,8 +167,9 @@ def _attention(
 ) -> list[str]:
     found = [silent] if silent else []
     found += [
-        f"incident {it.id}, severity {int(it.severity)}: {subject(it)}: {cause_name(it.cause)}"
-        for it in opened
+        f"incident {incident.id}, severity {int(incident.severity)}: "
+        f"{subject(incident)}: {cause_name(incident.cause)}"
+        for incident in opened
     ]
     if rollout is not None and rollout.state in {State.HELD, State.CONTAINED}:
         found.append(f"settings are {rollout.state}: {rollout.reason}")
@@ -193,17 +198,22 @@ def summary_facts(summary: Summary) -> dict[str, Any]:
         "regions": [
             {
                 "region": name,
-                "state": it.state,
-                "since": it.since,
-                "seen": it.at,
-                "reason": it.reason,
-                "ca_sha256": it.scep.ca_sha256 if it.scep else None,
+                "state": health.state,
+                "since": health.since,
+                "seen": health.at,
+                "reason": health.reason,
+                "ca_sha256": health.scep.ca_sha256 if health.scep else None,
             }
-            for name, it in sorted(summary.health.items())
+            for name, health in sorted(summary.health.items())
         ],
         "incidents": [
-            {"id": it.id, "severity": int(it.severity), "about": subject(it), "cause": it.cause}
-            for it in summary.incidents
+            {
+                "id": incident.id,
+                "severity": int(incident.severity),
+                "about": subject(incident),
+                "cause": incident.cause,
+            }
+            for incident in summary.incidents
         ],
         "drill": summary.drill or None,
         "hold": summary.hold or None,

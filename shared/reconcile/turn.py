@@ -46,12 +46,12 @@ async def _turn(ports: Ports, settings: Settings) -> None:
     if settings.instance and not await _is_on_duty(ports, settings):
         return
     rounds = await reconcile.run_all(ports, settings)
-    if settings.instance and rounds and all(isinstance(it, reconcile.Failure) for it in rounds):
+    if settings.instance and rounds and all(isinstance(item, reconcile.Failure) for item in rounds):
         await lease.give_up(ports.store, settings.instance, ports.clock.now())
     await incidents.tell(ports, settings)
     await drills.tidy(ports, settings)
-    failed = [it.group for it in rounds if isinstance(it, reconcile.Failure)]
-    handed_out = sum(isinstance(it, reconcile.HandedOut) for it in rounds)
+    failed = [item.group for item in rounds if isinstance(item, reconcile.Failure)]
+    handed_out = sum(isinstance(item, reconcile.HandedOut) for item in rounds)
     log.info(
         "groups looked at: %d, failed: %d, handed out: %d",
         *(len(rounds) - handed_out, len(failed), handed_out),

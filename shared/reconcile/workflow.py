@@ -256,8 +256,12 @@ async def _tend(
         row = await artifact_hosts.read_packages(ports.store, group.id)
         if row is None or row.flight is None:  # one that is alone has no refuge: nothing could be done
             return None
-    seen = {it.name: reads.seen[at] for it in group.regions if (at := it.site_id.lower()) in reads.seen}
-    new = frozenset(it.name for it in group.regions if it.site_id.lower() == restarted.lower())
+    seen = {
+        region.name: reads.seen[at]
+        for region in group.regions
+        if (at := region.site_id.lower()) in reads.seen
+    }
+    new = frozenset(region.name for region in group.regions if region.site_id.lower() == restarted.lower())
     notes = artifact_hosts.Notes(settings=seen, restarted=new)
     tools = await _packages_of(rollout, ports, settings)
     tools = msgspec.structs.replace(tools, copies=_listed(group.id, ports))
@@ -295,11 +299,13 @@ async def run_all(ports: Ports, settings: Settings) -> tuple[Round | Failure | H
             return await _passed_over(profile, read_at, ports, settings)
 
     # Beside the groups, which decide by the checks of a minute ago: a host that hangs must not hold them up.
-    *rounds, _ = await asyncio.gather(*(one(it) for it in profiles), watch_packages(ports, settings))
-    await copies.sweep([it.id for it in profiles], ports)
+    *rounds, _ = await asyncio.gather(
+        *(one(profile) for profile in profiles), watch_packages(ports, settings)
+    )
+    await copies.sweep([profile.id for profile in profiles], ports)
     if errands is not None:
         await _tell_set_aside(errands, ports)
-    return tuple(it for it in rounds if it is not None)
+    return tuple(item for item in rounds if item is not None)
 
 
 async def _hand_out(profile: Profile, read_at: datetime, errands: Errands) -> bool:
@@ -341,9 +347,9 @@ async def run_errand(errand: Errand, ports: Ports, settings: Settings) -> Round 
 async def _tell_set_aside(errands: Errands, ports: Ports) -> None:
     """Tell people of errands that the platform gave up, then forget them."""
     try:
-        for it in await errands.failed():
-            await _tell_set_aside_one(it, ports)
-            await errands.forget(it)
+        for failed in await errands.failed():
+            await _tell_set_aside_one(failed, ports)
+            await errands.forget(failed)
     except AppError as error:
         log.warning("errands that were set aside were not seen to: %s", error)
 
@@ -464,13 +470,15 @@ async def profile_named(name: str, ports: Ports, settings: Settings) -> Profile:
         NotFound: there is none, or the short name fits several.
     """
     profiles = await discover(settings.scope, ports.profiles)
-    fitting = [it for it in profiles if name.lower() in {it.name.lower(), it.id.lower()}]
+    fitting = [profile for profile in profiles if name.lower() in {profile.name.lower(), profile.id.lower()}]
     if len(fitting) == 1:
         return fitting[0]
     asked = name[:_SHOWN]
     if fitting:
-        raise NotFound(f"{asked} names several groups; say which: {', '.join(it.id for it in fitting)}")
-    known = ", ".join(it.name for it in profiles) or "none"
+        raise NotFound(
+            f"{asked} names several groups; say which: {', '.join(profile.id for profile in fitting)}"
+        )
+    known = ", ".join(profile.name for profile in profiles) or "none"
     raise NotFound(f"there is no group {asked!r}; those that are watched: {known}")
 
 
@@ -511,8 +519,8 @@ async def reset_baseline(
     """
     tools = settings_tools(ports, settings)
     was_foreign = await workflow.reset_store(tools)
-    groups = [await _assemble(it, ports, settings) for it in profiles]
-    each = ((it, msgspec.structs.replace(tools, copies=_listed(it.id, ports))) for it in groups)
+    groups = [await _assemble(profile, ports, settings) for profile in profiles]
+    each = ((group, msgspec.structs.replace(tools, copies=_listed(group.id, ports))) for group in groups)
     names = [group.name for group, its in each if await workflow.reset(group, by, reason, its)]
     if not names and not was_foreign:
         raise IllegalTransition("this is the key of this store, and of its groups: there is nothing to reset")
@@ -550,7 +558,7 @@ async def order(profile: Profile, asked: Order, ports: Ports, settings: Settings
     """Take a person's order about packages, then run a round so that it begins at once."""
     group = await _assemble(profile, ports, settings)
     if asked.work is Work.RESTART and not asked.regions:
-        asked = msgspec.structs.replace(asked, regions=tuple(it.name for it in group.regions))
+        asked = msgspec.structs.replace(asked, regions=tuple(region.name for region in group.regions))
     rollout = await workflow.read_rollout(ports.store, group.id)
     await artifact_hosts.order(group, asked, await _packages_of(rollout, ports, settings))
     return await run(profile, ports, settings, doorbell=False)
@@ -590,9 +598,9 @@ async def _anew(profile: Profile, ports: Ports) -> Profile:
     Raises:
         Unavailable: its answer leaves it out, which proves nothing.
     """
-    for it in await ports.profiles.list_profiles(profile.id.split("/")[2]):
-        if it.id.lower() == profile.id.lower():
-            return it
+    for item in await ports.profiles.list_profiles(profile.id.split("/")[2]):
+        if item.id.lower() == profile.id.lower():
+            return item
     raise Unavailable(f"{profile.name} is not among the profiles that Traffic Manager named")
 
 

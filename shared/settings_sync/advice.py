@@ -70,12 +70,12 @@ class _Asked(msgspec.Struct, frozen=True):
     @property
     def sources(self) -> tuple[str, ...]:
         """The regions that hold what would travel."""
-        return tuple(dict.fromkeys(source for it in self.plan.changes for source in it.sources))
+        return tuple(dict.fromkeys(source for change in self.plan.changes for source in change.sources))
 
     @property
     def ill(self) -> tuple[str, ...]:
         """The sources that are not known to be healthy."""
-        return tuple(it for it in self.sources if not self._is_healthy(it))
+        return tuple(source for source in self.sources if not self._is_healthy(source))
 
     def _is_healthy(self, region: str) -> bool:
         seen = self.health.get(region)
@@ -164,7 +164,7 @@ class _Asked(msgspec.Struct, frozen=True):
         """Put the change back at its source."""
         found = askable(Ask.REVERT, self.rollout)
         if found:
-            sources = tuple(dict.fromkeys(source for it in found for source in it.sources))
+            sources = tuple(dict.fromkeys(source for decision in found for source in decision.sources))
             yield Option(
                 what=f"put the change back in {_listed(sources)}, from the values that the other regions have",
                 effect=_writes(found, "sources"),
@@ -186,7 +186,7 @@ class _Asked(msgspec.Struct, frozen=True):
             )
             for region in ordered
         ]
-        if all(it.action is Action.KEEP_APART for it in found):
+        if all(decision.action is Action.KEEP_APART for decision in found):
             return tuple(takes)
         leave = Option(
             what="leave the regions different",
@@ -211,13 +211,14 @@ def effect_of(
 ) -> str:
     """Return what a decision of this kind would write and restart, in one sentence."""
     wanted = {key.lower() for key in keys}
-    found = [it for it in askable(ask, rollout) if not wanted or it.key.lower() in wanted]
+    found = [decision for decision in askable(ask, rollout) if not wanted or decision.key.lower() in wanted]
     match ask:
         case Ask.REJECT:
-            return f"leaves the regions different in {_keys([it.key for it in found])}: nothing is written"
+            different = _keys([decision.key for decision in found])
+            return f"leaves the regions different in {different}: nothing is written"
         case Ask.TAKE:
-            others = [it for it in regions if it.lower() != region.lower()]
-            named = _keys([it.key for it in found])
+            others = [name for name in regions if name.lower() != region.lower()]
+            named = _keys([decision.key for decision in found])
             return f"writes {region}'s values of {named} to {_listed(others)}, where they differ, and restarts there"
         case Ask.REVERT:
             return _writes(found, "sources")

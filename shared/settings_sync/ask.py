@@ -66,15 +66,15 @@ def verdicts(
     chosen = _chosen(request, rollout, plan)
     return tuple(
         Verdict(
-            key=it.key,
-            state=it.state,
+            key=decision.key,
+            state=decision.state,
             kind=_KINDS[request.ask],
             by=clipped(request.by, LINE),
             reason=clipped(request.reason, LINE),
             at=now,
-            side=_side(request, it, regions),
+            side=_side(request, decision, regions),
         )
-        for it in chosen
+        for decision in chosen
     )
 
 
@@ -85,8 +85,12 @@ def joined(earlier: Iterable[Verdict], said: Iterable[Verdict]) -> tuple[Verdict
     approves a side that was taken does not take the choice of the side back.
     """
     new = tuple(said)
-    by_key = {it.key: it for it in new}
-    kept = (it for it in earlier if it.key not in by_key or _stands_beside(it, by_key[it.key]))
+    by_key = {verdict.key: verdict for verdict in new}
+    kept = (
+        verdict
+        for verdict in earlier
+        if verdict.key not in by_key or _stands_beside(verdict, by_key[verdict.key])
+    )
     return (*kept, *new)
 
 
@@ -96,14 +100,15 @@ def _stands_beside(earlier: Verdict, new: Verdict) -> bool:
 
 
 def _chosen(request: Request, rollout: Rollout, plan: Plan) -> tuple[Decision, ...]:
-    candidates = {fold(it.key): it for it in askable(request.ask, rollout)}
-    held = {fold(key): it for it in plan.refusals if it.alone for key in it.keys}
-    for it in (held.get(fold(key)) for key in request.keys if fold(key) not in candidates):
-        if it is not None:
-            raise UnsafePlan(f"{it.text}. There is nothing to {request.ask} in it: {it.way_out}")
+    candidates = {fold(decision.key): decision for decision in askable(request.ask, rollout)}
+    held = {fold(key): refusal for refusal in plan.refusals if refusal.alone for key in refusal.keys}
+    for refusal in (held.get(fold(key)) for key in request.keys if fold(key) not in candidates):
+        if refusal is not None:
+            raise UnsafePlan(f"{refusal.text}. There is nothing to {request.ask} in it: {refusal.way_out}")
     if not candidates:
         hint = "".join(
-            f"; {it.rule}: {f'{it.text}: ' if it.alone else ''}{it.way_out}" for it in plan.refusals
+            f"; {refusal.rule}: {f'{refusal.text}: ' if refusal.alone else ''}{refusal.way_out}"
+            for refusal in plan.refusals
         )
         raise IllegalTransition(
             f"there is nothing to {request.ask} while the rollout is {rollout.state}{hint}"
@@ -112,7 +117,7 @@ def _chosen(request: Request, rollout: Rollout, plan: Plan) -> tuple[Decision, .
     if unknown:
         raise NotFound(f"the plan has nothing to {request.ask} in {', '.join(unknown)}")
     asked = {fold(key) for key in request.keys or _meant(request, rollout, plan)}
-    return tuple(it for folded, it in candidates.items() if folded in asked)
+    return tuple(decision for folded, decision in candidates.items() if folded in asked)
 
 
 def _meant(request: Request, rollout: Rollout, plan: Plan) -> Iterable[str]:
@@ -123,7 +128,7 @@ def _meant(request: Request, rollout: Rollout, plan: Plan) -> Iterable[str]:
     person's look and word. A held plan is one question.
     """
     one = rollout.state is not State.HELD and plan.changes and request.ask in {Ask.REVERT, Ask.FORCE}
-    return [it.key for it in (due(rollout, plan) if one else askable(request.ask, rollout))]
+    return [decision.key for decision in (due(rollout, plan) if one else askable(request.ask, rollout))]
 
 
 def askable(ask: Ask, rollout: Rollout) -> tuple[Decision, ...]:
@@ -133,13 +138,16 @@ def askable(ask: Ask, rollout: Rollout) -> tuple[Decision, ...]:
         return ()
     match ask:
         case Ask.APPROVE:
-            return plan.changes if any(it.rule in LIFTED for it in plan.refusals) else ()
+            return plan.changes if any(refusal.rule in LIFTED for refusal in plan.refusals) else ()
         case Ask.REVERT:
-            return (*plan.changes, *(it for it in plan.decisions if it.action is Action.CANNOT_TRAVEL))
+            return (
+                *plan.changes,
+                *(decision for decision in plan.decisions if decision.action is Action.CANNOT_TRAVEL),
+            )
         case Ask.FORCE:
             return plan.changes
         case Ask.TAKE | Ask.REJECT:
-            return tuple(it for it in plan.decisions if it.action is not Action.AMBIGUOUS)
+            return tuple(decision for decision in plan.decisions if decision.action is not Action.AMBIGUOUS)
 
 
 def _side(request: Request, decision: Decision, regions: Iterable[str]) -> str:

@@ -48,8 +48,8 @@ def _one(key: str, spellings: tuple[str, ...], entry_of: Callable[[str, str], En
     found = [entry_of(key, name) for name in spellings]
     if len(found) == 1:
         return found[0]
-    print_ = digest("ambiguous", *((it.name, it.print) for it in found))
-    return Entry(spellings[0], print_, spellings=spellings, size=sum(it.size for it in found))
+    print_ = digest("ambiguous", *((entry.name, entry.print) for entry in found))
+    return Entry(spellings[0], print_, spellings=spellings, size=sum(entry.size for entry in found))
 
 
 def _entry(key: str, name: str, value: Value, rule: Rule, region: Region, secret: FingerprintKey) -> Entry:

@@ -33,7 +33,9 @@ def size(name: str, value: Value) -> int:
 def total(settings: RegionSettings) -> int:
     """The bytes that all settings of a site take, at least."""
     app = sum(size(name, value) for name, value in settings.app.items())
-    return app + sum(size(name, it.value) for name, it in settings.connections.items())
+    return app + sum(
+        size(name, connection_string.value) for name, connection_string in settings.connections.items()
+    )
 
 
 def too_long(region: str, bytes_: int) -> str:

@@ -28,21 +28,23 @@ def merge(
     ordered = sorted(sides, key=lambda it: it.region.name)
     open_keys = frozenset(undecided)
     written = tuple(written)
-    ours = {(it.region, it.key, it.print): it.old for it in written}
-    theirs = frozenset((it.region, it.key, it.print) for it in written if it.theirs)
-    directions = [it for it in verdicts if it.kind in {VerdictKind.TAKE, VerdictKind.REJECT}]
-    said = {(it.key, it.state): it for it in directions}  # the last word counts
-    apart = {it.key for it in directions if it.kind is VerdictKind.REJECT}
-    local = {key for it in ordered for key in it.local}
-    keys = {key for it in ordered for key in it.entries} | set(baseline) | open_keys
+    ours = {(item.region, item.key, item.print): item.old for item in written}
+    theirs = frozenset((item.region, item.key, item.print) for item in written if item.theirs)
+    directions = [verdict for verdict in verdicts if verdict.kind in {VerdictKind.TAKE, VerdictKind.REJECT}]
+    said = {(direction.key, direction.state): direction for direction in directions}  # the last word counts
+    apart = {direction.key for direction in directions if direction.kind is VerdictKind.REJECT}
+    local = {key for side in ordered for key in side.local}
+    keys = {key for side in ordered for key in side.entries} | set(baseline) | open_keys
     decisions = [_keep_local(key, ordered) for key in sorted(local)]
     for key in sorted(keys - local):
-        prints = {it.region.name: it.print_of(key) for it in ordered}
+        prints = {side.region.name: side.print_of(key) for side in ordered}
         base = baseline.get(key)
         # Our own write must not make a person's word on this key void before the last region has it.
         before = {name: ours.get((name, key, print_), print_) for name, print_ in prints.items()}
         state = digest(key, base, sorted(before.items(), key=lambda it: it[0]), key in open_keys)
-        if twice := {it.region.name: it.entries[key].spellings for it in ordered if key in it.ambiguous}:
+        if twice := {
+            side.region.name: side.entries[key].spellings for side in ordered if key in side.ambiguous
+        }:
             decisions.append(_decision(key, Action.AMBIGUOUS, _spelled_twice(twice), state))
         elif len(set(prints.values())) <= 1:
             decisions.append(_decision(key, Action.AGREE, "the same in every region", state))
@@ -73,7 +75,7 @@ def _spelled_twice(names: Mapping[str, Sequence[str]]) -> str:
 
 
 def _keep_local(key: str, ordered: Sequence[Side]) -> Decision:
-    where = ", ".join(it.region.name for it in ordered if key in it.local)
+    where = ", ".join(side.region.name for side in ordered if key in side.local)
     return _decision(key, Action.KEEP_LOCAL, f"the policy keeps it in its region ({where})", "")
 
 

@@ -105,22 +105,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         if len(self.decisions) <= 1:
             return None
         kept = tuple(
-            msgspec.structs.replace(it, sources=it.sources[:_REGIONS], targets=it.targets[:_REGIONS])
-            for it in self.decisions[: len(self.decisions) // 2]
+            msgspec.structs.replace(
+                decision, sources=decision.sources[:_REGIONS], targets=decision.targets[:_REGIONS]
+            )
+            for decision in self.decisions[: len(self.decisions) // 2]
         )
-        refusals = tuple(msgspec.structs.replace(it, keys=it.keys[:_KEYS]) for it in self.refusals[:_KEYS])
+        refusals = tuple(
+            msgspec.structs.replace(refusal, keys=refusal.keys[:_KEYS]) for refusal in self.refusals[:_KEYS]
+        )
         left_out = self.left_out + len(self.decisions) - len(kept)
         return msgspec.structs.replace(self, decisions=kept, refusals=refusals, left_out=left_out)
 
     @property
     def changes(self) -> tuple[Decision, ...]:
         """The decisions that would write."""
-        return tuple(it for it in self.decisions if it.action in {Action.TAKE, Action.DELETE})
+        return tuple(
+            decision for decision in self.decisions if decision.action in {Action.TAKE, Action.DELETE}
+        )
 
     @property
     def is_held(self) -> bool:
         """Whether a rule holds the plan as a whole, not single keys."""
-        return any(not it.alone for it in self.refusals)
+        return any(not refusal.alone for refusal in self.refusals)
 
 
 class VerdictKind(StrEnum):
@@ -223,8 +229,8 @@ class Lot(msgspec.Struct, frozen=True):
 def lots(written: Iterable[Written]) -> tuple[Lot, ...]:
     """Group what was written by the regions that have it; however it is ordered, the lots are the same."""
     regions: dict[tuple[str, Print, Print, bool], set[str]] = {}
-    for it in written:
-        regions.setdefault((it.key, it.print, it.old, it.theirs), set()).add(it.region)
+    for item in written:
+        regions.setdefault((item.key, item.print, item.old, item.theirs), set()).add(item.region)
     values: dict[tuple[str, ...], list[tuple[str, Print, Print, bool]]] = {}
     for value, names in regions.items():
         values.setdefault(tuple(sorted(names)), []).append(value)
@@ -281,7 +287,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def written(self) -> tuple[Written, ...]:
         """All that we wrote and that is not yet everywhere."""
         return tuple(
-            Written(region, *value) for it in self.lots for value in it.values for region in it.regions
+            Written(region, *value) for lot in self.lots for value in lot.values for region in lot.regions
         )
 
     def shorter(self) -> Self | None:
@@ -301,11 +307,11 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if len(self.verdicts) > 1:
             half = len(self.verdicts) // 2
             older, younger = self.verdicts[:half], self.verdicts[half:]
-            apart = {it.key for it in older if it.kind is VerdictKind.REJECT}
+            apart = {verdict.key for verdict in older if verdict.kind is VerdictKind.REJECT}
             return self._forgot(counted(len(older), "decision"), apart, verdicts=younger)
-        if keys := sorted({it.key for it in self.written}):
+        if keys := sorted({written.key for written in self.written}):
             gone = set(keys[: len(keys) // 2 + 1])
-            left = lots(it for it in self.written if it.key not in gone)
+            left = lots(written for written in self.written if written.key not in gone)
             return self._forgot(f"the memory of what was written of {counted(len(gone))}", gone, lots=left)
         return None
 

@@ -44,19 +44,25 @@ def _tables(plan: Plan, advice: Advice) -> Iterable[Table]:
             title="What would become of each key",
             columns=("what", "key", "from", "to", "why"),
             rows=tuple(
-                (it.action, it.key, ", ".join(it.sources), ", ".join(it.targets), it.reason)
-                for it in plan.decisions
+                (
+                    decision.action,
+                    decision.key,
+                    ", ".join(decision.sources),
+                    ", ".join(decision.targets),
+                    decision.reason,
+                )
+                for decision in plan.decisions
             ),
         )
     if plan.refusals:
         yield Table(
             title="What holds it",
             columns=("rule", "why"),
-            rows=tuple((it.rule, it.text) for it in plan.refusals),
+            rows=tuple((refusal.rule, refusal.text) for refusal in plan.refusals),
         )
     if advice.options:
         yield Table(
             title="What can be done, the best first",
             columns=("to", "effect", "command"),
-            rows=tuple((it.what, it.effect, it.command or "-") for it in advice.options),
+            rows=tuple((option.what, option.effect, option.command or "-") for option in advice.options),
         )

@@ -34,16 +34,18 @@ def forward(
     """
     app: dict[str, Value | None] = {}
     connections: dict[str, ConnectionString | None] = {}
-    for it in keys:
-        if target.print_of(it.key) == it.new:
+    for planned in keys:
+        if target.print_of(planned.key) == planned.new:
             continue
-        name = _target_name(it, source, target)
-        if is_connection(it.key):
+        name = _target_name(planned, source, target)
+        if is_connection(planned.key):
             strings = source_settings.connections
-            connections[name] = None if it.new is None else strings[source.entries[it.key].name]
+            connections[name] = None if planned.new is None else strings[source.entries[planned.key].name]
         else:
             app[name] = (
-                None if it.new is None else _target_value(it.key, source, target, source_settings, policy)
+                None
+                if planned.new is None
+                else _target_value(planned.key, source, target, source_settings, policy)
             )
     return Patch(app, connections)
 
@@ -78,7 +80,9 @@ def applied(
     """The full app settings and connection strings after the patch; None where nothing changes."""
     app = {name: value for name, value in {**settings.app, **patch.app}.items() if value is not None}
     strings = {
-        name: it for name, it in {**settings.connections, **patch.connections}.items() if it is not None
+        name: connection_string
+        for name, connection_string in {**settings.connections, **patch.connections}.items()
+        if connection_string is not None
     }
     return (
         None if app == dict(settings.app) else AppSettings(app),
@@ -118,16 +122,18 @@ def copied(keys: Sequence[Planned], source: Side, target: Side, settings: Region
     """
     app: list[tuple[str, str, _Kept]] = []
     strings: list[tuple[str, str, _Kept, str]] = []
-    for it in keys:
-        name = _target_name(it, source, target)
-        if is_connection(it.key):
+    for planned in keys:
+        name = _target_name(planned, source, target)
+        if is_connection(planned.key):
             string = settings.connections.get(name)
             strings.append(
-                (it.key, name, _kept(string.value), string.type) if string else (it.key, name, None, "")
+                (planned.key, name, _kept(string.value), string.type)
+                if string
+                else (planned.key, name, None, "")
             )
         else:
             value = settings.app.get(name)
-            app.append((it.key, name, _kept(value) if value is not None else None))
+            app.append((planned.key, name, _kept(value) if value is not None else None))
     return Value(msgspec.json.encode(_Copy(tuple(app), tuple(strings))).decode())
 
 
@@ -154,12 +160,12 @@ def backward(copy: Value, keys: Sequence[Planned], target: Side) -> Patch:
     """
     try:
         old = msgspec.json.decode(copy.reveal(), type=_Copy)
-        app = [(key, name, _from_copy(it)) for key, name, it in old.app]
-        strings = [(key, name, _from_copy(it), kind) for key, name, it, kind in old.connections]
+        app = [(key, name, _from_copy(item)) for key, name, item in old.app]
+        strings = [(key, name, _from_copy(item), kind) for key, name, item, kind in old.connections]
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         # Not `from error`: its text may quote the copy.
         raise StalePlan(f"the vault copy cannot be read ({type(error).__name__})") from None
-    ours = {it.key for it in keys if target.print_of(it.key) == it.new}
+    ours = {planned.key for planned in keys if target.print_of(planned.key) == planned.new}
     return Patch(
         app={_name_now(key, name, target): value for key, name, value in app if key in ours},
         connections={

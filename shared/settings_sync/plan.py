@@ -36,19 +36,28 @@ def plan(
     `undone` are states of keys whose rollout was undone. An earlier approval does not count for them: the caller
     takes a state out of `undone` when a person says so.
     """
-    told = tuple(it for it in decisions if it.action not in {Action.AGREE, Action.KEEP_LOCAL})
+    told = tuple(
+        decision for decision in decisions if decision.action not in {Action.AGREE, Action.KEEP_LOCAL}
+    )
     told = _stopped(told, sides, policy)
     # The fingerprint stands for what was seen and what would be done, so that an approval fits nothing else.
-    print_ = digest([(it.key, it.action, it.state, it.sources, it.targets) for it in told])
+    print_ = digest(
+        [
+            (decision.key, decision.action, decision.state, decision.sources, decision.targets)
+            for decision in told
+        ]
+    )
     approved = {
-        (it.key, it.state)
-        for it in verdicts
-        if it.kind in {VerdictKind.APPROVE, VerdictKind.TAKE, VerdictKind.FORCE}
+        (verdict.key, verdict.state)
+        for verdict in verdicts
+        if verdict.kind in {VerdictKind.APPROVE, VerdictKind.TAKE, VerdictKind.FORCE}
     }
-    changes = [it for it in told if it.action in {Action.TAKE, Action.DELETE}]
-    unapproved = [it for it in changes if (it.key, it.state) not in approved]
-    total = sum(1 for it in decisions if it.action is not Action.KEEP_LOCAL)
-    there = {key for it in sides for key in it.entries}  # a key that all have deleted is not one to agree in
+    changes = [decision for decision in told if decision.action in {Action.TAKE, Action.DELETE}]
+    unapproved = [change for change in changes if (change.key, change.state) not in approved]
+    total = sum(1 for decision in decisions if decision.action is not Action.KEEP_LOCAL)
+    there = {
+        key for side in sides for key in side.entries
+    }  # a key that all have deleted is not one to agree in
     refusals = (
         *_ambiguous(told),
         *_conflicts(told),
@@ -60,9 +69,9 @@ def plan(
     return Plan(
         fingerprint=print_,
         decisions=told,
-        refusals=tuple(_addressed(it, print_) for it in refusals),
-        agreed=sum(1 for it in decisions if it.action is Action.AGREE and it.key in there),
-        local=sum(1 for it in decisions if it.action is Action.KEEP_LOCAL),
+        refusals=tuple(_addressed(refusal, print_) for refusal in refusals),
+        agreed=sum(1 for decision in decisions if decision.action is Action.AGREE and decision.key in there),
+        local=sum(1 for decision in decisions if decision.action is Action.KEEP_LOCAL),
     )
 
 
@@ -72,35 +81,43 @@ def _addressed(refusal: Refusal, print_: str) -> Refusal:
 
 
 def _ambiguous(told: Sequence[Decision]) -> Iterable[Refusal]:
-    for it in told:
-        if it.action is Action.AMBIGUOUS:
+    for decision in told:
+        if decision.action is Action.AMBIGUOUS:
             yield Refusal(
-                rule="ambiguous", keys=(it.key,), text=f"{it.key}: {it.reason}", way_out=TIDY, alone=True
+                rule="ambiguous",
+                keys=(decision.key,),
+                text=f"{decision.key}: {decision.reason}",
+                way_out=TIDY,
+                alone=True,
             )
 
 
 def _conflicts(told: Sequence[Decision]) -> Iterable[Refusal]:
-    conflicts = [it for it in told if it.action is Action.CONFLICT]
-    first = [it for it in conflicts if it.first_contact]
-    later = [it for it in conflicts if not it.first_contact]
+    conflicts = [decision for decision in told if decision.action is Action.CONFLICT]
+    first = [conflict for conflict in conflicts if conflict.first_contact]
+    later = [conflict for conflict in conflicts if not conflict.first_contact]
     if first:
         yield Refusal(
             rule="first-contact",
-            keys=tuple(it.key for it in first),
+            keys=tuple(decision.key for decision in first),
             text=f"different at first contact, with no common past: {counted(len(first))}",
             way_out=_TAKE,
         )
     if later:
         yield Refusal(
             rule="conflict",
-            keys=tuple(it.key for it in later),
+            keys=tuple(decision.key for decision in later),
             text=f"changed differently in several regions: {counted(len(later))}",
             way_out=_TAKE,
         )
 
 
 def _identity(unapproved: Sequence[Decision], policy: Policy) -> Iterable[Refusal]:
-    keys = tuple(it.key for it in unapproved if policy.rule_for(it.key).key_class is KeyClass.IDENTITY)
+    keys = tuple(
+        decision.key
+        for decision in unapproved
+        if policy.rule_for(decision.key).key_class is KeyClass.IDENTITY
+    )
     if keys:
         yield Refusal(
             rule="identity",
@@ -111,7 +128,7 @@ def _identity(unapproved: Sequence[Decision], policy: Policy) -> Iterable[Refusa
 
 
 def _undone(changes: Sequence[Decision], undone: Collection[str]) -> Iterable[Refusal]:
-    keys = tuple(it.key for it in changes if it.state in undone)
+    keys = tuple(change.key for change in changes if change.state in undone)
     if keys:
         yield Refusal(
             rule="undone",
@@ -126,7 +143,7 @@ def _brake(unapproved: Sequence[Decision], changes: Sequence[Decision], total: i
         share = f"{len(changes) / total:.0%}; the brake is {BRAKE_SHARE:.0%}"
         yield Refusal(
             rule="brake",
-            keys=tuple(it.key for it in changes),
+            keys=tuple(change.key for change in changes),
             text=f"{len(changes)} of {total} keys would change ({share})",
             way_out=_APPROVE,
         )
@@ -134,23 +151,25 @@ def _brake(unapproved: Sequence[Decision], changes: Sequence[Decision], total: i
 
 def _stopped(told: Sequence[Decision], sides: Sequence[Side], policy: Policy) -> tuple[Decision, ...]:
     """The decisions, with those changes marked that cannot be written to one of their targets."""
-    by_region = {it.region.name: it for it in sides}
-    changes = [it for it in told if it.action in {Action.TAKE, Action.DELETE}]
+    by_region = {side.region.name: side for side in sides}
+    changes = [decision for decision in told if decision.action in {Action.TAKE, Action.DELETE}]
     why_not = {
-        it.key: problem
-        for it in changes
+        change.key: problem
+        for change in changes
         if (
             problem := "; ".join(
-                sorted({_obstacle(it, by_region, name, policy) for name in it.targets} - {""})
+                sorted({_obstacle(change, by_region, name, policy) for name in change.targets} - {""})
             )
         )
     }
-    why_not |= _too_long([it for it in changes if it.key not in why_not], by_region)
+    why_not |= _too_long([change for change in changes if change.key not in why_not], by_region)
     return tuple(
-        msgspec.structs.replace(it, action=Action.CANNOT_TRAVEL, reason=f"{it.reason}; {why_not[it.key]}")
-        if it.key in why_not
-        else it
-        for it in told
+        msgspec.structs.replace(
+            decision, action=Action.CANNOT_TRAVEL, reason=f"{decision.reason}; {why_not[decision.key]}"
+        )
+        if decision.key in why_not
+        else decision
+        for decision in told
     )
 
 
@@ -160,9 +179,12 @@ def _too_long(changes: Sequence[Decision], by_region: Mapping[str, Side]) -> Map
     Which of them should rather go is nobody's guess. What makes it shorter travels, and then more may fit.
     """
     found: dict[str, str] = {}
-    for name in sorted({name for it in changes for name in it.targets}):
+    for name in sorted({name for change in changes for name in change.targets}):
         growth = {
-            it.key: more for it in changes if name in it.targets if (more := _growth(it, by_region, name)) > 0
+            change.key: more
+            for change in changes
+            if name in change.targets
+            if (more := _growth(change, by_region, name)) > 0
         }
         if problem := limits.too_long(name, by_region[name].size + sum(growth.values())):
             found |= dict.fromkeys(growth, problem)
@@ -176,10 +198,10 @@ def _growth(change: Decision, by_region: Mapping[str, Side], target: str) -> int
 
 
 def _cannot_travel(told: Sequence[Decision]) -> Iterable[Refusal]:
-    for it in told:
-        if it.action is Action.CANNOT_TRAVEL:
-            text = f"{it.key} cannot travel to {', '.join(it.targets)}: {it.reason}"
-            yield Refusal(rule="cannot-travel", keys=(it.key,), text=text, way_out=_RENAME, alone=True)
+    for decision in told:
+        if decision.action is Action.CANNOT_TRAVEL:
+            text = f"{decision.key} cannot travel to {', '.join(decision.targets)}: {decision.reason}"
+            yield Refusal(rule="cannot-travel", keys=(decision.key,), text=text, way_out=_RENAME, alone=True)
 
 
 def _obstacle(decision: Decision, by_region: Mapping[str, Side], target: str, policy: Policy) -> str:
@@ -215,5 +237,5 @@ def spelling(key: str, source: Side, target: Side) -> str | Untranslatable:
         source_name=source.entries[key].name,
         source_os=source.region.os,
         target_os=target.region.os,
-        target_names={it: entry.name for it, entry in target.entries.items()},
+        target_names={name: entry.name for name, entry in target.entries.items()},
     )

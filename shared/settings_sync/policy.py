@@ -90,7 +90,7 @@ def _trespasses(rule: Rule, fixed: Sequence[Rule]) -> Iterator[str]:
     where = f"{rule.source}: {rule.pattern}"
     if rule.fixed:
         yield f"{where}: only shipped rules are fixed; leave the field out"
-    law = next((it for it in fixed if _covers(it.pattern, rule.pattern)), None)
+    law = next((item for item in fixed if _covers(item.pattern, rule.pattern)), None)
     if law and law.key_class is not rule.key_class:
         yield f"{where}: leave this rule out, {law.pattern} is {law.key_class} for everyone. {law.reason}"
 
@@ -134,7 +134,7 @@ def parse(text: str, source: str) -> tuple[Rule, ...]:
             problems += (f"{where}: {problem}" for problem in found)
             continue
         for rule in _rules(entry, source):
-            earlier = next((it for it in rules if _covers(it.pattern, rule.pattern)), None)
+            earlier = next((item for item in rules if _covers(item.pattern, rule.pattern)), None)
             if earlier:
                 problems.append(
                     f"{where}: {rule.pattern} comes after {earlier.pattern}, so it never counts; swap"

@@ -27,13 +27,19 @@ def rollout_facts(group: Group, rollout: Rollout | None) -> dict[str, Any]:
         "reason": rollout.reason,
         "looked_at": rollout.looked_at,
         "plan": plan_facts(rollout.plan) if rollout.plan else None,
-        "history": [{"at": it.at, "state": it.state, "text": it.text} for it in rollout.history],
+        "history": [
+            {"at": happening.at, "state": happening.state, "text": happening.text}
+            for happening in rollout.history
+        ],
     }
 
 
 def advice_facts(advice: Advice) -> dict[str, Any]:
     """What happens by itself, and what an operator can do, as plain facts."""
-    options = [{"what": it.what, "effect": it.effect, "command": it.command or None} for it in advice.options]
+    options = [
+        {"what": option.what, "effect": option.effect, "command": option.command or None}
+        for option in advice.options
+    ]
     return {"outlook": advice.outlook, "options": options}
 
 
@@ -41,8 +47,8 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
     """A plan as plain facts."""
     return {
         "fingerprint": plan.fingerprint,
-        "changes": [_decision_facts(it) for it in plan.decisions],
-        "refusals": [_refusal_facts(it) for it in plan.refusals],
+        "changes": [_decision_facts(decision) for decision in plan.decisions],
+        "refusals": [_refusal_facts(refusal) for refusal in plan.refusals],
         "agreed": plan.agreed,
         "local": plan.local,
         "notes": list(plan_notes(plan)),
@@ -72,9 +78,9 @@ def plan_lines(plan: Plan) -> Iterable[str]:
     """A plan for a terminal or a log: one line per key, then what holds it."""
     if not plan.decisions:
         yield f"nothing to do: the regions agree in {plan.agreed} keys; {plan.local} are local by policy"
-    for it in plan.decisions:
-        way = f" {', '.join(it.sources)} -> {', '.join(it.targets)}" if it.targets else ""
-        yield f"{it.action:<10} {it.key}{way}: {it.reason}"
+    for decision in plan.decisions:
+        way = f" {', '.join(decision.sources)} -> {', '.join(decision.targets)}" if decision.targets else ""
+        yield f"{decision.action:<10} {decision.key}{way}: {decision.reason}"
     for refusal in plan.refusals:
         yield f"held ({refusal.rule}): {refusal.text}"
         yield f"  way out: {refusal.way_out}"

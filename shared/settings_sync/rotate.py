@@ -31,27 +31,34 @@ def rotated(
     def said(key: str, print_: Print) -> Print:
         return under.get((key, print_), print_) if print_ is not None else None
 
-    looks = {it.region.name: (footprint(it), footprint(after)) for it, after in zip(old, new, strict=True)}
+    looks = {
+        side.region.name: (footprint(side), footprint(after)) for side, after in zip(old, new, strict=True)
+    }
     carried = msgspec.structs.replace(
         rollout,
         key_id=key_id,
         baseline=tuple((key, said(key, print_) or print_) for key, print_ in rollout.baseline),
         lots=lots(
-            msgspec.structs.replace(it, print=said(it.key, it.print), old=said(it.key, it.old))
-            for it in rollout.written
+            msgspec.structs.replace(
+                written, print=said(written.key, written.print), old=said(written.key, written.old)
+            )
+            for written in rollout.written
         ),
         left=tuple(
             msgspec.structs.replace(
                 flight,
-                keys=tuple(Planned(it.key, said(it.key, it.old), said(it.key, it.new)) for it in flight.keys),
+                keys=tuple(
+                    Planned(planned.key, said(planned.key, planned.old), said(planned.key, planned.new))
+                    for planned in flight.keys
+                ),
             )
             for flight in rollout.left
         ),
         footprints=tuple(
-            msgspec.structs.replace(it, digest=looks[it.region][1])
-            if it.region in looks and looks[it.region][0] == it.digest
-            else it
-            for it in rollout.footprints
+            msgspec.structs.replace(item, digest=looks[item.region][1])
+            if item.region in looks and looks[item.region][0] == item.digest
+            else item
+            for item in rollout.footprints
         ),
     )
     pairs = zip(_decided(old, rollout), _decided(new, carried), strict=True)
@@ -59,9 +66,10 @@ def rotated(
     return msgspec.structs.replace(
         enter(carried, carried.state, "the fingerprint key was rotated; nothing was forgotten", now),
         verdicts=tuple(
-            msgspec.structs.replace(it, state=states.get(it.state, it.state)) for it in rollout.verdicts
+            msgspec.structs.replace(verdict, state=states.get(verdict.state, verdict.state))
+            for verdict in rollout.verdicts
         ),
-        undone=tuple(sorted(states.get(it, it) for it in rollout.undone)),
+        undone=tuple(sorted(states.get(name, name) for name in rollout.undone)),
     )
 
 

@@ -72,7 +72,7 @@ def by_key(
     found: dict[str, list[str]] = {}
     for name in sorted(names):
         found.setdefault(key_of(name).lower(), []).append(name)
-    return {spelled.get(it, key_of(spellings[0])): tuple(spellings) for it, spellings in found.items()}
+    return {spelled.get(name, key_of(spellings[0])): tuple(spellings) for name, spellings in found.items()}
 
 
 def spell(

@@ -102,7 +102,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     def side(self, region: str) -> Side | None:
         """One region's side."""
-        return next((it for it in self.sides if it.region.name == region), None)
+        return next((side for side in self.sides if side.region.name == region), None)
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -158,7 +158,7 @@ def enter(rollout: Rollout, state: State, reason: str, now: datetime) -> Rollout
         return rollout
     line = Happening(now, state, reason)
     # What is tried every minute and refused would otherwise fill the history with two lines by turns.
-    told = any(it.state is state and it.text == reason for it in rollout.history[-2:])
+    told = any(happening.state is state and happening.text == reason for happening in rollout.history[-2:])
     return msgspec.structs.replace(
         rollout,
         state=state,
@@ -173,8 +173,8 @@ def enter(rollout: Rollout, state: State, reason: str, now: datetime) -> Rollout
 
 def first_look(group: str, sides: Sequence[Side], key_id: str, now: datetime) -> Rollout:
     """The row at first contact, or under a new fingerprint key: what agrees is the baseline, the rest undecided."""
-    decisions = [it for it in merge(sides, baseline={}) if it.action is not Action.KEEP_LOCAL]
-    agreed = [it.key for it in decisions if it.action is Action.AGREE]
+    decisions = [side for side in merge(sides, baseline={}) if side.action is not Action.KEEP_LOCAL]
+    agreed = [decision.key for decision in decisions if decision.action is Action.AGREE]
     reason = f"first contact: {len(agreed)} keys agree, {len(decisions) - len(agreed)} differ"
     return Rollout(
         group=group,
@@ -183,7 +183,7 @@ def first_look(group: str, sides: Sequence[Side], key_id: str, now: datetime) ->
         reason=reason,
         key_id=key_id,
         baseline=_baseline({key: sides[0].entries[key].print for key in agreed}),
-        undecided=tuple(it.key for it in decisions if it.action is not Action.AGREE),
+        undecided=tuple(decision.key for decision in decisions if decision.action is not Action.AGREE),
         history=(Happening(now, State.CONVERGED, reason),),
     )
 
@@ -195,7 +195,7 @@ def look(
 
     `read_at`: when Traffic Manager said which regions there are.
     """
-    is_same = has_regions(rollout, [it.region for it in sides])
+    is_same = has_regions(rollout, [side.region for side in sides])
     rollout = _taken_up(rollout, sides, now)
     rollout = _join(rollout, sides)
     rollout = msgspec.structs.replace(rollout, lots=lots(_as_seen(rollout, sides)))
@@ -208,11 +208,17 @@ def look(
     )
     # With one region there is nothing to say of any key, so what was said is kept for when the others are back.
     alone = len(sides) < MANY
-    states = {it.state for it in decisions}
+    states = {decision.state for decision in decisions}
     settled = _settle(rollout, sides, decisions)
     plan_ = plan(decisions, sides, policy=policy, verdicts=rollout.verdicts, undone=rollout.undone)
-    kept = tuple(it for it in rollout.verdicts if alone or it.state in states or _is_apart(it, decisions))
-    told = _tell_dropped(settled, [it for it in rollout.verdicts if it not in kept], decisions, now)
+    kept = tuple(
+        verdict
+        for verdict in rollout.verdicts
+        if alone or verdict.state in states or _is_apart(verdict, decisions)
+    )
+    told = _tell_dropped(
+        settled, [verdict for verdict in rollout.verdicts if verdict not in kept], decisions, now
+    )
     return (
         msgspec.structs.replace(
             told,
@@ -220,7 +226,7 @@ def look(
             regions_at=rollout.regions_at if is_same else read_at,
             unread=None,
             verdicts=kept,
-            undone=tuple(it for it in rollout.undone if alone or it in states),
+            undone=tuple(name for name in rollout.undone if alone or name in states),
             plan=plan_,
             looked_at=now,
         ),
@@ -230,10 +236,10 @@ def look(
 
 def _taken_up(rollout: Rollout, sides: Sequence[Side], now: datetime) -> Rollout:
     """Go on with what was begun in a region that has come back; forget what has no way back any more."""
-    sites = {it.region.name: it.region.site_id.lower() for it in sides}
+    sites = {side.region.name: side.region.site_id.lower() for side in sides}
     begun = sort_begun(rollout.left, sites, now, COPY_LIVES)
-    for it in begun.over:
-        lost_ = f"{it.target} was away for too long: what was written there before stays as it is"
+    for flight in begun.over:
+        lost_ = f"{flight.target} was away for too long: what was written there before stays as it is"
         rollout = enter(rollout, rollout.state, lost_, now)
     if rollout.flight is not None or not begun.back:
         return msgspec.structs.replace(rollout, left=(*begun.back, *begun.away))
@@ -246,11 +252,14 @@ def _tell_dropped(
     rollout: Rollout, dropped: Sequence[Verdict], decisions: Sequence[Decision], now: datetime
 ) -> Rollout:
     """A line for the words that are good no longer. In what all regions have by now, they are carried out."""
-    done = {it.key for it in decisions if it.action is Action.AGREE}
-    gone = [it for it in dropped if it.key not in done and it.by != POLICY]
+    done = {decision.key for decision in decisions if decision.action is Action.AGREE}
+    gone = [verdict for verdict in dropped if verdict.key not in done and verdict.by != POLICY]
     if not gone:
         return rollout
-    said = ", ".join(f"{it.key} ({it.kind}{f' {it.side}' if it.side else ''} by {it.by})" for it in gone)
+    said = ", ".join(
+        f"{verdict.key} ({verdict.kind}{f' {verdict.side}' if verdict.side else ''} by {verdict.by})"
+        for verdict in gone
+    )
     why = (
         f"{counted(len(gone), 'decision')} {DROPPED}, since what they were made of changed, or the regions did: "
         f"{clipped(said, SAID)}; decide anew"
@@ -261,57 +270,65 @@ def _tell_dropped(
 
 def dropped(rollout: Rollout) -> tuple[str, ...]:
     """The decisions that were dropped as the rollout came into its state, or since: they are to be made anew."""
-    return tuple(it.text for it in rollout.history if it.at >= rollout.since and f" {DROPPED}, " in it.text)
+    return tuple(
+        happening.text
+        for happening in rollout.history
+        if happening.at >= rollout.since and f" {DROPPED}, " in happening.text
+    )
 
 
 def has_regions(rollout: Rollout, regions: Iterable[Region]) -> bool:
     """Whether these are the regions of the last look."""
-    known = {(it.region, it.site) for it in rollout.footprints}
-    return known == {(it.name, digest(it.site_id.lower())) for it in regions}
+    known = {(item.region, item.site) for item in rollout.footprints}
+    return known == {(region.name, digest(region.site_id.lower())) for region in regions}
 
 
 def _is_apart(verdict: Verdict, decisions: Sequence[Decision]) -> bool:
     """Whether the key was left different on purpose, and differs still: then no later change of it is news."""
     apart = verdict.kind is VerdictKind.REJECT
-    return apart and any(it.key == verdict.key and it.action is not Action.AGREE for it in decisions)
+    return apart and any(
+        decision.key == verdict.key and decision.action is not Action.AGREE for decision in decisions
+    )
 
 
 def _join(rollout: Rollout, sides: Sequence[Side]) -> Rollout:
     """A region that was not there at the last look has no past with the others: where it differs is undecided."""
-    known = {it.region: it.site for it in rollout.footprints}
-    joined = [it for it in sides if known.get(it.region.name) not in {"", _site(it)}]
+    known = {item.region: item.site for item in rollout.footprints}
+    joined = [side for side in sides if known.get(side.region.name) not in {"", _site(side)}]
     if not known or not joined or len(sides) < MANY:
         return rollout
-    names = {it.region.name for it in joined}
+    names = {side.region.name for side in joined}
     baseline = dict(rollout.baseline)
-    keys = {key for it in sides for key in it.entries} | baseline.keys()
+    keys = {key for side in sides for key in side.entries} | baseline.keys()
 
     def usual(key: str) -> set[Print]:
-        return {baseline.get(key), *(it.print_of(key) for it in sides if it.region.name not in names)}
+        return {baseline.get(key), *(side.print_of(key) for side in sides if side.region.name not in names)}
 
     strange = {
         key
-        for key in keys - {key for it in sides for key in it.local}
-        if any(it.print_of(key) not in usual(key) for it in joined)
+        for key in keys - {key for side in sides for key in side.local}
+        if any(side.print_of(key) not in usual(key) for side in joined)
     }
     return msgspec.structs.replace(
         rollout,
         undecided=tuple(sorted({*rollout.undecided, *strange})),
-        lots=lots(it for it in rollout.written if it.region not in names),
+        lots=lots(written for written in rollout.written if written.region not in names),
     )
 
 
 def _footprints(rollout: Rollout, sides: Sequence[Side], now: datetime) -> tuple[Footprint, ...]:
     """A region that is alone stays known to the one that comes back to it."""
-    seen = tuple(_footprint(rollout, it, now) for it in sides)
-    names = {it.region for it in seen}
-    gone = () if len(sides) >= MANY else tuple(it for it in rollout.footprints if it.region not in names)
+    seen = tuple(_footprint(rollout, side, now) for side in sides)
+    names = {item.region for item in seen}
+    gone = (
+        () if len(sides) >= MANY else tuple(item for item in rollout.footprints if item.region not in names)
+    )
     return (*seen, *gone)
 
 
 def _footprint(rollout: Rollout, side: Side, now: datetime) -> Footprint:
     new = Footprint(side.region.name, footprint(side), now, _site(side))
-    known = next((it for it in rollout.footprints if it.region == new.region), None)
+    known = next((item for item in rollout.footprints if item.region == new.region), None)
     if known is None or is_ahead(known.at, now):  # when it came to be so is not known
         return new
     return known if (known.digest, known.site) == (new.digest, new.site) else new
@@ -325,9 +342,9 @@ def _settle(rollout: Rollout, sides: Sequence[Side], decisions: Sequence[Decisio
     """Keys in which all regions agree, and which are not being verified, become the baseline."""
     if len(sides) < MANY:  # one region agrees with itself; that says nothing
         return rollout
-    flying = {it.key for it in rollout.flight.keys} if rollout.flight else set()
-    agreed = {it.key for it in decisions if it.action is Action.AGREE} - flying
-    local = {it.key for it in decisions if it.action is Action.KEEP_LOCAL}
+    flying = {planned.key for planned in rollout.flight.keys} if rollout.flight else set()
+    agreed = {decision.key for decision in decisions if decision.action is Action.AGREE} - flying
+    local = {decision.key for decision in decisions if decision.action is Action.KEEP_LOCAL}
     baseline = {key: print_ for key, print_ in rollout.baseline if key not in local}
     for key in agreed:
         print_ = sides[0].print_of(key)
@@ -339,7 +356,7 @@ def _settle(rollout: Rollout, sides: Sequence[Side], decisions: Sequence[Decisio
         rollout,
         baseline=_baseline(baseline),
         undecided=tuple(key for key in rollout.undecided if key not in agreed and key not in local),
-        lots=lots(it for it in rollout.written if it.key not in agreed),
+        lots=lots(written for written in rollout.written if written.key not in agreed),
     )
 
 
@@ -348,9 +365,9 @@ def _as_seen(rollout: Rollout, sides: Sequence[Side]) -> Iterator[Written]:
 
     Who puts another value in the place of ours changes the region, even where it is the value from before ours.
     """
-    by_region = {it.region.name: it for it in sides}
+    by_region = {side.region.name: side for side in sides}
     flight = rollout.flight
-    flying = {(flight.target, it.key) for it in flight.keys} if flight else set()
+    flying = {(flight.target, planned.key) for planned in flight.keys} if flight else set()
     places: dict[tuple[str, str], list[Written]] = {}
     for one in rollout.written:
         places.setdefault((one.region, one.key), []).append(one)
@@ -358,7 +375,7 @@ def _as_seen(rollout: Rollout, sides: Sequence[Side]) -> Iterator[Written]:
         if region not in by_region or key in by_region[region].local:
             continue
         there = by_region[region].print_of(key)
-        standing = [it for it in known if it.print == there]
+        standing = [written for written in known if written.print == there]
         if (region, key) in flying:
             yield from known
         elif standing:
@@ -385,9 +402,9 @@ def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
     plan_ = rollout.plan
     assert plan_ is not None, "look comes before turn"  # noqa: S101 -- an internal order, not input
     if len(view.sides) < MANY:
-        return _rest(rollout, State.CONVERGED, alone([it.region for it in view.sides]), view)
+        return _rest(rollout, State.CONVERGED, alone([side.region for side in view.sides]), view)
     if plan_.is_held or (plan_.refusals and not plan_.changes):
-        return _rest(rollout, State.HELD, "; ".join(it.text for it in plan_.refusals), view)
+        return _rest(rollout, State.HELD, "; ".join(refusal.text for refusal in plan_.refusals), view)
     if not plan_.changes:
         apart = len(plan_.decisions)
         left = f"; left different on purpose: {counted(apart)}" if apart else ""
@@ -395,14 +412,14 @@ def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
     if mended := _mended(rollout, plan_, view):
         why = f"{counted(len(mended))} not put back by {POLICY}: the changed region answers again"
         noted = enter(rollout, rollout.state, why, view.now)
-        others = tuple(it for it in rollout.verdicts if it not in mended)
+        others = tuple(verdict for verdict in rollout.verdicts if verdict not in mended)
         return Turn(msgspec.structs.replace(noted, verdicts=others), Again())
     return _travel(rollout, plan_, view, rules)
 
 
 def alone(regions: Sequence[Region]) -> str:
     """What a row says of a group with fewer regions than two."""
-    left = ", ".join(it.name for it in regions) or "no region"
+    left = ", ".join(region.name for region in regions) or "no region"
     return f"only {left} is left: nothing to keep in step"
 
 
@@ -422,12 +439,12 @@ def due(rollout: Rollout, plan_: Plan) -> tuple[Decision, ...]:
 
 def _oldest_set(rollout: Rollout, plan_: Plan) -> _Set:
     """Changes of different regions travel in turn, the one that has stood longest first; forced ones before all."""
-    stood = {it.region: (it.at, it.region) for it in rollout.footprints}
+    stood = {item.region: (item.at, item.region) for item in rollout.footprints}
     forced = _said(rollout, plan_.changes, VerdictKind.FORCE)
     changes = forced or plan_.changes
-    source_of = {it.key: min(it.sources, key=lambda name: stood[name]) for it in changes}
+    source_of = {change.key: min(change.sources, key=lambda name: stood[name]) for change in changes}
     source = min(set(source_of.values()), key=lambda name: stood[name])
-    chosen = tuple(it for it in changes if source_of[it.key] == source)
+    chosen = tuple(change for change in changes if source_of[change.key] == source)
     return _Set(source, stood[source][0], chosen, bool(forced))
 
 
@@ -442,12 +459,12 @@ def in_question(
     flight, plan_ = rollout.flight, rollout.plan
     if flight is not None:
         written = flight.phase is Phase.WRITTEN
-        return flight.target, tuple(it.key for it in flight.keys) if written else ()
+        return flight.target, tuple(planned.key for planned in flight.keys) if written else ()
     if plan_ is None or plan_.is_held or not plan_.changes:
         return "", ()
     set_ = _oldest_set(rollout, plan_)
     ready = not set_.forced and soaked(set_.source, set_.changed_at, health, now, rules)
-    return set_.source, tuple(it.key for it in set_.decisions) if ready else ()
+    return set_.source, tuple(decision.key for decision in set_.decisions) if ready else ()
 
 
 def unasked(rollout: Rollout, region: str, now: datetime) -> Rollout:
@@ -479,7 +496,7 @@ def _travel(rollout: Rollout, plan_: Plan, view: View, rules: Rules) -> Turn:
         reason = f"{keys} changed in {set_.source}, {trouble}"
         contained = enter(rollout, State.CONTAINED, reason, view.now)
         taken = _said(rollout, set_.decisions, VerdictKind.TAKE)
-        bad = tuple(it for it in set_.decisions if it not in taken)
+        bad = tuple(decision for decision in set_.decisions if decision not in taken)
         if rules.revert_bad_changes and bad and _fails(health):
             return _revert(contained, set_.source, bad, view)
         return Turn(contained, Rest())
@@ -490,11 +507,15 @@ def _travel(rollout: Rollout, plan_: Plan, view: View, rules: Rules) -> Turn:
 def _mended(rollout: Rollout, plan_: Plan, view: View) -> tuple[Verdict, ...]:
     """The policy's words on changes whose region answers again, before it was put back: they are withdrawn."""
     well = {
-        (it.key, it.state)
-        for it in plan_.changes
-        if all(_answers(view.health.get(name)) for name in it.targets)
+        (change.key, change.state)
+        for change in plan_.changes
+        if all(_answers(view.health.get(name)) for name in change.targets)
     }
-    return tuple(it for it in rollout.verdicts if it.by == POLICY and (it.key, it.state) in well)
+    return tuple(
+        verdict
+        for verdict in rollout.verdicts
+        if verdict.by == POLICY and (verdict.key, verdict.state) in well
+    )
 
 
 def _answers(health: Health | None) -> bool:
@@ -513,15 +534,15 @@ def _revert(rollout: Rollout, source: str, bad: Sequence[Decision], view: View) 
     """The policy's own word: what the peer has is right. Said once of a change; a side that was taken stays taken."""
     verdicts = tuple(
         Verdict(
-            key=it.key,
-            state=it.state,
+            key=decision.key,
+            state=decision.state,
             kind=VerdictKind.TAKE,
-            side=min(it.targets, key=lambda name: (not _healthy(name, view), name)),
+            side=min(decision.targets, key=lambda name: (not _healthy(name, view), name)),
             by=POLICY,
             reason=f"{source} was not healthy with its change",
             at=view.now,
         )
-        for it in bad
+        for decision in bad
     )
     return Turn(msgspec.structs.replace(rollout, verdicts=(*rollout.verdicts, *verdicts)), Again())
 
@@ -545,12 +566,12 @@ def soaked(
 
 def _claim(rollout: Rollout, set_: _Set, view: View, rules: Rules) -> Turn:
     """Claim the write to the next region for this worker."""
-    target = min({name for it in set_.decisions for name in it.targets})
-    sides = {it.region.name: it for it in view.sides}
+    target = min({name for decision in set_.decisions for name in decision.targets})
+    sides = {side.region.name: side for side in view.sides}
     planned = tuple(
-        Planned(it.key, sides[target].print_of(it.key), sides[set_.source].print_of(it.key))
-        for it in set_.decisions
-        if target in it.targets
+        Planned(decision.key, sides[target].print_of(decision.key), sides[set_.source].print_of(decision.key))
+        for decision in set_.decisions
+        if target in decision.targets
     )
     flight = Flight(
         id=digest(view.worker, target, view.now.isoformat()),
@@ -562,16 +583,24 @@ def _claim(rollout: Rollout, set_: _Set, view: View, rules: Rules) -> Turn:
         worker=view.worker,
         worker_until=view.now + timedelta(seconds=rules.claim),
         start=start_of(view.health.get(target)),
-        site=next(it.region.site_id.lower() for it in view.sides if it.region.name == target),
+        site=next(side.region.site_id.lower() for side in view.sides if side.region.name == target),
     )
     # What lies there may be ours too, from an earlier write: then it stays so, in case this one is not made, and
     # what counts as the region's own stays what it was before both.
-    before = {(it.region, it.key, it.print): it.old for it in rollout.written}
+    before = {(written.region, written.key, written.print): written.old for written in rollout.written}
     new = tuple(
-        Written(target, it.key, it.new, before.get((target, it.key, it.old), it.old)) for it in planned
+        Written(target, item.key, item.new, before.get((target, item.key, item.old), item.old))
+        for item in planned
     )
-    named = {(it.region, it.key, it.print) for it in new}
-    written = (*(it for it in rollout.written if (it.region, it.key, it.print) not in named), *new)
+    named = {(written.region, written.key, written.print) for written in new}
+    written = (
+        *(
+            written
+            for written in rollout.written
+            if (written.region, written.key, written.print) not in named
+        ),
+        *new,
+    )
     reason = f"{counted(len(planned))} from {set_.source} to {target}"
     claimed = msgspec.structs.replace(
         enter(rollout, State.WRITING, reason, view.now), flight=flight, lots=lots(written)
@@ -590,10 +619,12 @@ def unclaim(rollout: Rollout, reason: str, now: datetime) -> Rollout:
 
 def _disown(rollout: Rollout, flight: Flight, keys: Sequence[Planned]) -> Rollout:
     """These keys of the flight are not in its target by our doing (any more)."""
-    gone = {(flight.target, it.key, it.new) for it in keys}
+    gone = {(flight.target, planned.key, planned.new) for planned in keys}
     return msgspec.structs.replace(
         rollout,
-        lots=lots(it for it in rollout.written if (it.region, it.key, it.print) not in gone),
+        lots=lots(
+            written for written in rollout.written if (written.region, written.key, written.print) not in gone
+        ),
     )
 
 
@@ -629,18 +660,18 @@ def stale(flight: Flight, sides: Sequence[Side], *, resumed: bool = False) -> st
     later change of its source is a change of its own. Otherwise a value like ours in the target is somebody else's,
     and none of ours to put back.
     """
-    by_region = {it.region.name: it for it in sides}
+    by_region = {side.region.name: side for side in sides}
     source, target = by_region.get(flight.source), by_region.get(flight.target)
     if source is None or target is None:
         return f"{flight.source} or {flight.target} left the group"
-    for it in flight.keys:
-        there = target.print_of(it.key)
-        if resumed and there == it.new:
+    for planned in flight.keys:
+        there = target.print_of(planned.key)
+        if resumed and there == planned.new:
             continue
-        if source.print_of(it.key) != it.new:
-            return f"{it.key} changed in {flight.source} meanwhile"
-        if there != it.old:
-            return f"{it.key} changed in {flight.target} meanwhile"
+        if source.print_of(planned.key) != planned.new:
+            return f"{planned.key} changed in {flight.source} meanwhile"
+        if there != planned.old:
+            return f"{planned.key} changed in {flight.target} meanwhile"
     return ""
 
 
@@ -653,9 +684,15 @@ class _Fate(msgspec.Struct, frozen=True):
 
 
 def _fate(flight: Flight, target: Side) -> _Fate:
-    new = tuple(it for it in flight.keys if target.print_of(it.key) == it.new)
-    old = tuple(it for it in flight.keys if it not in new and target.print_of(it.key) == it.old)
-    return _Fate(new, old, tuple(it for it in flight.keys if it not in new and it not in old))
+    new = tuple(planned for planned in flight.keys if target.print_of(planned.key) == planned.new)
+    old = tuple(
+        planned
+        for planned in flight.keys
+        if planned not in new and target.print_of(planned.key) == planned.old
+    )
+    return _Fate(
+        new, old, tuple(planned for planned in flight.keys if planned not in new and planned not in old)
+    )
 
 
 def _in_flight(rollout: Rollout, flight: Flight, view: View, rules: Rules) -> Turn:
@@ -681,8 +718,8 @@ def _claimed(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules: R
         return Turn(rollout, Rest())
     sound = _is_sound(rollout, flight, view, rules)
     outdated = tuple(
-        it for it in fate.old
-        if not sound or _outdated(it, flight, view) or _withdrawn(it, rollout, flight, view)
+        planned for planned in fate.old
+        if not sound or _outdated(planned, flight, view) or _withdrawn(planned, rollout, flight, view)
     )  # fmt: skip
     if not fate.new:
         # Nothing is there of ours. What would be written is decided anew, with the soak and all the rules.
@@ -757,14 +794,14 @@ def _is_sound(rollout: Rollout, flight: Flight, view: View, rules: Rules) -> boo
 
     A person who waived the soak waived it for the keys that are left as well: they are claimed anew, at once.
     """
-    stood = next((it.at for it in rollout.footprints if it.region == flight.source), None)
+    stood = next((item.at for item in rollout.footprints if item.region == flight.source), None)
     return stood is not None and soaked(flight.source, stood, view.health, view.now, rules)
 
 
 def _withdrawn(planned: Planned, rollout: Rollout, flight: Flight, view: View) -> bool:
     """Whether only the policy wanted this key put back, and the region answers again without it: as `_mended`."""
-    words = [it for it in rollout.verdicts if it.key == planned.key]
-    return any(it.by == POLICY for it in words[-1:]) and _answers(view.health.get(flight.target))
+    words = [verdict for verdict in rollout.verdicts if verdict.key == planned.key]
+    return any(word.by == POLICY for word in words[-1:]) and _answers(view.health.get(flight.target))
 
 
 def _outdated(planned: Planned, flight: Flight, view: View) -> bool:
@@ -778,7 +815,9 @@ def _shrink(
     """Keys that somebody else changed are theirs now; the flight goes on with the rest."""
     if not gone:
         return rollout, flight
-    left = msgspec.structs.replace(flight, keys=tuple(it for it in flight.keys if it not in gone))
+    left = msgspec.structs.replace(
+        flight, keys=tuple(planned for planned in flight.keys if planned not in gone)
+    )
     return msgspec.structs.replace(_give_up(rollout, flight, gone, view, retry=retry), flight=left), left
 
 
@@ -819,14 +858,18 @@ def _give_up(
 
     A word that waived their soak is good for one write: who lets them travel again does not waive it again.
     """
-    names = {it.key for it in keys}
-    states = set() if retry else {it.state for it in view.decisions if it.key in names}
-    spent = {it for it in rollout.verdicts if it.kind is VerdictKind.FORCE and it.state in states}
+    names = {planned.key for planned in keys}
+    states = set() if retry else {decision.state for decision in view.decisions if decision.key in names}
+    spent = {
+        verdict
+        for verdict in rollout.verdicts
+        if verdict.kind is VerdictKind.FORCE and verdict.state in states
+    }
     told = _tell_dropped(rollout, sorted(spent, key=lambda it: it.key), (), view.now)
     return msgspec.structs.replace(
         _disown(told, flight, keys),
         undone=tuple(sorted({*rollout.undone, *states})),
-        verdicts=tuple(it for it in rollout.verdicts if it not in spent),
+        verdicts=tuple(verdict for verdict in rollout.verdicts if verdict not in spent),
     )
 
 
@@ -838,8 +881,8 @@ def _close(rollout: Rollout, flight: Flight, view: View, reason: str, *, well: b
 
 def _said(rollout: Rollout, decisions: Sequence[Decision], kind: VerdictKind) -> tuple[Decision, ...]:
     """Those of the decisions of which this was said."""
-    said = {(it.key, it.state) for it in rollout.verdicts if it.kind is kind}
-    return tuple(it for it in decisions if (it.key, it.state) in said)
+    said = {(verdict.key, verdict.state) for verdict in rollout.verdicts if verdict.kind is kind}
+    return tuple(decision for decision in decisions if (decision.key, decision.state) in said)
 
 
 def _rest(rollout: Rollout, state: State, reason: str, view: View) -> Turn:

@@ -118,7 +118,7 @@ class _Seen(msgspec.Struct, frozen=True):
     sides: tuple[Side, ...]
 
     def side(self, region: str) -> Side:
-        return next(it for it in self.sides if it.region.name == region)
+        return next(item for item in self.sides if item.region.name == region)
 
 
 def rollout_key(group_id: str) -> Key:
@@ -140,7 +140,7 @@ def needs_look(rollout: Rollout | None, rules: Rules, now: datetime) -> bool:
         return True
     if rollout.state in {State.SOAKING, State.WRITING, State.VERIFYING, State.CONTAINED}:
         return True
-    if any(it.at >= rollout.looked_at for it in rollout.verdicts):
+    if any(verdict.at >= rollout.looked_at for verdict in rollout.verdicts):
         return True  # who took a person's word in died before acting on it
     return age(rollout.looked_at, now) >= timedelta(seconds=rules.sweep)
 
@@ -214,7 +214,11 @@ async def check_key(row: Rollout | None, tools: Tools) -> None:
 
 
 def _ours(tools: Tools) -> tuple[str, ...]:
-    return tuple(it.id for it in (tools.secret, tools.previous) if it is not None)
+    return tuple(
+        fingerprint_key.id
+        for fingerprint_key in (tools.secret, tools.previous)
+        if fingerprint_key is not None
+    )
 
 
 async def _own_store(tools: Tools) -> None:
@@ -303,16 +307,16 @@ async def settle(group: Group, asked: ask.Request, tools: Tools) -> Rollout:
     stored, version = await read(tools.store, rollout_key(group.id), Rollout)
     looked, _ = await look_only(group, tools)
     now = tools.clock.now()
-    said = ask.verdicts(asked, looked, [it.name for it in group.regions], now)
+    said = ask.verdicts(asked, looked, [region.name for region in group.regions], now)
     if stored is None or stored.key_id != looked.key_id:
         await _own_store(tools)
-    settled = {it.state for it in said}
+    settled = {verdict.state for verdict in said}
     reason = f"{asked.ask} by {asked.by}" + (f": {asked.reason}" if asked.reason else "")
     noted = enter(looked, looked.state, f"{counted(len(said))}: {reason}", now)
     after = msgspec.structs.replace(
         noted,
         verdicts=ask.joined(noted.verdicts, said),
-        undone=tuple(it for it in noted.undone if it not in settled),
+        undone=tuple(name for name in noted.undone if name not in settled),
     )
     await write(tools.store, rollout_key(group.id), after, if_version=version)
     return after
@@ -397,7 +401,9 @@ class _Round:
             return await work
         except Conflict:
             row = await read_rollout(self.tools.store, self.group.id)
-            if row is None or flight.id not in {it.id for it in (row.flight, *row.left) if it is not None}:
+            if row is None or flight.id not in {
+                flight.id for flight in (row.flight, *row.left) if flight is not None
+            }:
                 await self.tools.copies.forget(flight.copy_name)
                 await self._release(flight)
             raise
@@ -536,7 +542,7 @@ class _Round:
 
     def _unsound(self, claimed: Rollout, flight: Flight, health: Mapping[str, Health]) -> str:
         """Why the source no longer stands by its change, or nothing (law 2, by the freshest evidence)."""
-        stood = next(it.at for it in claimed.footprints if it.region == flight.source)
+        stood = next(footprint.at for footprint in claimed.footprints if footprint.region == flight.source)
         if soaked(flight.source, stood, health, self.tools.clock.now(), self.tools.rules):
             return ""
         seen = health.get(flight.source)
@@ -658,8 +664,8 @@ class _Writes:
 
 async def _read_all(group: Group, tools: Tools, row: Rollout | None) -> _Seen:
     regions = sorted(group.regions, key=lambda it: it.name)  # Azure's order must not choose a key's capitals
-    found = await asyncio.gather(*(tools.reads.get_settings(it.site_id) for it in regions))
-    settings = {region.name: it for region, it in zip(regions, found, strict=True)}
+    found = await asyncio.gather(*(tools.reads.get_settings(region.site_id) for region in regions))
+    settings = {region.name: region_settings for region, region_settings in zip(regions, found, strict=True)}
     return _Seen(settings, _sides(group, settings, tools.policy, _key_for(row, tools), row))
 
 
@@ -682,8 +688,12 @@ def _sides(
 
 def _known_keys(row: Rollout) -> set[str]:
     """Every key that the row has a word on, so that no region's capitals make another key of it."""
-    flying = {it.key for it in row.flight.keys} if row.flight else set()
-    return {key_ for key_, _ in row.baseline} | {*row.undecided, *(it.key for it in row.written)} | flying
+    flying = {planned.key for planned in row.flight.keys} if row.flight else set()
+    return (
+        {key_ for key_, _ in row.baseline}
+        | {*row.undecided, *(written.key for written in row.written)}
+        | flying
+    )
 
 
 async def _unresolved(
@@ -701,9 +711,9 @@ async def _unresolved(
         return ()
     side_, settings = seen.side(region), seen.settings[region]
     names = {
-        entry.name: it
-        for it in keys
-        if (entry := side_.entries.get(it)) and _is_reference(settings.app.get(entry.name))
+        entry.name: name
+        for name in keys
+        if (entry := side_.entries.get(name)) and _is_reference(settings.app.get(entry.name))
     }
     if not names:
         return ()
@@ -714,7 +724,7 @@ async def _unresolved(
             raise
         log.warning("the Key Vault references of %s could not be read: %s", region, error)
         return tuple(sorted(f"{key_} (its status could not be read)" for key_ in names.values()))
-    words = {it.name: "" if it.resolved else it.words for it in statuses}
+    words = {statuse.name: "" if statuse.resolved else statuse.words for statuse in statuses}
     why = {key_: words.get(name, "App Service does not list it") for name, key_ in names.items()}
     return tuple(f"{key_} ({said})" for key_, said in sorted(why.items()) if said)
 

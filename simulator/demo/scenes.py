@@ -37,7 +37,7 @@ async def a_change_travels(on: Theatre) -> None:
         edited = on.world.now()
         await on.until_state(State.SOAKING)
         await on.until(lambda: on.writes(second, mark) > 0, f"{second.name} is written")
-        written = next(it.at for it in on.world.journal[mark:] if it.who in PRODUCT)
+        written = next(happening.at for happening in on.world.journal[mark:] if happening.who in PRODUCT)
         on.teller.say(f"{second.name} was written {written - edited:.1f} s after the edit and restarts")
         enrolment = await device.enrol("device-of-scene-1")
         await on.until_state(State.CONVERGED)
@@ -79,7 +79,7 @@ async def a_bad_change_is_contained(on: Theatre) -> None:
         device = on.device()
         looks = [await device.check() for _ in range(3)]
         on.check(
-            all(it.ok and it.site == second.name for it in looks),
+            all(look.ok and look.site == second.name for look in looks),
             f"devices are sent to {second.name} and served",
         )
         ran = await on.shell("revert", "--reason", "not a number", "--yes", "--wait")
@@ -153,7 +153,7 @@ async def a_burst_makes_one_write(on: Theatre) -> None:
     on.check(on.world.count("restart", second.name, since=mark) == 1, f"{second.name} restarted once")
     notes = [f"AppConfig:JamfValidation:Note{number}" for number in range(5)]
     on.check(
-        all(second.app_settings.get(it) == first.app_settings[it] for it in notes),
+        all(second.app_settings.get(note) == first.app_settings[note] for note in notes),
         "with all that was saved last",
     )
 
@@ -161,7 +161,7 @@ async def a_burst_makes_one_write(on: Theatre) -> None:
 async def the_host_dies(on: Theatre) -> None:
     """A package host is gone: who would need it at the next restart is moved while nothing has happened yet."""
     first, second = on.sites
-    dead, other = (on.world.artifact_hosts[it] for it in (GITHUB_HOST, VENDOR_HOST))
+    dead, other = (on.world.artifact_hosts[name] for name in (GITHUB_HOST, VENDOR_HOST))
     before, mark = dict(first.app_settings), len(on.world.journal)
     device = on.device()
     await on.until_hosts_are_known()
@@ -175,7 +175,7 @@ async def the_host_dies(on: Theatre) -> None:
         moved = len(on.world.journal)
         for site in on.sites:
             on.world.platform_restart(site)
-        await on.until(lambda: all(on.world.now() > it.boots_at for it in on.sites), "both have booted")
+        await on.until(lambda: all(on.world.now() > site.boots_at for site in on.sites), "both have booted")
         looks = [await on.device(site.host).check() for site in on.sites]
     on.check(
         first.app_settings == {**before, PACKAGE: other.url("/dist/Artifacts.zip")},
@@ -184,12 +184,15 @@ async def the_host_dies(on: Theatre) -> None:
     on.check(on.writes(first, mark) == 1, f"{first.name} was written once")
     on.check(on.writes(second, mark) == 0, f"{second.name}, whose host is well, was not touched")
     came = [
-        it.where for it in on.world.journal[moved:] if it.what == "package-fetch" and other.name in it.detail
+        happening.where
+        for happening in on.world.journal[moved:]
+        if happening.what == "package-fetch" and other.name in happening.detail
     ]
     on.check(
-        sorted(came) == sorted(it.name for it in on.sites), f"both fetched their package from {other.name}"
+        sorted(came) == sorted(site.name for site in on.sites),
+        f"both fetched their package from {other.name}",
     )
-    on.check(all(it.ok for it in looks), "both came back")
+    on.check(all(look.ok for look in looks), "both came back")
     without = start_from(on.world.artifact_hosts, before[PACKAGE], first.os, on.world.now())
     on.check(without.failed == "download", f"from {dead.name} it would not have: {without.reason}")
     on.check(not device.failures, f"a device saw the service up in all {len(device.attempts)} looks")
@@ -245,10 +248,11 @@ def _check_the_record(on: Theatre, text: str, first: Site, second: Site) -> None
     """The export: what it was, with each region's evidence, who saw it, and how long it took."""
     on.check("**Cause**: one region" in text, "the record says that it was one region")
     seen = ("weu: at ", "neu: at ", "Traffic Manager says Degraded", "SCEP proves CA")
-    on.check(all(it in text for it in seen), "with what every region answered meanwhile")
+    on.check(all(name in text for name in seen), "with what every region answered meanwhile")
     witnesses = ("| Azure Monitor |", "| DNS |", "| Counterpart |")
     on.check(
-        all(it in text for it in witnesses), "seen by our own look, by Azure Monitor's alert, and in DNS"
+        all(witness in text for witness in witnesses),
+        "seen by our own look, by Azure Monitor's alert, and in DNS",
     )
     on.check(f"leads to {second.host}, no longer to {first.host}" in text, f"DNS went over to {second.name}")
     took = [
@@ -258,21 +262,21 @@ def _check_the_record(on: Theatre, text: str, first: Site, second: Site) -> None
     ]
     for line in took:
         on.teller.say(line.removeprefix("- ").replace("**", ""))
-    on.check(len(took) == TOLD and all(", after " in it for it in took), "and every time was measured")
+    on.check(len(took) == TOLD and all(", after " in name for name in took), "and every time was measured")
 
 
 def _check_what_was_told(on: Theatre, lost: float) -> None:
     """Three cards in order, and the same to programs."""
     cards = on.cards(lost)
-    titles = [it["body"][0]["text"].partition(": ")[2] for it in cards]
+    titles = [card["body"][0]["text"].partition(": ")[2] for card in cards]
     told = ["fails", "devices are led to the other regions", "resolved"]
     on.check(titles == told, f"Teams got three cards: {', '.join(told)}")
-    kinds = [it["kind"] for it in on.told("webhook", lost)]
+    kinds = [item["kind"] for item in on.told("webhook", lost)]
     on.check(
-        kinds == [f"incident.{it}" for it in ("opened", "mitigated", "resolved")],
+        kinds == [f"incident.{name}" for name in ("opened", "mitigated", "resolved")],
         "a webhook got the same as JSON",
     )
-    types = [it["type"].rpartition(".")[2] for it in on.told("event-grid", lost)]
+    types = [item["type"].rpartition(".")[2] for item in on.told("event-grid", lost)]
     on.check(types == ["Opened", "Mitigated", "Resolved"], "an Event Grid topic got them as CloudEvents 1.0")
 
 
@@ -280,7 +284,7 @@ def _check_what_devices_met(on: Theatre, device: Device, moved: int, second: Sit
     """Failures until Traffic Manager and the name's time to live had passed, then none."""
     after = device.attempts[moved:]
     on.check(
-        all(it.ok for it in after) and any(it.site == second.name for it in after),
+        all(attempt.ok for attempt in after) and any(attempt.site == second.name for attempt in after),
         f"after DNS had moved a device was served in {len(after)} of {len(after)} looks",
     )
     on.teller.say(f"until then it had failed in {len(device.failures)} of {moved} looks")
@@ -293,7 +297,7 @@ async def a_drill(on: Theatre) -> None:
     """A region is taken out of DNS on purpose, devices keep enrolling, it comes back, and the report is kept."""
     first, second = on.sites
     (profile,) = on.world.profiles.values()
-    (endpoint,) = [it for it in profile.endpoints if it.target_site == first.name]
+    (endpoint,) = [endpoint for endpoint in profile.endpoints if endpoint.target_site == first.name]
     ttl, profile.ttl = profile.ttl, DRILL_TTL
     try:
         mark = len(on.world.journal)
@@ -335,7 +339,7 @@ def _check_enrolments(on: Theatre, enrolments: Sequence[Enrolment], second: Site
         return
     on.check(out, "the region was out for all that time")
     served = f"scepclient enrolled {len(enrolments)} times through {on.domain} meanwhile"
-    on.check(all(it.ok for it in enrolments), served)
+    on.check(all(enrolment.ok for enrolment in enrolments), served)
     on.check(enrolments[-1].site == second.name, f"the last time served by {second.name}")
 
 

@@ -118,8 +118,10 @@ class Theatre:
         """Settings writes of the product to a site since a journal position, by the app or the command line."""
         return sum(
             1
-            for it in self.world.journal[since:]
-            if it.where == site.name and it.what in {"settings-put", "connections-put"} and it.who in PRODUCT
+            for happening in self.world.journal[since:]
+            if happening.where == site.name
+            and happening.what in {"settings-put", "connections-put"}
+            and happening.who in PRODUCT
         )
 
     async def until(self, so: Callable[[], bool], what: str, *, within: float = 25.0) -> None:
@@ -159,7 +161,7 @@ class Theatre:
                 states: set[HostState] = set()
                 while states != {HostState.UP}:
                     await asyncio.sleep(0.1)
-                    states = {it.state for it in (await watches(self.store)).values()}
+                    states = {watch.state for watch in (await watches(self.store)).values()}
         except TimeoutError as error:
             raise SceneFailed(f"waited {within:g} s in vain for the package hosts to be up") from error
 
@@ -187,9 +189,9 @@ class Theatre:
         try:
             async with asyncio.timeout(within):
                 while True:
-                    for it in await list_incidents(self.store, self.settings.incidents):
-                        if it.started >= since and wanted(it):
-                            return it
+                    for incident in await list_incidents(self.store, self.settings.incidents):
+                        if incident.started >= since and wanted(incident):
+                            return incident
                     await asyncio.sleep(0.1)
         except TimeoutError as error:
             raise SceneFailed(f"waited {within:g} s in vain until an incident {what}") from error
@@ -210,11 +212,11 @@ class Theatre:
 
     def told(self, kind: str, since: float) -> list[Any]:
         """What a receiver got after a moment of the world's clock: the bodies, oldest first."""
-        return [it.body for it in self.world.receivers[kind].got if it.at >= since]
+        return [received.body for received in self.world.receivers[kind].got if received.at >= since]
 
     def cards(self, since: float) -> list[dict[str, Any]]:
         """The cards that came after a moment of the world's clock."""
-        return [it["attachments"][0]["content"] for it in self.told("teams", since)]
+        return [item["attachments"][0]["content"] for item in self.told("teams", since)]
 
     async def page(self, url: str) -> str:
         """What a person's browser shows at an address; SceneFailed when it is no page."""
@@ -228,7 +230,7 @@ class Theatre:
 
     async def shell(self, *arguments: str, show: int | None = None) -> Ran:
         """What a person types, shown with its output, or with the first lines of it."""
-        quoted = " ".join(f"'{it}'" if " " in it else it for it in arguments)
+        quoted = " ".join(f"'{argument}'" if " " in argument else argument for argument in arguments)
         self.teller.command(f"counterpart {quoted}")
         ran = await self._run(*arguments)
         lines = ran.out.rstrip().splitlines()

@@ -66,7 +66,7 @@ def routes(cloud: Premises) -> web.Application:
         for name, value in new.items():
             if not isinstance(value, Plain.__value__):
                 raise BadRequest(f"the value of {name} must be text, a number, true, false or null")
-        values = {name: it for name, it in site.app_settings.items() if name not in gone} | new
+        values = {name: item for name, item in site.app_settings.items() if name not in gone} | new
         cloud.world.put_app_settings(site, values, sent.get("who", "a person"))
         return web.json_response({"site": site.name, "changed": sorted({*new, *gone})})
 
@@ -133,7 +133,7 @@ def _add_receivers(router: web.UrlDispatcher, cloud: Premises) -> None:
     async def told(_request: web.Request) -> web.Response:
         receivers = cloud.world.receivers.items()
         return web.json_response(
-            {kind: [dataclasses.asdict(got) for got in it.got] for kind, it in receivers}
+            {kind: [dataclasses.asdict(got) for got in receiver.got] for kind, receiver in receivers}
         )
 
     router.add_get("/_world/cards", cards)
@@ -266,7 +266,9 @@ def _state(cloud: Premises) -> dict[str, Any]:
                 "id": profile.id,
                 "fqdn": profile.fqdn,
                 "status": world.profile_status(profile),
-                "endpoints": {it.name: world.monitor_status(profile, it) for it in profile.endpoints},
+                "endpoints": {
+                    endpoint.name: world.monitor_status(profile, endpoint) for endpoint in profile.endpoints
+                },
             }
             for profile in world.profiles.values()
         },
@@ -275,10 +277,14 @@ def _state(cloud: Premises) -> dict[str, Any]:
         "hosts": _hosts(cloud),
         "shared": dataclasses.asdict(world.shared),
         "receivers": {
-            kind: {"host": it.host, "got": len(it.got), "faults": dataclasses.asdict(it.faults)}
-            for kind, it in world.receivers.items()
+            kind: {
+                "host": receiver.host,
+                "got": len(receiver.got),
+                "faults": dataclasses.asdict(receiver.faults),
+            }
+            for kind, receiver in world.receivers.items()
         },
-        "alerts": [dataclasses.asdict(it) for it in world.alert_rules],
+        "alerts": [dataclasses.asdict(alert_rule) for alert_rule in world.alert_rules],
         "events": dataclasses.asdict(world.events),
         "arm_faults": {name: getattr(world.arm, name) for name in sorted(ARM_FAULTS)}
         | {"rules": len(world.arm.rules)},

@@ -32,7 +32,11 @@ async def serve(cloud: Premises) -> AsyncIterator[None]:
 
 
 def _faces(cloud: Premises, known: AbstractSet[str]) -> Iterator[Face]:
-    for host in (it for it in tuple(cloud.world.artifact_hosts.values()) if it.name not in known):
+    for host in (
+        artifact_host
+        for artifact_host in tuple(cloud.world.artifact_hosts.values())
+        if artifact_host.name not in known
+    ):
         yield Face(
             key=host.name,
             address=host.address,

@@ -76,7 +76,7 @@ class Monitor:
             await stopped(*self._calls)
 
     def _pause(self) -> float:
-        shortest = min((it.interval for it in self._world.profiles.values()), default=MINUTE)
+        shortest = min((profile.interval for profile in self._world.profiles.values()), default=MINUTE)
         return max(LEAST_WAIT, shortest / self._world.speed)
 
     def _sample(self) -> None:
@@ -129,7 +129,10 @@ class Monitor:
         self, rule: AlertRule, profile: ProfileState
     ) -> Iterator[tuple[str, list[tuple[float, float]]]]:
         """The samples that the rule looks at: each endpoint's, or all together under no name."""
-        its = {it.name: list(self._samples.get((profile.name, it.name), ())) for it in profile.endpoints}
+        its = {
+            endpoint.name: list(self._samples.get((profile.name, endpoint.name), ()))
+            for endpoint in profile.endpoints
+        }
         if rule.split:
             yield from its.items()
         else:

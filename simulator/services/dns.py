@@ -61,7 +61,9 @@ class Zones:
     ) -> Record | None:
         """The record of a name (lower case, no final dot); None where there is no such name."""
         cname, a = dns.rdatatype.CNAME, dns.rdatatype.A
-        profile = next((it for it in self.world.profiles.values() if it.fqdn.lower() == name), None)
+        profile = next(
+            (profile for profile in self.world.profiles.values() if profile.fqdn.lower() == name), None
+        )
         if profile is not None:
             version = 6 if wanted == dns.rdatatype.AAAA else 4
             found = resolve(
@@ -80,9 +82,11 @@ class Zones:
             return None if site.faults.unresolved or site.faults.hidden else Record(a, HOST_TTL, site.address)
         if artifacts := self.world.artifact_hosts.get(name):
             return Record(a, ARTIFACTS_TTL, artifacts.address)
-        if receiver := next((it for it in self.world.receivers.values() if it.host == name), None):
+        if receiver := next(
+            (receiver for receiver in self.world.receivers.values() if receiver.host == name), None
+        ):
             return Record(a, RECEIVER_TTL, receiver.address)
-        vault = next((it for it in self.world.vaults.values() if it.host.lower() == name), None)
+        vault = next((vault for vault in self.world.vaults.values() if vault.host.lower() == name), None)
         return None if vault is None else Record(a, VAULT_TTL, vault.address)
 
 
@@ -93,7 +97,7 @@ def _led_to(found: tuple[str, ...], ttl: int) -> Record:
     if version is None:
         return Record(dns.rdatatype.CNAME, ttl, first)
     kind = dns.rdatatype.A if version == 4 else dns.rdatatype.AAAA
-    return Record(kind, ttl, first, tuple(it for it in others if ip_version(it) == version))
+    return Record(kind, ttl, first, tuple(other for other in others if ip_version(other) == version))
 
 
 def respond(zones: Zones, query: dns.message.Message) -> dns.message.Message:

@@ -154,7 +154,10 @@ class Deliveries:
 
 
 def _subscriptions(cloud: Premises) -> list[EventSubscription]:
-    return [EventSubscription(it) if isinstance(it, str) else it for it in cloud.event_webhooks]
+    return [
+        EventSubscription(event_webhook) if isinstance(event_webhook, str) else event_webhook
+        for event_webhook in cloud.event_webhooks
+    ]
 
 
 @contextlib.asynccontextmanager

@@ -81,7 +81,7 @@ def _faces(cloud: Premises, known: AbstractSet[str]) -> Iterator[Face]:
 def _context(cloud: Premises, address: str) -> Callable[[], ssl.SSLContext]:
     def made() -> ssl.SSLContext:
         vaults = cloud.world.vaults.values()
-        return cloud.authority.server_context(*(it.host for it in vaults if it.address == address))
+        return cloud.authority.server_context(*(vault.host for vault in vaults if vault.address == address))
 
     return made
 
@@ -161,11 +161,13 @@ class _Vaults:
 
     def _settled(self, kept: dict[str, list[Secret]], vault: Vault) -> list[tuple[str, list[Secret]]]:
         """Those with which nothing is under way, by name."""
-        return [it for it in sorted(kept.items()) if not vault.move(it[0], self._cloud.world.now())]
+        return [entry for entry in sorted(kept.items()) if not vault.move(entry[0], self._cloud.world.now())]
 
     def _vault(self, request: web.Request) -> Vault:
         host = request.host.rsplit(":", 1)[0].lower()
-        found = next((it for it in self._cloud.world.vaults.values() if it.host.lower() == host), None)
+        found = next(
+            (vault for vault in self._cloud.world.vaults.values() if vault.host.lower() == host), None
+        )
         if found is None:
             raise Refusal(404, "VaultNotFound", f"The vault '{host}' was not found.")
         return found
@@ -259,7 +261,7 @@ class _Vaults:
         name = _known(vault.secrets, _name(request))
         self._note("secret-list", vault, who, name)
         versions = vault.secrets.get(name, [])  # an unknown name has no versions, and that is no error
-        return _paged(request, [_item(request, name, it, with_version=True) for it in versions])
+        return _paged(request, [_item(request, name, version, with_version=True) for version in versions])
 
     async def _list_deleted(self, request: web.Request, vault: Vault, who: Principal) -> web.Response:
         self._note("secret-list", vault, who, "")
@@ -316,7 +318,7 @@ def _name(request: web.Request) -> str:
 
 def _known(names: Iterable[str], name: str) -> str:
     """The name as it was first written (names ignore case); empty when there is none such."""
-    return next((it for it in names if it.lower() == name.lower()), "")
+    return next((item for item in names if item.lower() == name.lower()), "")
 
 
 def _found(request: web.Request, vault: Vault) -> tuple[str, Secret]:
@@ -324,7 +326,7 @@ def _found(request: web.Request, vault: Vault) -> tuple[str, Secret]:
     asked = _name(request)
     version = request.match_info.get("version", "")
     name = _known(vault.secrets, asked)
-    matching = [it for it in vault.secrets.get(name, []) if version in ("", it.version)]
+    matching = [secret for secret in vault.secrets.get(name, []) if version in ("", secret.version)]
     if matching:
         return name, matching[-1]
     raise _not_found(f"{asked}{'/' + version if version else ''}")

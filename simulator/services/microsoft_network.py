@@ -75,14 +75,18 @@ def profile_of(call: Call) -> ProfileState:
 def _known_profile(call: Call, group: str) -> ProfileState | None:
     wanted = (group.lower(), call.at["profile"].lower())
     return next(
-        (it for it in call.world.profiles.values() if (it.resource_group.lower(), it.name.lower()) == wanted),
+        (
+            profile
+            for profile in call.world.profiles.values()
+            if (profile.resource_group.lower(), profile.name.lower()) == wanted
+        ),
         None,
     )
 
 
 def _kind_of(call: Call) -> EndpointKind:
     """The endpoints' type that the path names, in any casing."""
-    return next(it for it in KINDS if f"/{it.lower()}/" in call.path.lower())
+    return next(kind for kind in KINDS if f"/{kind.lower()}/" in call.path.lower())
 
 
 def endpoint_of(call: Call, profile: ProfileState) -> EndpointState:
@@ -95,7 +99,7 @@ def endpoint_of(call: Call, profile: ProfileState) -> EndpointState:
 
 def _known_endpoint(call: Call, profile: ProfileState) -> EndpointState | None:
     wanted = call.at["endpoint"].lower()
-    return next((it for it in profile.endpoints if it.name.lower() == wanted), None)
+    return next((endpoint for endpoint in profile.endpoints if endpoint.name.lower() == wanted), None)
 
 
 def profile_body(call: Call, profile: ProfileState) -> Json:
@@ -175,7 +179,7 @@ def endpoint_body(call: Call, profile: ProfileState, endpoint: EndpointState) ->
     if endpoint.places:
         values["geoMapping"] = list(endpoint.places)
     if endpoint.subnets:
-        values["subnets"] = [_without_nulls(dataclasses.asdict(it)) for it in endpoint.subnets]
+        values["subnets"] = [_without_nulls(dataclasses.asdict(subnet)) for subnet in endpoint.subnets]
     return {
         "id": f"{profile.id}/{endpoint.kind}/{endpoint.name}",
         "name": endpoint.name,
@@ -261,8 +265,8 @@ def _headers(values: Json) -> dict[str, str] | None:
     if not isinstance(sent, list) or len(sent) > MOST_DETAILS:
         raise _bad(f"The 'customHeaders' specified are invalid. There can be up to {MOST_DETAILS}.")
     found: dict[str, str] = {}
-    for it in sent:
-        its = _object(it, "customHeaders", frozenset({"name", "value"}))
+    for item in sent:
+        its = _object(item, "customHeaders", frozenset({"name", "value"}))
         if not isinstance(its.get("name"), str) or not its["name"] or not isinstance(its.get("value"), str):
             raise _bad("The 'customHeaders' specified are invalid. Each has a name and a value.")
         found[its["name"]] = its["value"]
@@ -277,9 +281,9 @@ def _expected(monitor: Json) -> tuple[tuple[int, int], ...] | None:
         raise _bad(
             f"The 'expectedStatusCodeRanges' specified are invalid. There can be up to {MOST_DETAILS}."
         )
-    its = [_object(it, "expectedStatusCodeRanges", frozenset({"min", "max"})) for it in sent]
-    found = tuple((_number(it, "min", 100, 999), _number(it, "max", 100, 999)) for it in its)
-    if any(None in it for it in found):
+    its = [_object(item, "expectedStatusCodeRanges", frozenset({"min", "max"})) for item in sent]
+    found = tuple((_number(entry, "min", 100, 999), _number(entry, "max", 100, 999)) for entry in its)
+    if any(None in pair for pair in found):
         raise _bad("The 'expectedStatusCodeRanges' specified are invalid. Each has a min and a max.")
     ranges = tuple((least or 0, most or 0) for least, most in found)
     if any(least > most for least, most in ranges):
@@ -299,9 +303,9 @@ def _places(values: Json) -> tuple[str, ...] | None:
     """Codes of places; None when they are not sent."""
     if (sent := values.get("geoMapping")) is None:
         return None
-    if not isinstance(sent, list) or not all(isinstance(it, str) and it for it in sent):
+    if not isinstance(sent, list) or not all(isinstance(item, str) and item for item in sent):
         raise _bad("The 'geoMapping' specified is invalid. A list of geographic codes is expected.")
-    return tuple(it.upper() for it in sent)
+    return tuple(item.upper() for item in sent)
 
 
 def _subnets(values: Json) -> tuple[Subnet, ...] | None:
@@ -311,8 +315,8 @@ def _subnets(values: Json) -> tuple[Subnet, ...] | None:
     if not isinstance(sent, list):
         raise _bad("The 'subnets' specified are invalid. A list is expected.")
     found = []
-    for it in sent:
-        its = _object(it, "subnets", frozenset({"first", "last", "scope"}))
+    for item in sent:
+        its = _object(item, "subnets", frozenset({"first", "last", "scope"}))
         one = Subnet(_text(its, "first") or "", _text(its, "last"), _number(its, "scope", 0, 128))
         try:
             one.range()
@@ -331,7 +335,7 @@ def _patch_endpoint(call: Call) -> Answer:
     endpoint = endpoint_of(call, profile)
     _check_body(call)
     changed = _with(call, profile, endpoint, properties(call))
-    _fitting(call.world, profile, [changed if it is endpoint else it for it in profile.endpoints])
+    _fitting(call.world, profile, [changed if item is endpoint else item for item in profile.endpoints])
     _take_over(endpoint, changed)
     _note_endpoint(call, profile, endpoint)
     return Answer(endpoint_body(call, profile, endpoint))
@@ -346,14 +350,15 @@ def _put_endpoint(call: Call) -> Answer:
     if known is not None and known.kind != kind:
         raise _bad(f"The endpoint '{known.name}' exists already with type '{TYPE}/{known.kind}'.")
     name = known.name if known else call.at["endpoint"]
-    others = [it for it in profile.endpoints if it is not known]
+    others = [endpoint for endpoint in profile.endpoints if endpoint is not known]
     fresh = _with(call, profile, EndpointState(name, kind=kind), values)
     fresh.priority = _number(values, "priority", 1, 1000) or _free_priority(others)
     _keep_observed(fresh, known)
     _fitting(
         call.world,
         profile,
-        [fresh if it is known else it for it in profile.endpoints] + ([] if known else [fresh]),
+        [fresh if endpoint is known else endpoint for endpoint in profile.endpoints]
+        + ([] if known else [fresh]),
     )
     if known is None:
         profile.endpoints.append(fresh)
@@ -387,7 +392,7 @@ def _kind(body: Json) -> EndpointKind | None:
     """The type that a body names, in any casing; None when it names none."""
     if (sent := _text(body, "type")) is None:
         return None
-    found = next((it for it in KINDS if sent.lower() == f"{TYPE}/{it}".lower()), None)
+    found = next((kind for kind in KINDS if sent.lower() == f"{TYPE}/{kind}".lower()), None)
     if found is None:
         raise _bad(f"The endpoint type '{sent}' is invalid.")
     return found
@@ -453,7 +458,7 @@ def _aim(call: Call, profile: ProfileState, endpoint: EndpointState, values: Jso
     """Set what the endpoint leads to, by its type; 400 when that leads nowhere."""
     wanted, target = _text(values, "targetResourceId"), _text(values, "target")
     is_nested = endpoint.kind == "nestedEndpoints"
-    if not is_nested and any(it.startswith("minChild") and values[it] is not None for it in values):
+    if not is_nested and any(value.startswith("minChild") and values[value] is not None for value in values):
         raise _bad("The minimum of child endpoints can only be specified for nested endpoints.")
     if is_nested:
         _aim_at_profile(call, profile, endpoint, wanted, target)
@@ -478,7 +483,7 @@ def _aim_at_profile(
     call: Call, profile: ProfileState, endpoint: EndpointState, wanted: str | None, target: str | None
 ) -> None:
     if wanted is not None and wanted.lower() != endpoint.child.lower():
-        if wanted.lower() not in {it.id.lower() for it in call.world.profiles.values()}:
+        if wanted.lower() not in {profile.id.lower() for profile in call.world.profiles.values()}:
             raise _bad("The 'targetResourceId' property does not name a profile that exists.")
         endpoint.child, endpoint.target = wanted, ""
     elif wanted is None and target is not None:
@@ -500,39 +505,39 @@ def _site(call: Call, wanted: str) -> Site:
 def _no_loop(world: World, profile: ProfileState, endpoint: EndpointState) -> None:
     level = [world.child_of(endpoint)]
     for _ in range(DEEPEST):
-        known = [it for it in level if it is not None]
-        if any(it.id.lower() == profile.id.lower() for it in known):
+        known = [profile for profile in level if profile is not None]
+        if any(item.id.lower() == profile.id.lower() for item in known):
             raise _bad("A profile cannot be nested in itself.")
-        level = [world.child_of(nested) for it in known for nested in it.endpoints]
+        level = [world.child_of(nested) for profile in known for nested in profile.endpoints]
     if any(level):
         raise _bad(f"Profiles can be nested up to {DEEPEST} levels deep.")
 
 
 def _free_priority(others: Iterable[EndpointState]) -> int:
-    return max((it.priority for it in others), default=0) + 1
+    return max((other.priority for other in others), default=0) + 1
 
 
 def _fitting(world: World, profile: ProfileState, endpoints: list[EndpointState]) -> None:
     """400 when these endpoints cannot be beside each other."""
     if len(endpoints) > MOST_ENDPOINTS:
         raise _bad(f"A profile can have up to {MOST_ENDPOINTS} endpoints.")
-    _unlike("name", [it.name.lower() for it in endpoints])
-    _unlike("priority", [str(it.priority) for it in endpoints])
-    _unlike("target", [(world.target_of(it) or it.target).lower() for it in endpoints])
+    _unlike("name", [endpoint.name.lower() for endpoint in endpoints])
+    _unlike("priority", [str(endpoint.priority) for endpoint in endpoints])
+    _unlike("target", [(world.target_of(endpoint) or endpoint.target).lower() for endpoint in endpoints])
     if profile.routing == "Geographic":
-        _unlike("geographic region", [place for it in endpoints for place in it.places])
+        _unlike("geographic region", [place for endpoint in endpoints for place in endpoint.places])
     if profile.routing == "MultiValue":
-        for it in endpoints:
-            if it.kind != "nestedEndpoints" and ip_version(it.target) is None:
+        for endpoint in endpoints:
+            if endpoint.kind != "nestedEndpoints" and ip_version(endpoint.target) is None:
                 raise _bad("With MultiValue routing an endpoint's target is an IPv4 or IPv6 address.")
     if profile.routing == "Subnet":
-        ranges = sorted(subnet.range() for it in endpoints for subnet in it.subnets)
+        ranges = sorted(subnet.range() for endpoint in endpoints for subnet in endpoint.subnets)
         if any(after[0] <= before[1] for before, after in itertools.pairwise(ranges)):
             raise _bad("There are multiple endpoints with the same address; subnets must not overlap.")
 
 
 def _unlike(what: str, values: list[str]) -> None:
-    twice = next((it for number, it in enumerate(values) if it in values[:number]), None)
+    twice = next((name for number, name in enumerate(values) if name in values[:number]), None)
     if twice is not None:
         raise _bad(f"There are multiple endpoints with the same {what}; '{twice}' must be unique.")
 
@@ -617,14 +622,15 @@ def _record_types(values: Json) -> tuple[str, ...] | None:
     if not isinstance(sent, list):
         raise _bad("The 'allowedEndpointRecordTypes' specified are invalid. A list is expected.")
     return tuple(
-        _word({"allowedEndpointRecordTypes": it}, "allowedEndpointRecordTypes", ALIASES) or "" for it in sent
+        _word({"allowedEndpointRecordTypes": item}, "allowedEndpointRecordTypes", ALIASES) or ""
+        for item in sent
     )
 
 
 def _tags(body: Json) -> dict[str, str] | None:
     if (sent := body.get("tags")) is None:
         return None
-    if not isinstance(sent, dict) or not all(isinstance(it, str) for it in sent.values()):
+    if not isinstance(sent, dict) or not all(isinstance(item, str) for item in sent.values()):
         raise _bad("The 'tags' specified are invalid. An object of strings is expected.")
     return dict(sent)
 
@@ -634,12 +640,12 @@ def _relative_name(call: Call, profile: ProfileState, dns: Json) -> str | None:
     sent = _text(dns, "relativeName")
     if sent is None:
         return None
-    taken = [it for it in call.world.profiles.values() if it.id != profile.id]
-    if any(sent.lower() == (it.relative_name or it.name).lower() for it in taken):
+    taken = [item for item in call.world.profiles.values() if item.id != profile.id]
+    if any(sent.lower() == (profile.relative_name or profile.name).lower() for profile in taken):
         fqdn = f"{sent}.{profile.zone}"
         message = f"Domain name {fqdn} already exists. Please choose a different DNS prefix."
         raise ArmError(409, "Conflict", message)
-    is_known = any(it is profile for it in call.world.profiles.values())
+    is_known = any(item is profile for item in call.world.profiles.values())
     if is_known and sent.lower() != (profile.relative_name or profile.name).lower():
         raise _bad("The 'relativeName' of a profile cannot be changed.")
     return sent
@@ -686,11 +692,11 @@ def _from_bodies(call: Call, profile: ProfileState, sent: Any) -> list[EndpointS
     if not isinstance(sent, list):
         raise _bad("The 'endpoints' specified are invalid. A list is expected.")
     found = [_from_body(call, profile, item) for item in sent]
-    given = [it for it in found if it.priority]
-    for it in found:
-        if not it.priority:
-            it.priority = _free_priority(given)
-            given.append(it)
+    given = [endpoint for endpoint in found if endpoint.priority]
+    for endpoint in found:
+        if not endpoint.priority:
+            endpoint.priority = _free_priority(given)
+            given.append(endpoint)
     return found
 
 
@@ -706,7 +712,12 @@ def _from_body(call: Call, profile: ProfileState, item: Any) -> EndpointState:
     if kind is None:
         raise _bad(f"The type of endpoint '{name}' is missing.")
     known = next(
-        (it for it in profile.endpoints if it.name.lower() == name.lower() and it.kind == kind), None
+        (
+            endpoint
+            for endpoint in profile.endpoints
+            if endpoint.name.lower() == name.lower() and endpoint.kind == kind
+        ),
+        None,
     )
     blank = EndpointState(known.name if known else name, kind=kind, priority=0)
     fresh = _with(call, profile, blank, body.get("properties") or {})
@@ -720,11 +731,16 @@ def _delete_profile(call: Call) -> Answer:
     if known is None:
         return Answer(status=204)
     parents = [
-        it for it in call.world.profiles.values() for its in it.endpoints if call.world.child_of(its) is known
+        profile
+        for profile in call.world.profiles.values()
+        for its in profile.endpoints
+        if call.world.child_of(its) is known
     ]
     if parents:
         raise _bad(f"The profile '{known.name}' is nested in '{parents[0].name}' and cannot be deleted.")
-    call.world.profiles = {key: it for key, it in call.world.profiles.items() if it is not known}
+    call.world.profiles = {
+        key: profile for key, profile in call.world.profiles.items() if profile is not known
+    }
     call.world.note("profile-delete", known.name, call.who.name)
     return Answer({})
 
@@ -736,7 +752,9 @@ def _name_available(call: Call) -> Answer:
     )
     name = _text(body, "name") or ""
     taken = [
-        it for it in call.world.profiles.values() if (it.relative_name or it.name).lower() == name.lower()
+        profile
+        for profile in call.world.profiles.values()
+        if (profile.relative_name or profile.name).lower() == name.lower()
     ]
     found: Json = {"name": name, "type": TYPE, "nameAvailable": not taken}
     if taken:
@@ -782,8 +800,8 @@ def _heat_map(call: Call) -> Answer:
     """Nobody measured anything; the endpoints are known."""
     profile = profile_of(call)
     endpoints = [
-        {"resourceId": f"{profile.id}/{it.kind}/{it.name}", "endpointId": number}
-        for number, it in enumerate(profile.endpoints)
+        {"resourceId": f"{profile.id}/{endpoint.kind}/{endpoint.name}", "endpointId": number}
+        for number, endpoint in enumerate(profile.endpoints)
     ]
     values: Json = {"startTime": None, "endTime": None, "endpoints": endpoints, "trafficFlows": []}
     return Answer({

@@ -121,7 +121,9 @@ class _Front:
         version = request.query.get("api-version", "")
         if not version:
             raise _missing_version()
-        matches = [(it, found) for it in OPERATIONS if (found := it.pattern.fullmatch(path))]
+        matches = [
+            (operation, found) for operation in OPERATIONS if (found := operation.pattern.fullmatch(path))
+        ]
         if not matches:
             raise _unknown_path(path, version)
         self._known_subscription(matches[0][1].groupdict())
@@ -306,7 +308,7 @@ class Limits:
         if kind.startswith("Microsoft.Network/") and operation in NETWORK:
             wanted.append((("network", place, operation), *NETWORK[operation]))
         waits = [self._take(key, size, refill) for key, size, refill in wanted]
-        wait = max((it for it in waits if it is not None), default=None)
+        wait = max((wait for wait in waits if wait is not None), default=None)
         if wait is not None and self._world.arm.throttle:
             raise self._too_many(who, subscription, operation, wait)
         left = max(0, math.floor(self._buckets[wanted[0][0]].left))
@@ -372,7 +374,7 @@ def _response(
 def _provider(call: Call) -> Answer:
     """A provider and its types with their api-versions; registering one has nothing left to do."""
     wanted = call.at["provider"].lower()
-    found = next((it for it in _namespaces() if it.lower() == wanted), None)
+    found = next((namespace for namespace in _namespaces() if namespace.lower() == wanted), None)
     if found is None:
         raise ArmError(
             404, "InvalidResourceNamespace", f"The resource namespace '{call.at['provider']}' is invalid."

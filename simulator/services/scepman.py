@@ -70,7 +70,7 @@ async def serve(cloud: Premises) -> AsyncIterator[None]:
 
 
 def _faces(cloud: Premises, hosts: Hosts, known: AbstractSet[str]) -> Iterator[Face]:
-    for site in (it for it in tuple(cloud.world.sites.values()) if it.name not in known):
+    for site in (site for site in tuple(cloud.world.sites.values()) if site.name not in known):
         if not site.generation:  # a site that nobody has started yet runs with what it has, and has booted
             cloud.world.start(site)
             site.boots_at = cloud.world.now()
@@ -210,7 +210,8 @@ def _home(hosts: Hosts, site: Site) -> web.Response:
         return _page(404, "<html><body>Not found</body></html>")
     found = _troubles(hosts, site)
     rows = "".join(
-        _row(component, [it.reason for it in found if it.component is component]) for component in Component
+        _row(component, [problem.reason for problem in found if problem.component is component])
+        for component in Component
     )
     return _page(
         200,
@@ -240,7 +241,7 @@ async def _scep_answer(hosts: Hosts, site: Site, request: web.Request, operation
         return _text(fault, NOT_WORKING)
     if operation not in NEEDS:
         return _text(400, f"The operation {operation!r} is not supported")
-    broken = [it for it in _troubles(hosts, site) if it.component in NEEDS[operation]]
+    broken = [trouble for trouble in _troubles(hosts, site) if trouble.component in NEEDS[operation]]
     if broken:
         return _text(500, NOT_WORKING)
     if operation == "GetCACert" and site.faults.other_ca:

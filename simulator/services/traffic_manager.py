@@ -62,7 +62,7 @@ def eligible(profile: ProfileState, world: World) -> list[EndpointState]:
     chosen = serving or [endpoint for endpoint, status in by_status if status == "Degraded"]
     if profile.routing == "Priority":
         chosen = sorted(chosen, key=lambda endpoint: endpoint.priority)
-    return [it for it in chosen if world.target_of(it) is not None]
+    return [endpoint for endpoint in chosen if world.target_of(endpoint) is not None]
 
 
 def answers(profile: ProfileState, world: World) -> list[str]:
@@ -79,7 +79,7 @@ def resolve(
     (EDNS client subnet); `version` which addresses it asks for. Performance answers a known client always the
     same (its nearest), others in turn. A nested profile is asked in turn, and its own answer given.
     """
-    if not any(world.monitor_status(profile, it) in ANSWERABLE for it in profile.endpoints):
+    if not any(world.monitor_status(profile, endpoint) in ANSWERABLE for endpoint in profile.endpoints):
         return None
     chosen = _by_origin(profile, world, client) if profile.routing in BY_ORIGIN else None
     if profile.routing in BY_ORIGIN and chosen is None:
@@ -89,9 +89,9 @@ def resolve(
         if not able:
             return None
         if profile.routing == "MultiValue":
-            able = [it for it in able if ip_version(it.target) == version]
+            able = [endpoint for endpoint in able if ip_version(endpoint.target) == version]
             many = able[turn % max(len(able), 1) :] + able[: turn % max(len(able), 1)]
-            return tuple(it.target for it in many[: profile.most_answers or MOST_ANSWERS])
+            return tuple(endpoint.target for endpoint in many[: profile.most_answers or MOST_ANSWERS])
         chosen = _chosen(profile, able, world, turn, client)
     child = world.child_of(chosen)
     if child is not None:
@@ -124,15 +124,25 @@ def _by_origin(profile: ProfileState, world: World, client: str) -> EndpointStat
 
     A disabled endpoint takes no part in the matching; a stopped one is matched, and not answered.
     """
-    taking = [it for it in profile.endpoints if it.enabled]
+    taking = [endpoint for endpoint in profile.endpoints if endpoint.enabled]
     if profile.routing == "Geographic":
-        found = next((it for place in places_of(client, world) for it in taking if place in it.places), None)
+        found = next(
+            (
+                endpoint
+                for place in places_of(client, world)
+                for endpoint in taking
+                if place in endpoint.places
+            ),
+            None,
+        )
     else:
         number = int(ipaddress.ip_address(client.partition("/")[0])) if client else -1
         mapped = (
-            it for it in taking if any(low <= number <= high for low, high in (n.range() for n in it.subnets))
+            endpoint
+            for endpoint in taking
+            if any(low <= number <= high for low, high in (n.range() for n in endpoint.subnets))
         )
-        found = next(mapped, None) or next((it for it in taking if not it.subnets), None)
+        found = next(mapped, None) or next((endpoint for endpoint in taking if not endpoint.subnets), None)
     if found is None or world.monitor_status(profile, found) not in ANSWERABLE:
         return None
     return found
@@ -143,14 +153,18 @@ def places_of(client: str, world: World) -> tuple[str, ...]:
     found: tuple[str, ...] = ()
     if client:
         address = ipaddress.ip_address(client.partition("/")[0])
-        found = next((it for net, it in world.places.items() if address in ipaddress.ip_network(net)), ())
+        found = next((pair for net, pair in world.places.items() if address in ipaddress.ip_network(net)), ())
     return (*found, "WORLD")
 
 
 def _weighted_cycle(able: list[EndpointState]) -> list[EndpointState]:
     """Each endpoint as often as its weight says, evenly spread."""
-    spread = [(Fraction(2 * n + 1, 2 * it.weight), it.name, it) for it in able for n in range(it.weight)]
-    return [it for _, _, it in sorted(spread, key=lambda place: place[:2])]
+    spread = [
+        (Fraction(2 * n + 1, 2 * endpoint.weight), endpoint.name, endpoint)
+        for endpoint in able
+        for n in range(endpoint.weight)
+    ]
+    return [endpoint for _, _, endpoint in sorted(spread, key=lambda place: place[:2])]
 
 
 @dataclass

@@ -83,7 +83,7 @@ def _application(world: World, receiver: Receiver, take: Take) -> web.Applicatio
 def _take_card(world: World, receiver: Receiver, request: web.Request, body: bytes) -> web.Response:
     if not _may(receiver, request, "sig"):
         return _refused(Refusal(401, "the signature of the request's address is not right"))
-    taken = [it.at for it in receiver.got]
+    taken = [received.at for received in receiver.got]
     refusal = throttled(taken, world.now(), world.speed) or card_problem(body)
     if refusal:
         return _refused(refusal)

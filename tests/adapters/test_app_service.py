@@ -202,7 +202,11 @@ async def test_references_of_all_pages() -> None:
 
     async with app_service(Azure(handle)) as adapter:
         found = await adapter.list_references(SITE)
-    assert [(it.name, it.status) for it in found] == [("A", "Resolved"), ("B", "SomethingNew"), ("C", "")]
+    assert [(reference_status.name, reference_status.status) for reference_status in found] == [
+        ("A", "Resolved"),
+        ("B", "SomethingNew"),
+        ("C", ""),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +233,7 @@ async def test_a_write_carries_its_permit() -> None:
     async with app_service(azure) as adapter:
         await adapter.put_app_settings(SITE, SETTINGS, permit=PERMIT)
         await adapter.put_connection_strings(SITE, {}, permit=PERMIT)
-    first, second = (it["x-ms-correlation-request-id"] for it in azure.headers)
+    first, second = (header["x-ms-correlation-request-id"] for header in azure.headers)
     assert first == second == str(uuid.UUID(first))
     assert azure.headers[0]["User-Agent"].startswith("counterpart")
 
@@ -279,7 +283,7 @@ async def test_what_is_no_text_is_written_back_as_it_was_read() -> None:
         settings = await adapter.get_settings(SITE)
         await adapter.put_app_settings(SITE, settings.app, permit=PERMIT)
         await adapter.put_connection_strings(SITE, settings.connections, permit=PERMIT)
-    assert sent == [f'{{"properties":{it}}}' for it in (AS_READ.replace(", ", ","), PAIRS_AS_READ)]
+    assert sent == [f'{{"properties":{name}}}' for name in (AS_READ.replace(", ", ","), PAIRS_AS_READ)]
     assert len({settings.app[name] for name in ("Null", "Empty", "Truth", "Number")}) == 4
 
 

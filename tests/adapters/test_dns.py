@@ -27,8 +27,8 @@ async def test_where_the_profile_leads(cloud: Cloud) -> None:
     assert answer.problem == ""
     assert answer.at == START
     assert answer.addresses != ()
-    assert sum(answer.leads_to(it) for it in hosts) == 1
-    assert any(answer.leads_to(it.upper()) for it in hosts)
+    assert sum(answer.leads_to(host) for host in hosts) == 1
+    assert any(answer.leads_to(host.upper()) for host in hosts)
 
 
 async def test_a_region_that_left_dns(cloud: Cloud) -> None:
@@ -36,8 +36,8 @@ async def test_a_region_that_left_dns(cloud: Cloud) -> None:
     asking = names(cloud)
     (profile,) = cloud.world.profiles.values()
     for out in profile.endpoints:
-        for it in profile.endpoints:
-            it.enabled = it is not out
+        for endpoint in profile.endpoints:
+            endpoint.enabled = endpoint is not out
         gone = cloud.world.sites[out.target_site].host
         for _ in range(4):
             answer = await asking.resolve(profile.fqdn)

@@ -89,7 +89,7 @@ async def addresses(zone: Zone, *names: str, family: socket.AddressFamily = INET
     async with serving(zone) as server:
         found = resolver((server,))
         try:
-            return [[it["host"] for it in await found.resolve(name, 443, family)] for name in names]
+            return [[item["host"] for item in await found.resolve(name, 443, family)] for name in names]
         finally:
             await found.close()
 

@@ -166,7 +166,7 @@ async def test_two_who_forget_at_once(cloud: Premises, vault: Vault) -> None:
     async with opened(cloud, cloud.managed_identity) as copies:
         await copies.keep(NAME, Value(TEXT), expires=EXPIRES)
         said = await asyncio.gather(*(copies.forget(NAME) for _ in range(5)), return_exceptions=True)
-        assert {type(it) for it in said} <= {type(None), Busy}
+        assert {type(error) for error in said} <= {type(None), Busy}
         await copies.forget(NAME)
     assert vault.secrets == {}
 
@@ -240,7 +240,7 @@ async def test_forgetting_is_one_read_and_one_delete(cloud: Premises) -> None:
         await copies.keep(NAME, Value(TEXT), expires=EXPIRES)
         before = len(cloud.world.journal)
         await copies.forget(NAME)
-    assert [it.what for it in cloud.world.journal[before:]] == ["secret-get", "secret-delete"]
+    assert [happening.what for happening in cloud.world.journal[before:]] == ["secret-get", "secret-delete"]
 
 
 async def test_a_refusal_names_the_role(cloud: Premises) -> None:

@@ -133,8 +133,8 @@ def test_who_gives_up_takes_nothing() -> None:
         await times(pace, 200)
         waiting = [asyncio.ensure_future(times(pace, 1)) for _ in range(100)]
         await asyncio.sleep(0)
-        for it in waiting:
-            it.cancel()
+        for task in waiting:
+            task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         assert (await times(pace, 1))[0] < 0.3
 
@@ -150,5 +150,5 @@ async def test_nobody_is_refused_where_the_buckets_are_enforced() -> None:
         (site, *_) = world.sites.values()
         await asyncio.gather(*(adapter.get_settings(site.id) for _ in range(110)))
         await adapter.aclose()
-        assert {it.status for it in here.cloud.requests} == {200}
+        assert {request.status for request in here.cloud.requests} == {200}
         assert len(here.cloud.requests) == 220

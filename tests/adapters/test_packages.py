@@ -45,13 +45,13 @@ class Names(AbstractResolver):
         return [
             ResolveResult(
                 hostname=host,
-                host=it,
+                host=name,
                 port=port,
-                family=socket.AF_INET6 if ":" in it else socket.AF_INET,
+                family=socket.AF_INET6 if ":" in name else socket.AF_INET,
                 proto=0,
                 flags=socket.AI_NUMERICHOST,
             )
-            for it in self.known[host]
+            for name in self.known[host]
         ]
 
     async def close(self) -> None:
@@ -197,7 +197,7 @@ async def test_a_large_directory_is_read_whole() -> None:
 
 def text(status: int, **headers: str) -> Handler:
     async def answer(_: web.Request) -> web.Response:
-        names = {name.replace("_", "-"): it for name, it in headers.items()}
+        names = {name.replace("_", "-"): item for name, item in headers.items()}
         return web.Response(status=status, body=b"something", headers=names)
 
     return answer

@@ -196,9 +196,9 @@ async def race(store: Store, bodies: list[bytes], version: Version | None) -> li
     told = await asyncio.gather(
         *(store.put(Row(A, body), if_version=version) for body in bodies), return_exceptions=True
     )
-    lost = [it for it in told if isinstance(it, BaseException)]
-    assert all(isinstance(it, Conflict) for it in lost), lost
-    return [body for body, it in zip(bodies, told, strict=True) if isinstance(it, str)]
+    lost = [version for version in told if isinstance(version, BaseException)]
+    assert all(isinstance(error, Conflict) for error in lost), lost
+    return [body for body, version in zip(bodies, told, strict=True) if isinstance(version, str)]
 
 
 async def keys(store: Store, prefix: str) -> list[str]:

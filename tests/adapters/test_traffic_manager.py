@@ -50,7 +50,8 @@ def an_endpoint(**properties: Any) -> dict[str, Any]:
 async def test_status_of_any_casing_or_none(said: str | None, status: MonitorStatus) -> None:
     """Known words in any casing; a word of a later Azure, or none, is UNKNOWN."""
     ((endpoint,),) = [
-        it.endpoints for it in await profiles(answering(200, an_endpoint(endpointMonitorStatus=said)))
+        profile.endpoints
+        for profile in await profiles(answering(200, an_endpoint(endpointMonitorStatus=said)))
     ]
     assert endpoint.status is status
     assert endpoint.type == "azureEndpoints"
@@ -69,7 +70,7 @@ async def test_what_azure_leaves_out() -> None:
         monitor=Monitor(protocol="", port=0, path="", interval=30, timeout=10, tolerated_failures=3),
         endpoints=(),
     )
-    ((endpoint,),) = [it.endpoints for it in await profiles(answering(200, an_endpoint()))]
+    ((endpoint,),) = [profile.endpoints for profile in await profiles(answering(200, an_endpoint()))]
     assert endpoint == Endpoint(
         name="weu",
         type="azureEndpoints",
@@ -84,8 +85,8 @@ async def test_what_azure_leaves_out() -> None:
 async def test_what_an_endpoint_is_answered_for() -> None:
     """Always served, and for which places; both in any casing."""
     ((endpoint,),) = [
-        it.endpoints
-        for it in await profiles(
+        profile.endpoints
+        for profile in await profiles(
             answering(200, an_endpoint(alwaysServe="enabled", geoMapping=["DE", "GEO-AS"]))
         )
     ]
@@ -132,7 +133,7 @@ async def test_what_traffic_manager_takes_for_good() -> None:
     assert profile.monitor.expected == ((200, 299), (403, 403))
     assert profile.monitor.headers == (("Host", Value("scep.contoso.com")),)
     said = an_endpoint(customHeaders=[{"name": "Host", "value": "west.contoso.com"}])
-    ((endpoint,),) = [it.endpoints for it in await profiles(answering(200, said))]
+    ((endpoint,),) = [profile.endpoints for profile in await profiles(answering(200, said))]
     assert endpoint.headers == (("Host", Value("west.contoso.com")),)
 
 
@@ -153,7 +154,7 @@ async def test_all_pages_are_read() -> None:
         following = f"{request.url.origin()}{PATH}?token=2"
         return web.json_response({"value": [{"name": "first"}], "nextLink": following})
 
-    assert [it.name for it in await profiles(handle)] == ["first", "second"]
+    assert [profile.name for profile in await profiles(handle)] == ["first", "second"]
 
 
 async def test_failures_are_ours() -> None:
@@ -225,7 +226,7 @@ async def test_enabling_an_endpoint(weight: int | None, properties: dict[str, An
     """One PATCH with the status, and the weight when one is given."""
     azure = Patched()
     await changed(azure, lambda it: it.enable_endpoint(PROFILE_ID, "weu", weight=weight))
-    assert [it[2] for it in azure.calls] == [{"properties": properties}]
+    assert [call[2] for call in azure.calls] == [{"properties": properties}]
 
 
 @pytest.mark.parametrize(

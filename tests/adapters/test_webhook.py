@@ -122,7 +122,7 @@ async def test_the_address_is_in_no_error_and_no_log(caplog: pytest.LogCaptureFi
             with pytest.raises(AppError) as caught:
                 await TeamsWebhook(session, Value(address)).send(a_letter())
             errors.append(caught.value)
-    shown = "".join("".join(traceback.format_exception(it)) for it in errors) + caplog.text
+    shown = "".join("".join(traceback.format_exception(error)) for error in errors) + caplog.text
     assert "hush" not in shown
     assert "hush" not in repr(TeamsWebhook.__dict__)
 

@@ -61,17 +61,17 @@ def a_package(
 def a_location(host_: str = GITHUB, channel: str = "prod", os: Os = Os.WINDOWS) -> Location:
     """A location of the catalogue."""
     return next(
-        it
-        for it in (Catalogue().locate(Value(url)) for url in every_url())
-        if (it.host, it.channel, it.os) == (host_, channel, os)
+        location
+        for location in (Catalogue().locate(Value(url)) for url in every_url())
+        if (location.host, location.channel, location.os) == (host_, channel, os)
     )
 
 
 def every_url() -> list[str]:
     """Every URL of the vendor's that the catalogue knows."""
     return [
-        *(f"{HOSTS[GITHUB]}master/dist/{it}.zip" for it in _NAMES),
-        *(f"{HOSTS[VENDOR]}dist/{it}.zip" for it in _NAMES),
+        *(f"{HOSTS[GITHUB]}master/dist/{name}.zip" for name in _NAMES),
+        *(f"{HOSTS[VENDOR]}dist/{name}.zip" for name in _NAMES),
         DEFERRED_URL,
         f"{HOSTS[GITHUB]}deferred/dist/Artifacts-Linux.zip",
     ]
@@ -123,8 +123,8 @@ class PackageGuard:
             return
         region = site_id.rsplit("app-", 1)[-1]
         old = world.app.sites[site_id.lower()]
-        new = {name: it.reveal() for name, it in settings.items()}
-        (changed,) = {it for it in old.keys() | new.keys() if old.get(it) != new.get(it)}
+        new = {name: value.reveal() for name, value in settings.items()}
+        (changed,) = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
         assert changed.upper() == SETTING, "the rest of the settings is untouched"
         flight = self._flight(region, permit)
         was = _place(old.get(changed), world.settings.packages)
@@ -164,8 +164,8 @@ class PackageGuard:
         assert permit.id == flight.id
         assert now < permit.until
         seen = msgspec.json.decode(world.body(watched_key(world.profile_id)), type=Watched).health
-        fresh = {name: it.state for name, it in seen.items() if now - it.at < FRESH}
-        refuge = any(it is HealthState.HEALTHY for name, it in fresh.items() if name != region)
+        fresh = {name: health.state for name, health in seen.items() if now - health.at < FRESH}
+        refuge = any(state is HealthState.HEALTHY for name, state in fresh.items() if name != region)
         assert refuge or fresh[region] is HealthState.DOWN, "the last region"
         return flight
 
@@ -260,7 +260,7 @@ class Hosted(World):
 
     async def watched(self) -> dict[str, HostState]:
         """The state of every location, by id."""
-        return {id_: it.state for id_, it in (await watches(self.store)).items()}
+        return {id_: watch.state for id_, watch in (await watches(self.store)).items()}
 
     async def all_up(self) -> None:
         """Minutes until every location is up."""

@@ -39,8 +39,8 @@ def located(url: str, catalogue: Catalogue | None = None) -> Location:
 
 def twins_of(url: str, os: Os = Os.WINDOWS, catalogue: Catalogue | None = None) -> list[str]:
     known = catalogue or Catalogue()
-    found = (known.url(it) for it in known.twins(located(url, known), os))
-    return [it.reveal() for it in found if it is not None]
+    found = (known.url(twin) for twin in known.twins(located(url, known), os))
+    return [value.reveal() for value in found if value is not None]
 
 
 def test_the_vendors_files() -> None:
@@ -175,7 +175,7 @@ def test_the_host_of_a_url(url: str, name: str) -> None:
 
 
 def settings(**values: str) -> AppSettings:
-    return AppSettings({name: Value(it) for name, it in values.items()})
+    return AppSettings({name: Value(item) for name, item in values.items()})
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_reading_twins() -> None:
     [
         ("ours windows", "a name, windows or linux, and URLs"),
         (f"Ours windows {ONE_URL}", "cannot name twins"),
-        *((f"{it} windows {ONE_URL}", "no vendor's channel") for it in TAKEN),
+        *((f"{name} windows {ONE_URL}", "no vendor's channel") for name in TAKEN),
         (f"ours macos {ONE_URL}", "neither windows nor linux"),
         ("ours windows http://a.test/a.zip?sig=hush", "URL 1 of ours: the URL is not HTTPS"),
         (f"ours windows {ONE_URL} {ONE_URL}2", "two URLs at one host"),
@@ -257,7 +257,7 @@ def test_other_places_of_the_vendors_files() -> None:
     assert hosts == {**HOSTS, "github": "https://mirror.contoso.com/install/"}
     known = Catalogue(hosts=hosts)
     assert located("https://mirror.contoso.com/install/master/dist/Artifacts.zip", known).host == "github"
-    (there,) = {parse_hosts(f"vendor=https://a.test/b{it}")["vendor"] for it in ("", "/")}
+    (there,) = {parse_hosts(f"vendor=https://a.test/b{name}")["vendor"] for name in ("", "/")}
     assert there == "https://a.test/b/"
     assert parse_hosts("vendor=https://a.test/b=c")["vendor"] == "https://a.test/b=c/"
     for wrong in ("gitlab=https://a.test/", "github=http://a.test/", "github=https://a.test/?x", "github"):

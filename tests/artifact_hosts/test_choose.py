@@ -57,8 +57,8 @@ A, B = a_package("a"), a_package("b")
 def a_scene(*uses: Use, watches: Sequence[Watch], os: Os = Os.WINDOWS, **changes: object) -> Scene:
     plain = Scene(
         uses=uses,
-        systems={it.region: os for it in uses},
-        watches={it.location.id: it for it in watches},
+        systems={use.region: os for use in uses},
+        watches={watch.location.id: watch for watch in watches},
         now=START,
     )
     return msgspec.structs.replace(plain, **changes)
@@ -75,7 +75,7 @@ def pair(west: Location = GITHUB, east: Location = VENDOR) -> tuple[Use, Use]:
 def test_well_placed_regions_stay() -> None:
     """Two hosts are up, each serves a region: nothing is to be done."""
     scene = a_scene(*pair(), watches=[a_watch(GITHUB), a_watch(VENDOR)])
-    assert all(isinstance(it, Keep) and "is up" in it.reason for it in chosen(scene))
+    assert all(isinstance(choice, Keep) and "is up" in choice.reason for choice in chosen(scene))
 
 
 def test_a_region_leaves_a_dead_host() -> None:
@@ -250,7 +250,7 @@ def test_both_on_a_dead_host_go_one_after_the_other() -> None:
 @pytest.mark.parametrize(("hours", "moves"), [(23, False), (25, True)])
 def test_back_to_the_preferred_host(hours: int, moves: bool) -> None:  # noqa: FBT001 -- a table
     """When it has been well for 24 hours, and when that puts nobody onto one host."""
-    a, b, c = (KNOWN.locate(Value(f"https://st{it}.blob.core.windows.net/zip/a.zip")) for it in "abc")
+    a, b, c = (KNOWN.locate(Value(f"https://st{name}.blob.core.windows.net/zip/a.zip")) for name in "abc")
     rules = Rules(preferred={"west": a.host})
     watches = [a_watch(a, good_for=timedelta(hours=hours)), a_watch(b), a_watch(c)]
     west, east = chosen(a_scene(a_use("west", b), a_use("east", c), watches=watches), rules)
@@ -260,10 +260,10 @@ def test_back_to_the_preferred_host(hours: int, moves: bool) -> None:  # noqa: F
     swapped = a_scene(
         *pair(VENDOR, GITHUB), watches=[a_watch(GITHUB, good_for=timedelta(days=9)), a_watch(VENDOR)]
     )
-    assert all(isinstance(it, Keep) for it in chosen(swapped, Rules(preferred={"west": "github"})))
+    assert all(isinstance(choice, Keep) for choice in chosen(swapped, Rules(preferred={"west": "github"})))
 
 
-OURS = tuple(KNOWN.locate(Value(f"https://st{it}.blob.core.windows.net/zip/a.zip")) for it in "abc")
+OURS = tuple(KNOWN.locate(Value(f"https://st{name}.blob.core.windows.net/zip/a.zip")) for name in "abc")
 
 
 @pytest.mark.parametrize("wish", [1, 2])
@@ -273,7 +273,7 @@ def test_of_hosts_that_are_as_good_the_wished_one_is_taken(wish: int, *, at_home
     here, wished = OURS[0], OURS[wish]
     west = a_use("West", here, home=wished.host.upper() if at_home else "")
     rules = Rules() if at_home else Rules(preferred={"west": wished.host})
-    others = [a_watch(it) for it in OURS[1:]]
+    others = [a_watch(location) for location in OURS[1:]]
     left = a_scene(west, watches=[a_watch(here, HostState.DOWN), *others])
     (choice,) = chosen(left, rules)
     assert isinstance(choice, Rotate)
@@ -325,7 +325,7 @@ def test_well_for_a_day_is_well_for_long() -> None:
 def test_the_preferred_host_is_found_behind_others() -> None:
     """Wherever it stands in the catalogue."""
     a, b, c = OURS
-    watches = [a_watch(it, good_for=timedelta(days=2)) for it in OURS]
+    watches = [a_watch(location, good_for=timedelta(days=2)) for location in OURS]
     west, _ = chosen(
         a_scene(a_use("west", a), a_use("east", b), watches=watches), Rules(preferred={"west": c.host})
     )
@@ -337,13 +337,13 @@ def test_no_region_is_spread_to_what_it_should_not_get() -> None:
     """Sharing a host is better than another package, or one with which the region did not come back."""
     uses = pair(GITHUB, GITHUB)
     other = a_scene(*uses, watches=[a_watch(GITHUB), a_watch(VENDOR, package=B)])
-    assert all(isinstance(it, Keep) for it in chosen(other))
+    assert all(isinstance(choice, Keep) for choice in chosen(other))
     watch = a_watch(VENDOR)
     digest = watch.package.digest if watch.package else ""
-    failed = [Refused(it, VENDOR.id, digest) for it in ("west", "east")]
+    failed = [Refused(name, VENDOR.id, digest) for name in ("west", "east")]
     assert all(
-        isinstance(it, Keep)
-        for it in chosen(a_scene(*uses, watches=[a_watch(GITHUB), watch], refused=failed))
+        isinstance(use, Keep)
+        for use in chosen(a_scene(*uses, watches=[a_watch(GITHUB), watch], refused=failed))
     )
 
 
@@ -394,7 +394,9 @@ def test_custom_urls() -> None:
 def test_the_wrong_systems_file() -> None:
     """A Linux site with the Windows file is not moved to another Windows file: a person is told."""
     scene = a_scene(*pair(), watches=[a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR)], os=Os.LINUX)
-    assert all(isinstance(it, Held) and "another operating system" in it.reason for it in chosen(scene))
+    assert all(
+        isinstance(choice, Held) and "another operating system" in choice.reason for choice in chosen(scene)
+    )
 
 
 def test_the_retired_host_is_down_whatever_it_answers() -> None:
@@ -420,7 +422,7 @@ _VENDORS = [
     for channel in ("prod", "beta")
     for os in Os
 ]
-_OWN = [KNOWN.locate(Value(f"https://st{it}.blob.core.windows.net/zip/a.zip")) for it in "abc"]
+_OWN = [KNOWN.locate(Value(f"https://st{name}.blob.core.windows.net/zip/a.zip")) for name in "abc"]
 _OTHERS = [KNOWN.locate(Value(DEFERRED_URL)), KNOWN.locate(Value("https://files.contoso.com/a.zip"))]
 _ALL = [*_VENDORS, *_OWN, *_OTHERS]
 _PACKAGES = [a_package("a"), a_package("b"), a_package("c", names=(7, 8, 9))]
@@ -444,19 +446,19 @@ def scenes(draw: st.DrawFn, *, channel: st.SearchStrategy[list[Location]] | None
     served = st.lists(st.sampled_from(_PACKAGES), max_size=3)
     watches = [
         a_watch(
-            it,
+            location,
             draw(st.sampled_from(HostState)),
             served=tuple(Served(package, START) for package in draw(served)),
             good_for=timedelta(hours=draw(st.integers(0, 48))),
         )
-        for it in _ALL
+        for location in _ALL
         if draw(st.booleans()) or channel is not None
     ]
-    systems = {it: draw(st.sampled_from(Os)) if channel is None else Os.WINDOWS for it in names}
+    systems = {name: draw(st.sampled_from(Os)) if channel is None else Os.WINDOWS for name in names}
     refused = [
-        Refused(name, it.id, _PACKAGES[0].digest)
+        Refused(name, location.id, _PACKAGES[0].digest)
         for name in names
-        for it in _ALL
+        for location in _ALL
         if draw(st.integers(0, 9)) == 0
     ]
     scene = a_scene(*uses, watches=watches, refused=refused)
@@ -474,10 +476,10 @@ def moved(scene: Scene, rotation: Rotate) -> Scene:
     return msgspec.structs.replace(
         scene,
         uses=tuple(
-            msgspec.structs.replace(it, location=rotation.to, running=Running(package=rotation.package))
-            if it.region == rotation.region
-            else it
-            for it in scene.uses
+            msgspec.structs.replace(use, location=rotation.to, running=Running(package=rotation.package))
+            if use.region == rotation.region
+            else use
+            for use in scene.uses
         ),
     )
 
@@ -486,19 +488,19 @@ def moved(scene: Scene, rotation: Rotate) -> Scene:
 def test_never_to_what_nobody_asked_for(scene: Scene, rules: Rules) -> None:
     """A rotation goes to a host that is up, of the same channel, with the region's file, never older or different."""
     found = choose(scene, KNOWN, rules)
-    assert [it.region for it in found] == [it.region for it in scene.uses]
-    assert all(it.reason for it in found)
-    rotations = [it for it in found if isinstance(it, Rotate)]
+    assert [choice.region for choice in found] == [use.region for use in scene.uses]
+    assert all(choice.reason for choice in found)
+    rotations = [choice for choice in found if isinstance(choice, Rotate)]
     assert len(rotations) <= 1
-    for it in rotations:
-        use = next(use for use in scene.uses if use.region == it.region)
+    for rotation in rotations:
+        use = next(use for use in scene.uses if use.region == rotation.region)
         assert use.location is not None
-        there, here = scene.watches[it.to.id], scene.watches.get(use.location.id)
+        there, here = scene.watches[rotation.to.id], scene.watches.get(use.location.id)
         assert there.state is HostState.UP
-        assert it.to.os is scene.systems[it.region]
-        assert it.to.channel == use.location.channel
-        assert it.to.host != use.location.host
-        assert it.to.origin is not Origin.UNLISTED
+        assert rotation.to.os is scene.systems[rotation.region]
+        assert rotation.to.channel == use.location.channel
+        assert rotation.to.host != use.location.host
+        assert rotation.to.origin is not Origin.UNLISTED
         own = use.running.package or (here.package if here else None)
         seen = compare(
             there.package,
@@ -508,7 +510,8 @@ def test_never_to_what_nobody_asked_for(scene: Scene, rules: Rules) -> None:
         )
         assert seen.relation in {Relation.EQUAL, Relation.NEWER}
         assert (
-            Refused(it.region, it.to.id, there.package.digest if there.package else "") not in scene.refused
+            Refused(rotation.region, rotation.to.id, there.package.digest if there.package else "")
+            not in scene.refused
         )
 
 
@@ -517,12 +520,14 @@ def test_it_comes_to_rest(scene: Scene, rules: Rules) -> None:
     """Carried out one after the other, the rotations end: nobody is moved to and fro."""
     seen = []
     for _ in range(12):
-        rotation = next((it for it in choose(scene, KNOWN, rules) if isinstance(it, Rotate)), None)
+        rotation = next(
+            (choice for choice in choose(scene, KNOWN, rules) if isinstance(choice, Rotate)), None
+        )
         if rotation is None:
             return
         seen.append(rotation)
         scene = moved(scene, rotation)
-    raise AssertionError(f"still moving: {[(it.region, it.to.host) for it in seen]}")
+    raise AssertionError(f"still moving: {[(rotate.region, rotate.to.host) for rotate in seen]}")
 
 
 @given(
@@ -532,22 +537,24 @@ def test_it_comes_to_rest(scene: Scene, rules: Rules) -> None:
 def test_regions_end_on_different_hosts(scene: Scene, rules: Rules) -> None:
     """While hosts are up with the same package, regions are spread over them as evenly as can be."""
     watches = {
-        it: a_watch(one.location, one.state, package=A, good_since=one.good_since)
-        for it, one in scene.watches.items()
+        name: a_watch(one.location, one.state, package=A, good_since=one.good_since)
+        for name, one in scene.watches.items()
     }
-    uses = tuple(msgspec.structs.replace(it, running=Running()) for it in scene.uses)
+    uses = tuple(msgspec.structs.replace(use, running=Running()) for use in scene.uses)
     scene = msgspec.structs.replace(scene, watches=watches, uses=uses, refused=())
     for _ in range(12):
-        rotation = next((it for it in choose(scene, KNOWN, rules) if isinstance(it, Rotate)), None)
+        rotation = next(
+            (choice for choice in choose(scene, KNOWN, rules) if isinstance(choice, Rotate)), None
+        )
         if rotation is None:
             break
         scene = moved(scene, rotation)
-    on = Counter(it.location.host for it in scene.uses if it.location)
+    on = Counter(use.location.host for use in scene.uses if use.location)
     places = _OWN if scene.uses[0].location in _OWN else [GITHUB, VENDOR]
-    up = [it.host for it in places if watches[it.id].state is HostState.UP]
+    up = [place.host for place in places if watches[place.id].state is HostState.UP]
     if up:
-        assert all(watches[it.location.id].state is not HostState.DOWN for it in scene.uses if it.location)
-        spread = [on[it] for it in up]
+        assert all(watches[use.location.id].state is not HostState.DOWN for use in scene.uses if use.location)
+        spread = [on[name] for name in up]
         assert max(spread) - min(spread) <= 1
 
 
@@ -598,7 +605,7 @@ def test_no_force_leads_to_another_channel() -> None:
 
 def test_an_order_mends_the_wrong_systems_file() -> None:
     """A person may move a region with the wrong file to the right one."""
-    linux = [a_watch(a_location(it, "prod", Os.LINUX)) for it in ("github", "vendor")]
+    linux = [a_watch(a_location(name, "prod", Os.LINUX)) for name in ("github", "vendor")]
     scene = a_scene(a_use("west", GITHUB), watches=[a_watch(GITHUB), *linux], os=Os.LINUX)
     found = ordered(an_order(), scene, KNOWN, Rules())
     assert isinstance(found, Rotate)

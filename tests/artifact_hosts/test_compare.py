@@ -79,8 +79,8 @@ def test_by_history() -> None:
 
 def test_another_product() -> None:
     """A package with other files is no version of this one, however new it is."""
-    other = of(*(f"certmaster/{it}" for it in range(50)), modified=DAY + timedelta(days=100))
-    mine = of(*(f"scepman/{it}" for it in range(50)))
+    other = of(*(f"certmaster/{number}" for number in range(50)), modified=DAY + timedelta(days=100))
+    mine = of(*(f"scepman/{number}" for number in range(50)))
     found = compare(other, mine)
     assert found.relation is Relation.DIFFERENT
     assert "another product" in found.how
@@ -113,7 +113,7 @@ def test_both_ways(one: Package, other: Package, first: list[Package], second: l
 def test_what_was_served_before() -> None:
     """The packages before the present one, by its last coming; of an unknown one nothing is known."""
     a, b, c = a_package("a"), a_package("b"), a_package("c")
-    served = [Served(it, START) for it in (a, b, a)]
+    served = [Served(package, START) for package in (a, b, a)]
     assert before(served, a) == (a, b)
     assert before(served, b) == (a,)
     assert before(served, c) == ()
@@ -200,9 +200,9 @@ def test_what_a_package_is_known_by() -> None:
     """Its digest says name, size and checksum of each member; its sketch is of names alone, and bounded."""
     one = of("a", "b")
     assert (one.members, one.size, one.newest) == (2, 1000, DAY)
-    assert len(of(*(str(it) for it in range(40))).sketch) == 32
+    assert len(of(*(str(number) for number in range(40))).sketch) == 32
     assert of("a", size=1).sketch == of("a", size=2).sketch
-    assert all(0 <= it < 1 << 48 for it in one.sketch)
+    assert all(0 <= number < 1 << 48 for number in one.sketch)
     assert of("a", modified=None).newest is None
     assert one.digest == hashlib.sha256(b"1:a:10:7;1:b:10:7;").hexdigest()
 

@@ -20,7 +20,9 @@ RIGHT = {
 
 
 def configured(**changes: str) -> Settings:
-    return Settings.from_env({**RIGHT, **{f"COUNTERPART_PACKAGE_{name}": it for name, it in changes.items()}})
+    return Settings.from_env(
+        {**RIGHT, **{f"COUNTERPART_PACKAGE_{name}": item for name, item in changes.items()}}
+    )
 
 
 def test_defaults() -> None:

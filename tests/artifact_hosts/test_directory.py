@@ -49,13 +49,15 @@ class AFile(io.BytesIO):
 def by_zipfile(data: bytes) -> list[tuple[str, int, int, int, int]]:
     with zipfile.ZipFile(AFile(data)) as archive:
         return [
-            (it.orig_filename, it.file_size, it.compress_size, it.CRC, it.header_offset)
-            for it in archive.infolist()
+            (member.orig_filename, member.file_size, member.compress_size, member.CRC, member.header_offset)
+            for member in archive.infolist()
         ]
 
 
 def by_us(data: bytes, *, first: int = FIRST_TAIL) -> list[tuple[str, int, int, int, int]]:
-    return [(it.name, it.size, it.packed, it.crc, it.at) for it in parsed(data, first=first)]
+    return [
+        (datum.name, datum.size, datum.packed, datum.crc, datum.at) for datum in parsed(data, first=first)
+    ]
 
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
@@ -183,7 +185,7 @@ def test_a_long_comment_asks_for_more() -> None:
     data = b"p" * 100_000 + out.getvalue()
     with pytest.raises(MoreTail):
         find_end(data[-FIRST_TAIL:], len(data), most=MOST)
-    assert [it.name for it in parsed(data)] == ["a"]
+    assert [datum.name for datum in parsed(data)] == ["a"]
 
 
 def test_the_count_must_agree() -> None:

@@ -27,7 +27,7 @@ WINDOWS = {"west": Os.WINDOWS, "east": Os.WINDOWS}
 MIXED = {"west": Os.WINDOWS, "east": Os.LINUX}
 GITHUB, VENDOR = a_location("github"), a_location("vendor")
 A, B = a_package("a"), a_package("b")
-URLS = tuple(Value(f"https://st{it}.blob.core.windows.net/zip/a.zip") for it in "abc")
+URLS = tuple(Value(f"https://st{name}.blob.core.windows.net/zip/a.zip") for name in "abc")
 THREE = (Twins("three", Os.WINDOWS, URLS),)
 
 
@@ -64,10 +64,12 @@ def found(*uses: Use, watches: list[Watch], days: float = 2, skewed: bool = Fals
     """The findings, so many days after everything was first seen."""
     now = START + timedelta(days=days)
     fresh = [
-        msgspec.structs.replace(it, glances=tuple(msgspec.structs.replace(one, at=now) for one in it.glances))
-        for it in watches
+        msgspec.structs.replace(
+            watch, glances=tuple(msgspec.structs.replace(one, at=now) for one in watch.glances)
+        )
+        for watch in watches
     ]
-    scene = Scene(uses=uses, systems=WINDOWS, watches={it.location.id: it for it in fresh}, now=now)
+    scene = Scene(uses=uses, systems=WINDOWS, watches={watch.location.id: watch for watch in fresh}, now=now)
     row = Packages(
         group="g",
         state=State.WATCHING,
@@ -92,8 +94,8 @@ def test_skew_is_a_finding_after_a_day(days: float, kinds: list[str]) -> None:
     """Before that it is an update under way."""
     uses = running(Running(version="1.1"), Running(version="1.2"))
     told = found(*uses, watches=[a_watch(GITHUB), a_watch(VENDOR)], days=days, skewed=True)
-    assert [it.kind for it in told] == kinds
-    assert all(it.severity == 3 and "restart --ordered" in it.way_out for it in told)
+    assert [finding.kind for finding in told] == kinds
+    assert all(finding.severity == 3 and "restart --ordered" in finding.way_out for finding in told)
 
 
 @pytest.mark.parametrize(("days", "kinds"), [(0.5, []), (2, ["hosts-differ"])])
@@ -101,7 +103,7 @@ def test_hosts_that_differ_for_long(days: float, kinds: list[str]) -> None:
     """A publish step that failed leaves one host behind; for some hours that is its normal delay."""
     watches = [a_watch(GITHUB, package=B, good_for=timedelta()), a_watch(VENDOR, good_for=timedelta())]
     told = found(a_use("west", GITHUB), a_use("east", VENDOR), watches=watches, days=days)
-    assert [it.kind for it in told] == kinds
+    assert [finding.kind for finding in told] == kinds
 
 
 def test_one_host_for_all() -> None:
@@ -124,7 +126,7 @@ def test_the_gravest_comes_first_and_each_says_whose_it_is() -> None:
     uses = running(Running(version="1.1"), Running(version="1.2"))
     watches = [a_watch(GITHUB, HostState.DOWN), a_watch(VENDOR, HostState.DOWN)]
     told = found(*uses, watches=watches, skewed=True)
-    assert [(it.kind, it.severity, it.region) for it in told] == [
+    assert [(finding.kind, finding.severity, finding.region) for finding in told] == [
         ("no-package-host", 2, "west"),
         ("no-package-host", 2, "east"),
         ("version-skew", 3, ""),
@@ -155,7 +157,7 @@ def test_a_host_that_the_vendor_shut_down() -> None:
     """Whatever it answers."""
     retired = msgspec.structs.replace(GITHUB, id="retired.x", host="retired", origin=Origin.RETIRED)
     told = found(a_use("west", retired), a_use("east", VENDOR), watches=[a_watch(VENDOR)])
-    (one,) = [it for it in told if it.kind == "retired-host"]
+    (one,) = [finding for finding in told if finding.kind == "retired-host"]
     assert (one.severity, one.region) == (3, "west")
     assert "rotate --region west --force" in one.way_out
 
@@ -163,7 +165,7 @@ def test_a_host_that_the_vendor_shut_down() -> None:
 def test_one_region_alone_shares_its_host_with_nobody() -> None:
     """Nor do two of three."""
     one = found(a_use("west", GITHUB), watches=[a_watch(GITHUB), a_watch(VENDOR)])
-    assert [it.kind for it in one] == []
+    assert [finding.kind for finding in one] == []
 
 
 def test_a_region_that_is_not_watched_hides_no_other() -> None:
@@ -171,20 +173,20 @@ def test_a_region_that_is_not_watched_hides_no_other() -> None:
     watches = [a_watch(GITHUB, package=B, good_for=timedelta()), a_watch(VENDOR, good_for=timedelta())]
     nowhere = Use(region="west", location=None)
     told = found(nowhere, a_use("east", VENDOR), watches=watches)
-    assert [(it.kind, it.severity, it.region) for it in told] == [("hosts-differ", 3, "")]
+    assert [(finding.kind, finding.severity, finding.region) for finding in told] == [("hosts-differ", 3, "")]
     assert "waits for a person" in told[0].way_out
 
 
 def test_each_pair_of_hosts_is_compared_once() -> None:
     """Also behind a host that was never looked at, or that was compared already."""
-    one, two, three = (Catalogue(twins=THREE).locate(it) for it in URLS)
+    one, two, three = (Catalogue(twins=THREE).locate(url) for url in URLS)
     uses = (a_use("west", one), a_use("east", three))
     new = a_watch(one, package=B, good_for=timedelta())
     old = a_watch(three, good_for=timedelta())
-    assert [it.text.split(" ")[0] for it in found(*uses, watches=[new, old])] == [three.host]
+    assert [use.text.split(" ")[0] for use in found(*uses, watches=[new, old])] == [three.host]
     middle = a_watch(two, good_for=timedelta())
-    texts = [it.text for it in found(*uses, watches=[new, middle, old])]
-    assert [it.split(" have ")[0] for it in texts] == [f"{two} and {one}", f"{three} and {one}"]
+    texts = [use.text for use in found(*uses, watches=[new, middle, old])]
+    assert [text.split(" have ")[0] for text in texts] == [f"{two} and {one}", f"{three} and {one}"]
 
 
 def test_hosts_that_were_never_read_are_not_compared() -> None:
@@ -197,8 +199,8 @@ def test_a_day_is_a_day() -> None:
     """To the second, for versions and for hosts."""
     uses = running(Running(version="1.1"), Running(version="1.2"))
     same = [a_watch(GITHUB), a_watch(VENDOR)]
-    assert [it.kind for it in found(*uses, watches=same, days=1, skewed=True)] == ["version-skew"]
+    assert [use.kind for use in found(*uses, watches=same, days=1, skewed=True)] == ["version-skew"]
     other = [a_watch(GITHUB, package=B, good_for=timedelta()), a_watch(VENDOR, good_for=timedelta())]
-    assert [it.kind for it in found(a_use("west", GITHUB), a_use("east", VENDOR), watches=other, days=1)] == [
-        "hosts-differ"
-    ]
+    assert [
+        finding.kind for finding in found(a_use("west", GITHUB), a_use("east", VENDOR), watches=other, days=1)
+    ] == ["hosts-differ"]

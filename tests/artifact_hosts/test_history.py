@@ -27,10 +27,10 @@ MINUTE = timedelta(minutes=1)
 def after(checks: str, row: Watch | None = None) -> Watch:
     """The row after checks, a minute apart: + is good, - is bad."""
     row = row or begin(a_location(), START)
-    for number, it in enumerate(checks, start=1):
+    for number, name in enumerate(checks, start=1):
         at = START + number * MINUTE
         good = a_check(at=at, package=a_package())
-        row = noted(row, good if it == "+" else a_check(OUTAGE, at=at), RULES)
+        row = noted(row, good if name == "+" else a_check(OUTAGE, at=at), RULES)
     return row
 
 
@@ -69,10 +69,10 @@ def test_the_schedule_is_jittered() -> None:
     """Within a tenth of the interval, the same for the same moment, and not the same for two locations."""
     row, other = begin(a_location(), START), begin(a_location("vendor"), START)
     times = [START + timedelta(seconds=17 * number) for number in range(20)]
-    waits = [(next_check(row, it, RULES) - it).total_seconds() for it in times]
-    assert all(270 <= it <= 330 for it in waits)
+    waits = [(next_check(row, time, RULES) - time).total_seconds() for time in times]
+    assert all(270 <= wait <= 330 for wait in waits)
     assert len(set(waits)) > 10
-    assert waits != [(next_check(other, it, RULES) - it).total_seconds() for it in times]
+    assert waits != [(next_check(other, time, RULES) - time).total_seconds() for time in times]
     assert next_check(row, START, RULES) == next_check(row, START, RULES)
 
 
@@ -116,7 +116,7 @@ def test_packages_are_remembered_in_their_order() -> None:
     row = begin(a_location(), START)
     for name in ("a", "a", "b", "b", "a"):
         row = noted(row, a_check(package=a_package(name)), RULES)
-    assert [it.package.digest[0] for it in row.served] == ["a", "b", "a"]
+    assert [served.package.digest[0] for served in row.served] == ["a", "b", "a"]
     bad = noted(row, a_check(OUTAGE), RULES)
     assert bad.package == row.package, "what a dead host had is still known"
 

@@ -10,4 +10,4 @@ def test_all_but_the_snippet_is_a_comment() -> None:
     assert before.replace("# ", "").strip() == REASON.strip()
     assert "module" in after
     lines = [*before.splitlines(), *after.splitlines()]
-    assert [it for it in lines if not it.startswith("# ")] == ["", ""]
+    assert [line for line in lines if not line.startswith("# ")] == ["", ""]

@@ -122,7 +122,7 @@ def test_each_choice(choice: Choice | None, said: tuple[str | None, ...]) -> Non
     """Always the same four names, so that a program need not ask which are there."""
     row = a_row(a_use("west"))
     (region,) = packages_facts(a_group(), row, (choice,) if choice else (), ())["regions"]
-    assert tuple(region[it] for it in ("choice", "reason", "to", "way_out")) == said
+    assert tuple(region[name] for name in ("choice", "reason", "to", "way_out")) == said
 
 
 def test_what_is_under_way() -> None:

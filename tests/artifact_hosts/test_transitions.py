@@ -63,7 +63,7 @@ RULES = Rules()
 GITHUB, VENDOR = a_location("github"), a_location("vendor")
 A = a_package("a")
 SYSTEMS = {"west": Os.WINDOWS, "east": Os.WINDOWS}
-SITES = {it: site_id(it).lower() for it in SYSTEMS}
+SITES = {system: site_id(system).lower() for system in SYSTEMS}
 CLAIM = timedelta(seconds=RULES.claim)
 SECOND = timedelta(seconds=1)
 DEADLINE = timedelta(seconds=RULES.verify_deadline)
@@ -91,8 +91,8 @@ def view(
     seen = watches or (a_watch(GITHUB), a_watch(VENDOR))
     return View(
         systems=SYSTEMS if systems is None else systems,
-        sites={it: SITES[it] for it in (SYSTEMS if systems is None else systems)},
-        watches={it.location.id: it for it in seen},
+        sites={system: SITES[system] for system in (SYSTEMS if systems is None else systems)},
+        watches={watch.location.id: watch for watch in seen},
         health=health or {},
         fresh=frozenset(fresh),
         now=START + after,
@@ -155,7 +155,7 @@ def test_where_nothing_is_to_be_moved_the_choices_are_handed_on() -> None:
     """Every region keeps its host; who sums the round up need not choose again."""
     turned = next_step(a_row(), view())
     assert turned.step == Rest()
-    assert [(type(it), it.region) for it in turned.choices] == [(Keep, "west"), (Keep, "east")]
+    assert [(type(choice), choice.region) for choice in turned.choices] == [(Keep, "west"), (Keep, "east")]
 
 
 def test_every_state_has_a_sentence_of_its_own() -> None:
@@ -179,11 +179,11 @@ def test_the_same_said_again_is_no_news() -> None:
     again = enter(row, State.HELD, "two", START + SECOND)
     assert (again.since, again.reason) == (START, "two")
     turns = enter(again, State.HELD, "one", START + 2 * SECOND)
-    assert [it.text for it in turns.history] == ["one", "two"]
+    assert [happening.text for happening in turns.history] == ["one", "two"]
     other = enter(turns, State.WATCHING, "one", START + 2 * SECOND)
-    assert [it.text for it in other.history] == ["one", "two", "one"]
+    assert [happening.text for happening in other.history] == ["one", "two", "one"]
     later = enter(enter(again, State.HELD, "three", START), State.HELD, "one", START)
-    assert [it.text for it in later.history] == ["one", "two", "three", "one"]
+    assert [happening.text for happening in later.history] == ["one", "two", "three", "one"]
     for number in range(2 * HISTORY):
         row = enter(row, State.HELD, str(number), START)
     assert len(row.history) == HISTORY
@@ -433,7 +433,7 @@ def closed(found: Turn, flight: Flight, *words: str, well: bool = False) -> None
     """The flight is over and the row says why, in the state that it had; others wait unless the region is well."""
     assert found.step == Close(flight, well)
     assert found.row.flight is None
-    assert all(it in found.row.reason for it in words)
+    assert all(word in found.row.reason for word in words)
 
 
 def test_a_region_that_left_ends_its_flight() -> None:
@@ -633,7 +633,7 @@ def test_when_the_new_url_is_gone_it_is_over(at: str, words: str) -> None:
     assert found.row.refused == (one,)
     again = next_step(flying(flight, at=at, refused=(one,)), view())
     assert again.row.refused == (one,)
-    many = tuple(Refused("x", str(it), "") for it in range(HISTORY))
+    many = tuple(Refused("x", str(number), "") for number in range(HISTORY))
     full = next_step(flying(flight, at=at, refused=many), view())
     assert full.row.refused == (*many[1:], one)
     unread = a_flight(Phase.UNDOING, package=None)
@@ -674,7 +674,7 @@ def test_what_is_said_of_packages_has_the_length_of_a_line() -> None:
 
 def test_a_full_row_drops_its_older_history_and_then_what_compares_packages() -> None:
     """What each region runs stays, and where it takes its package from."""
-    lines = tuple(Happening(START, State.HELD, str(it)) for it in range(4))
+    lines = tuple(Happening(START, State.HELD, str(number)) for number in range(4))
     uses = (
         a_use("west", running=Running(package=a_package())),
         a_use("east"),
@@ -687,7 +687,7 @@ def test_a_full_row_drops_its_older_history_and_then_what_compares_packages() ->
     bare = msgspec.structs.replace(row, history=lines[3:]).shorter()
     assert bare is not None
     assert bare.history == lines[3:]
-    assert [it.region for it in bare.uses] == ["west", "east", "north"]
+    assert [use.region for use in bare.uses] == ["west", "east", "north"]
     assert bare.uses[0].running.package == msgspec.structs.replace(a_package(), sketch=())
     assert bare.uses[1:] == uses[1:]
     assert bare.shorter() is None

@@ -74,7 +74,7 @@ async def test_hosts_are_checked_on_their_own_schedule() -> None:
     world.packages.checked.clear()
     await world.minutes(60)
     for url in (GITHUB_URL, VENDOR_URL):
-        assert 10 <= sum(it == url for it, _ in world.packages.checked) <= 13
+        assert 10 <= sum(name == url for name, _ in world.packages.checked) <= 13
 
 
 async def test_an_unchanged_package_is_asked_about_by_its_tag() -> None:
@@ -122,7 +122,7 @@ async def test_a_location_that_nobody_uses_any_more_is_forgotten() -> None:
     world.edit("west", WEBSITE_RUN_FROM_PACKAGE=GITHUB_URL)
     for _ in range(100):
         await world.minute(seconds=1800)
-    assert not any(it.startswith("custom") for it in await world.watched())
+    assert not any(name.startswith("custom") for name in await world.watched())
     assert "github.prod.windows" in await world.watched()
 
 
@@ -131,7 +131,7 @@ async def test_an_unlisted_url_that_is_in_no_settings_any_more_is_not_looked_for
     world = await up({"west": ONE_URL, "east": VENDOR_URL})
     world.edit("west", WEBSITE_RUN_FROM_PACKAGE=GITHUB_URL)
     await world.minutes(40)
-    assert not any(it.startswith("custom") for it in await world.watched())
+    assert not any(name.startswith("custom") for name in await world.watched())
     reads = len(world.app.reads)
     await world.minutes(60)
     assert len([what for _, what in world.app.reads[reads:] if what == "settings"]) == 2 * 4
@@ -228,7 +228,7 @@ async def test_a_region_that_its_package_setting_keeps_down_is_brought_back(valu
     world.sick("west")
     tended = (await world.tick(doorbell=True)).packages
     assert tended is not None
-    (found,) = [it for it in tended.findings if it.kind == "package-setting"]
+    (found,) = [finding for finding in tended.findings if finding.kind == "package-setting"]
     assert (found.severity, found.region) == (2, "west")
     assert SETTING in found.text
     assert world.written == ["west"]
@@ -244,7 +244,7 @@ async def test_a_region_that_is_up_without_a_package_setting_waits_for_a_person(
     world = await up()
     world.edit("west", WEBSITE_RUN_FROM_PACKAGE=None)
     tended = await world.minutes(16)
-    (found,) = [it for it in tended.findings if it.kind == "package-setting"]
+    (found,) = [finding for finding in tended.findings if finding.kind == "package-setting"]
     assert (found.severity, found.way_out) == (3, "counterpart package rotate --region west --reason TEXT")
     assert world.written == []
     world.edit("east", K=val("new"))
@@ -277,7 +277,8 @@ async def test_with_rotation_on_request_it_is_a_finding_only() -> None:
     tended = await world.minutes(3)
     assert world.written == []
     assert any(
-        it.kind == "package-setting" and "rotate --region west" in it.way_out for it in tended.findings
+        finding.kind == "package-setting" and "rotate --region west" in finding.way_out
+        for finding in tended.findings
     )
 
 
@@ -293,7 +294,7 @@ async def test_a_signature_that_ends_is_told_in_time(
     )
     world = await up({"west": url, "east": VENDOR_URL})
     tended = await world.minutes(2)
-    found = [it.severity for it in tended.findings if it.kind == "signature-ends"]
+    found = [finding.severity for finding in tended.findings if finding.kind == "signature-ends"]
     assert found == ([] if severity is None else [severity])
     no_leak(world, caplog)
 
@@ -306,7 +307,7 @@ async def test_never_the_last_healthy_region() -> None:
     await world.minutes(25)
     assert world.written == []
     row = await world.tended()
-    assert any("no permit" in it.text for it in row.history)
+    assert any("no permit" in happening.text for happening in row.history)
     world.well("east")
     await world.minutes(10)
     assert world.written == ["west"]
@@ -327,7 +328,7 @@ async def test_the_deferred_channel_stays() -> None:
     tended = await world.minutes(30)
     assert tended.row.state is State.EXHAUSTED
     assert world.written == []
-    assert [(it.kind, it.severity) for it in tended.findings] == [("no-package-host", 2)]
+    assert [(finding.kind, finding.severity) for finding in tended.findings] == [("no-package-host", 2)]
 
 
 async def test_custom_twins_and_their_secrets(caplog: pytest.LogCaptureFixture) -> None:
@@ -385,7 +386,7 @@ async def test_a_region_that_does_not_come_back_gets_its_old_url() -> None:
     tended = await world.minutes(20)
     assert world.url("west") == GITHUB_URL
     assert world.written == ["west", "west"]
-    assert [it.region for it in tended.row.refused] == ["west"]
+    assert [refused.region for refused in tended.row.refused] == ["west"]
     await world.tidy()
     tended = await world.minutes(40)
     assert tended.row.state is State.WATCHING
@@ -458,7 +459,7 @@ async def test_a_new_host_that_dies_at_the_last_moment() -> None:
     await world.minutes(30)
     assert world.written == []
     row = await world.tended()
-    assert any("will not do" in it.text for it in row.history)
+    assert any("will not do" in happening.text for happening in row.history)
     await world.tidy()
 
 
@@ -796,7 +797,7 @@ async def test_findings_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
     world = await up({"west": DEFERRED_URL, "east": VENDOR_URL})
     world.dies(DEFERRED_URL)
     await world.minutes(60)
-    said = [it for it in caplog.records if "severity 2" in it.getMessage()]
+    said = [record for record in caplog.records if "severity 2" in record.getMessage()]
     assert len(said) == 1
 
 
@@ -806,7 +807,7 @@ async def test_a_host_that_the_vendor_shut_down() -> None:
     world = Hosted({"west": old, "east": VENDOR_URL})
     world.packages.lying[old] = "it answers a redirect (302), which App Service may not follow"
     tended = await world.minutes(60)
-    assert {it.kind for it in tended.findings} >= {"retired-host", "rotation-held"}
+    assert {finding.kind for finding in tended.findings} >= {"retired-host", "rotation-held"}
     assert world.written == []
     await world.order(Work.ROTATE, "west", forced=True, reason="it is gone for good")
     await world.minutes(10)
@@ -846,4 +847,6 @@ def no_leak(world: Hosted, caplog: pytest.LogCaptureFixture) -> None:
     for key, stored in world.store.rows.items():
         assert SECRET.encode() not in stored.row.body, key
     formatter = logging.Formatter()
-    assert not [it for it in caplog.records if SECRET in f"{formatter.format(it)} {it.args!r}"]
+    assert not [
+        record for record in caplog.records if SECRET in f"{formatter.format(record)} {record.args!r}"
+    ]

@@ -67,7 +67,7 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
 def edit(world: World, short: str, **values: str | None) -> None:
     world.edit(
         world.sites[f"app-scepman-{short}"],
-        {OCSP if name == "ocsp" else name: it for name, it in values.items()},
+        {OCSP if name == "ocsp" else name: item for name, item in values.items()},
     )
 
 
@@ -80,7 +80,7 @@ async def test_a_person_takes_a_side(shell: Shell) -> None:
     edit(shell.world, "weu", ocsp="120")
     edit(shell.world, "neu", ocsp="240")
     shown = await shell.json("plan", expect=Exit.HELD)
-    assert [it["key"] for it in shown["changes"]] == [OCSP]
+    assert [item["key"] for item in shown["changes"]] == [OCSP]
     assert shown["refusals"][0]["rule"] == "first-contact"
     text = await shell.run("plan", expect=Exit.HELD)
     assert OCSP in text
@@ -97,7 +97,7 @@ async def test_a_person_takes_a_side(shell: Shell) -> None:
     (group,) = status["groups"]
     assert group["state"] == "converged"
     assert (group["in_step"]["answer"], group["healthy"]["answer"], group["attention"]) == ("yes", "yes", [])
-    assert {it["state"] for it in group["regions"]} == {"healthy"}
+    assert {item["state"] for item in group["regions"]} == {"healthy"}
     assert (status["undelivered"], status["copies"]) == ([], [])
     assert "converged" in await shell.run("status")
     assert "nothing to do" in await shell.run("plan")
@@ -114,7 +114,7 @@ async def test_another_key_is_refused_and_a_lost_one_is_begun_anew(shell: Shell)
     assert "not the key of this store" in await shell.run("status", expect=Exit.HELD)
     shell.env["COUNTERPART_FINGERPRINT_KEY_PREVIOUS"] = own
     left = await shell.json("plan")
-    assert [it["action"] for it in left["changes"]] == ["keep-apart"]
+    assert [item["action"] for item in left["changes"]] == ["keep-apart"]
     del shell.env["COUNTERPART_FINGERPRINT_KEY_PREVIOUS"]
     reset = ("baseline", "reset", *SAID)
     assert "would be done: forgets the baselines" in await shell.run(*reset[:-1], "--dry-run")
@@ -145,7 +145,7 @@ async def test_a_total_outage_is_not_in_order(shell: Shell) -> None:
     assert group["healthy"]["answer"] != "yes"
     assert "0 of 2 regions are healthy" in group["healthy"]["text"]
     assert group["incidents"]
-    assert any("severity" in it for it in group["attention"])
+    assert any("severity" in item for item in group["attention"])
     text = await shell.run("status", expect=Exit.HELD)
     assert "needs you: incident" in text
 
@@ -164,7 +164,7 @@ async def test_status_while_azure_does_not_answer(shell: Shell) -> None:
     await shell.run("resolve", "--leave", "--all", *SAID)
     shell.world.arm.rules.append(lambda _, path: 503 if "trafficmanagerprofiles" in path.lower() else None)
     status = await shell.json("status")
-    assert [it["group"] for it in status["groups"]] == ["scepman"]
+    assert [item["group"] for item in status["groups"]] == ["scepman"]
     assert "HTTP 503" in status["unread"]
 
 

@@ -93,7 +93,7 @@ async def test_list_and_report(played: dict[str, str], tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == ["aborted", "succeeded"]
     aborted, succeeded = (line.split()[1] for line in lines)
     facts = json.loads(await run(played, "list", "--json", "--group", "scepman"))
-    assert [it["id"] for it in facts["drills"]] == [aborted, succeeded]
+    assert [fact["id"] for fact in facts["drills"]] == [aborted, succeeded]
     assert (await run(played, "report", succeeded)).startswith(f"# Drill {succeeded}")
     assert json.loads(await run(played, "report", succeeded, "--format", "json"))["samples"]
     page = tmp_path / "report.html"
@@ -183,7 +183,7 @@ async def test_a_full_timeline_is_told_to_its_end(
         await commands._followed(steps[0], ports, settings, out)
     assert isinstance(out.file, io.StringIO)
     lines = out.file.getvalue().splitlines()
-    assert [it.rpartition(" ")[2] for it in lines] == [str(it) for it in range(MOST_LINES + 5)]
+    assert [line.rpartition(" ")[2] for line in lines] == [str(number) for number in range(MOST_LINES + 5)]
 
 
 async def test_who_walks_away_is_heard_whoever_takes_it_for_a_failure(

@@ -53,7 +53,7 @@ async def shell(tmp_path: Path) -> Shell:
     world.sick("east")
     await world.minute(3)
     shell = Shell(path)
-    shell.ids = [it.id for it in await world.incidents()]
+    shell.ids = [incident.id for incident in await world.incidents()]
     store = SqliteStore(str(path))
     assert isinstance(world.store, FakeStore)
     for stored in world.store.rows.values():
@@ -70,11 +70,11 @@ async def test_list(shell: Shell) -> None:
     assert "2 incidents, 1 open" in text
     assert "not delivered to teams" in text
     facts = json.loads(await shell.run("list", "--json", expect=Exit.HELD))
-    assert [it["id"] for it in facts["incidents"]] == shell.ids
+    assert [fact["id"] for fact in facts["incidents"]] == shell.ids
     assert facts["means"]["open"] == 1
     assert facts["undelivered"][0]["problem"].endswith("HTTP 503")
     only = json.loads(await shell.run("list", "--open", "--json", expect=Exit.HELD))
-    assert [it["id"] for it in only["incidents"]] == shell.ids[:1]
+    assert [item["id"] for item in only["incidents"]] == shell.ids[:1]
     unknown = await shell.run("list", "--group", "other", expect=Exit.FAILED)  # no Azure is there to ask
     assert "no incident" not in unknown
 
@@ -114,7 +114,7 @@ async def test_export_markdown(shell: Shell, tmp_path: Path) -> None:
 async def test_export_measures(shell: Shell) -> None:
     """One line per incident, in columns that stay."""
     rows = list(csv.DictReader(io.StringIO(await shell.run("export", "--format", "csv"))))
-    assert [it["id"] for it in rows] == shell.ids
+    assert [row["id"] for row in rows] == shell.ids
     assert tuple(rows[0]) == COLUMNS
     over = rows[1]
     assert over["cause"] == "one-region"
@@ -124,6 +124,6 @@ async def test_export_measures(shell: Shell) -> None:
 
 async def test_export_json(shell: Shell) -> None:
     """All of them, or one."""
-    assert [it["id"] for it in json.loads(await shell.run("export", "--format", "json"))] == shell.ids
+    assert [load["id"] for load in json.loads(await shell.run("export", "--format", "json"))] == shell.ids
     one = json.loads(await shell.run("export", shell.ids[0], "--format", "json"))
-    assert [it["id"] for it in one] == shell.ids[:1]
+    assert [item["id"] for item in one] == shell.ids[:1]

@@ -85,11 +85,11 @@ async def test_rotate_there_and_see_it(shell: Shell, monkeypatch: pytest.MonkeyP
     assert after == {**before, PACKAGE: vendor.url("/dist/Artifacts.zip")}
     # The other region was there already: it goes where this one was, so that they do not share a host.
     status = await shell.json("status")
-    assert {it["region"]: it["host"] for it in status["groups"][0]["regions"]} == {
+    assert {item["region"]: item["host"] for item in status["groups"][0]["regions"]} == {
         "weu": "vendor",
         "neu": "github",
     }
-    assert {it["state"] for it in status["hosts"]} == {"up"}
+    assert {item["state"] for item in status["hosts"]} == {"up"}
     text = await shell.run("status")
     assert "vendor (prod, windows)" in text
     assert "ada" in text
@@ -105,7 +105,7 @@ async def test_an_ordered_restart(shell: Shell) -> None:
     assert "this will be done" not in unknown
     done = await shell.json("restart", "--ordered", *SAID, "--wait")
     assert done["last_order"]["done"]
-    assert [it.where for it in shell.world.journal if it.what == "restart"] == [
+    assert [happening.where for happening in shell.world.journal if happening.what == "restart"] == [
         "app-scepman-weu",
         "app-scepman-neu",
     ]

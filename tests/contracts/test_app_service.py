@@ -67,7 +67,9 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
             linux=linux,
             edit=lambda at, changes: world.edit(by_id[at], changes),
             say_missing=lambda: None,
-            writes=lambda: sum(it.what in {"settings-put", "connections-put"} for it in world.journal),
+            writes=lambda: sum(
+                happening.what in {"settings-put", "connections-put"} for happening in world.journal
+            ),
         )
         await adapter.aclose()
 

@@ -33,7 +33,7 @@ class Bench:
 
     def told(self) -> list[str]:
         """What the other end answered, each time."""
-        return [it.detail for it in self.world.journal if it.what == "told"]
+        return [happening.detail for happening in self.world.journal if happening.what == "told"]
 
     def title(self, body: Any) -> Any:
         """Which of the letters this is."""

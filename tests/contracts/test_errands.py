@@ -59,17 +59,17 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
             QueueClient.from_connection_string(connection, POISON) as poison,
         ):
             yield Bench(adapter, lambda: _all(queue), lambda text: _put(poison, text))
-            for it in (queue, poison):
-                await _drop(it)
+            for queue_client in (queue, poison):
+                await _drop(queue_client)
         await adapter.aclose()
         assert not session.closed
 
 
 async def _all(queue: QueueClient) -> list[str]:
-    messages = [it async for it in queue.receive_messages(visibility_timeout=1)]
-    for it in messages:
-        await queue.delete_message(it)
-    return [base64.b64decode(it.content).decode() for it in messages]
+    messages = [receive_message async for receive_message in queue.receive_messages(visibility_timeout=1)]
+    for message in messages:
+        await queue.delete_message(message)
+    return [base64.b64decode(message.content).decode() for message in messages]
 
 
 async def _put(poison: QueueClient, text: str) -> None:
@@ -93,15 +93,15 @@ def test_the_adapters_have_the_ports_shape() -> None:
 async def test_an_errand_is_taken_as_it_was_sent(bench: Bench) -> None:
     """The first one makes the queue, and any text arrives whole."""
     texts = ['{"a":"<&>"}', "ä" * 20_000]
-    for it in texts:
-        await bench.port.send(it, lives=MINUTE)
+    for text in texts:
+        await bench.port.send(text, lives=MINUTE)
     assert await bench.taken() == texts
 
 
 async def test_many_at_once_make_the_queue_once(bench: Bench) -> None:
     """Nothing is lost when they all find no queue."""
-    await asyncio.gather(*(bench.port.send(f"{it}", lives=MINUTE) for it in range(8)))
-    assert sorted(await bench.taken()) == [f"{it}" for it in range(8)]
+    await asyncio.gather(*(bench.port.send(f"{number}", lives=MINUTE) for number in range(8)))
+    assert sorted(await bench.taken()) == [f"{number}" for number in range(8)]
 
 
 async def test_nothing_was_set_aside(bench: Bench) -> None:

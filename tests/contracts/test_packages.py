@@ -212,4 +212,4 @@ async def test_a_large_package() -> None:
         found = await reads.check(Value(host.url(WINDOWS[VENDOR_HOST])))
         assert found.package is not None
         assert found.package.size > 100_000_000
-        assert sum(it.sent for it in host.served) == found.bytes_read <= found.package.size // 1000
+        assert sum(served.sent for served in host.served) == found.bytes_read <= found.package.size // 1000

@@ -51,7 +51,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
 
 
 def _change(world: World, name: str, *, observed: str | None = None, enabled: bool = True) -> None:
-    (endpoint,) = (it for it in world.profiles["scepman"].endpoints if it.name == name)
+    (endpoint,) = (endpoint for endpoint in world.profiles["scepman"].endpoints if endpoint.name == name)
     endpoint.observed = observed or endpoint.observed
     endpoint.enabled = enabled
 
@@ -107,14 +107,17 @@ async def test_an_endpoint_degrades(bench: Bench) -> None:
     await bench.port.list_profiles(SUBSCRIPTION)
     bench.degrade("neu")
     (profile,) = await bench.port.list_profiles(SUBSCRIPTION)
-    assert [it.status for it in profile.endpoints] == [MonitorStatus.ONLINE, MonitorStatus.DEGRADED]
+    assert [endpoint.status for endpoint in profile.endpoints] == [
+        MonitorStatus.ONLINE,
+        MonitorStatus.DEGRADED,
+    ]
 
 
 async def test_an_endpoint_is_disabled(bench: Bench) -> None:
     """A disabled endpoint stays in the list."""
     bench.disable("weu")
     (profile,) = await bench.port.list_profiles(SUBSCRIPTION)
-    assert [(it.enabled, it.status) for it in profile.endpoints] == [
+    assert [(endpoint.enabled, endpoint.status) for endpoint in profile.endpoints] == [
         (False, MonitorStatus.DISABLED),
         (True, MonitorStatus.ONLINE),
     ]
@@ -131,7 +134,7 @@ async def test_what_routing_and_probing_rest_on() -> None:
     world.profiles["all"] = ProfileState("all", inner.resource_group, [nested])
     async with simulated(world) as here:
         adapter = TrafficManagerProfiles(here.credential, here.session, base_url=here.cloud.arm_url)
-        found = {it.name: it for it in await adapter.list_profiles(SUBSCRIPTION)}
+        found = {profile.name: profile for profile in await adapter.list_profiles(SUBSCRIPTION)}
         await adapter.aclose()
     said = found["scepman"]
     assert said.nested_in == (Nesting(profile="all", endpoint="eu", least=2, least_ipv6=1),)

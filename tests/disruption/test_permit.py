@@ -47,7 +47,7 @@ def test_no_run_of_requests_disturbs_two_regions_or_the_last_one(
         answer = permit(a_disruption(region, work=work), seen, held, now)
         if isinstance(answer, Granted):
             assert held is None or now >= held.until or held.id == work
-            fresh = {name: it.state for name, it in seen.items() if now - it.at < FRESH}
+            fresh = {name: health.state for name, health in seen.items() if now - health.at < FRESH}
             refuges = {name for name, state in fresh.items() if state is State.HEALTHY and name != region}
             assert refuges or fresh.get(region) is State.DOWN
             assert (answer.permit.id, answer.permit.region) == (work, region)
@@ -66,8 +66,8 @@ def test_a_healthy_region_is_never_disturbed_without_another(
     """Granting a healthy region leaves a healthy one behind."""
     seen = seen_at(START, world | {region: (State.HEALTHY, 0.0)})
     answer = permit(a_disruption(region), seen, None, START)
-    others = [it for name, it in seen.items() if name != region and START - it.at < FRESH]
-    assert isinstance(answer, Granted) == any(it.state is State.HEALTHY for it in others)
+    others = [health for name, health in seen.items() if name != region and START - health.at < FRESH]
+    assert isinstance(answer, Granted) == any(other.state is State.HEALTHY for other in others)
 
 
 @pytest.mark.parametrize("state", [State.DOWN, State.UNKNOWN])
@@ -95,7 +95,7 @@ def test_a_region_that_is_down_may_be_mended() -> None:
     assert "down already" in granted.permit.reason
 
 
-@pytest.mark.parametrize("kind", [it for it in Kind if it.takes_out])
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind.takes_out])
 def test_nothing_is_mended_by_taking_an_endpoint_out(kind: Kind) -> None:
     """Traffic Manager still leads to the others, one of which fails already: the region that is down stays in."""
     asked = msgspec.structs.replace(

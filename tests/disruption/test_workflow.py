@@ -44,10 +44,12 @@ async def test_of_two_at_once_one_wins() -> None:
     """Both read a free row; the store lets one write, and the other sees it and is refused."""
     for first in (("west", "east"), ("east", "west"), ("west", "west")):
         store = Slow()
-        asked = (a_disruption(it, work=f"work {number}") for number, it in enumerate(first))
-        answers = await asyncio.gather(*(request(store, GROUP, it, SEEN, START) for it in asked))
-        assert [isinstance(it, Granted) for it in answers].count(True) == 1
-        (winner,) = (it.permit for it in answers if isinstance(it, Granted))
+        asked = (a_disruption(name, work=f"work {number}") for number, name in enumerate(first))
+        answers = await asyncio.gather(
+            *(request(store, GROUP, disruption, SEEN, START) for disruption in asked)
+        )
+        assert [isinstance(answer, Granted) for answer in answers].count(True) == 1
+        (winner,) = (answer.permit for answer in answers if isinstance(answer, Granted))
         assert await held(store) == winner
 
 
@@ -55,9 +57,15 @@ async def test_of_many_at_once_no_two_win() -> None:
     """However many ask in however many groups, each group has one permit; the groups do not meet."""
     store = Slow()
     groups = [f"group-{number}" for number in range(4)]
-    asked = [(group, a_disruption("west", work=f"{group} {it}")) for group in groups for it in range(3)]
-    answers = await asyncio.gather(*(request(store, group, it, SEEN, START) for group, it in asked))
-    winners = [group for (group, _), it in zip(asked, answers, strict=True) if isinstance(it, Granted)]
+    asked = [
+        (group, a_disruption("west", work=f"{group} {number}")) for group in groups for number in range(3)
+    ]
+    answers = await asyncio.gather(
+        *(request(store, group, disruption, SEEN, START) for group, disruption in asked)
+    )
+    winners = [
+        group for (group, _), granted in zip(asked, answers, strict=True) if isinstance(granted, Granted)
+    ]
     assert sorted(winners) == groups
 
 

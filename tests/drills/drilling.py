@@ -29,7 +29,7 @@ class Drilled(Watched):
         self.service.answers = self._device
 
     def _resolved(self, name: str) -> tuple[str, ...]:
-        if name in {host(it) for it in self.regions}:
+        if name in {host(region) for region in self.regions}:
             return (name,)
         if self.clock.now() >= self._kept_until:
             self._kept = self._led(name)
@@ -40,7 +40,7 @@ class Drilled(Watched):
         led = self._resolved("the service")
         if not led:
             return "", "the name does not resolve"
-        (region,) = [it for it in self.regions if host(it) == led[0]]
+        (region,) = [region for region in self.regions if host(region) == led[0]]
         return address_of(led[0]), "" if self.answers(region) else "GetCACaps answered 503"
 
     async def minute(self, count: int = 1) -> None:
@@ -49,10 +49,11 @@ class Drilled(Watched):
             now = self.clock.now()
             full = (now + timedelta(minutes=1)).replace(second=0, microsecond=0)
             self.clock.advance((full - now).total_seconds())
-            for it in self.profiles.profiles[0].endpoints:
-                if it.status is MonitorStatus.CHECKING:
+            for endpoint in self.profiles.profiles[0].endpoints:
+                if endpoint.status is MonitorStatus.CHECKING:
                     self.status(
-                        it.name, MonitorStatus.ONLINE if self.answers(it.name) else MonitorStatus.DEGRADED
+                        endpoint.name,
+                        MonitorStatus.ONLINE if self.answers(endpoint.name) else MonitorStatus.DEGRADED,
                     )
             await reconcile.handle("{}", ports=self.ports, settings=self.settings)
 
@@ -103,12 +104,12 @@ class Drilled(Watched):
 
     def is_enabled(self, region: str) -> bool:
         """Whether the endpoint is."""
-        (found,) = [it for it in self.profiles.profiles[0].endpoints if it.name == region]
+        (found,) = [endpoint for endpoint in self.profiles.profiles[0].endpoints if endpoint.name == region]
         return found.enabled
 
     def all_enabled(self) -> bool:
         """Whether every endpoint is."""
-        return all(it.enabled for it in self.profiles.profiles[0].endpoints)
+        return all(endpoint.enabled for endpoint in self.profiles.profiles[0].endpoints)
 
 
 async def a_world(**kwargs: Any) -> Drilled:

@@ -104,7 +104,7 @@ def test_it_never_drained() -> None:
         ("Drained", "never"),
         ("Drill", "scepman-0-drill-1"),
     )
-    assert not any("earlier drills" in it for it in card.lines)
+    assert not any("earlier drills" in line for line in card.lines)
 
 
 def test_it_cannot_be_undone() -> None:

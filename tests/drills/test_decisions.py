@@ -313,8 +313,8 @@ def views(draw: st.DrawFn) -> View:
     """Whatever may be seen, by whoever, at any time."""
     group = a_group()
     endpoints = tuple(
-        msgspec.structs.replace(it, enabled=draw(st.booleans()), status=draw(STATUSES))
-        for it in group.profile.endpoints
+        msgspec.structs.replace(endpoint, enabled=draw(st.booleans()), status=draw(STATUSES))
+        for endpoint in group.profile.endpoints
     )
     if draw(st.integers(0, 9)) == 0:
         endpoints = endpoints[1:]
@@ -322,7 +322,7 @@ def views(draw: st.DrawFn) -> View:
     profile = msgspec.structs.replace(group.profile, endpoints=endpoints)
     seen = Seen(
         group=msgspec.structs.replace(group, profile=profile),
-        health={it: a_health(at=now) for it in ("west", "east")},
+        health={name: a_health(at=now) for name in ("west", "east")},
         incidents=(),
         unsettled="",
         at=now,
@@ -559,8 +559,8 @@ def test_of_several_lines_the_latest_missed_time_counts() -> None:
 def test_schedules_of_groups() -> None:
     """A group's own lines, or everybody's."""
     calendar = Calendar(schedules=schedules("scepman=30 20 * * MON;; *=0 4 1 * *"))
-    assert [it.text for it in calendar.lines("SCEPman")] == ["30 20 * * MON"]
-    assert [it.text for it in calendar.lines("other")] == ["0 4 1 * *"]
+    assert [line.text for line in calendar.lines("SCEPman")] == ["30 20 * * MON"]
+    assert [line.text for line in calendar.lines("other")] == ["0 4 1 * *"]
     with pytest.raises(ValueError, match="does not name its group"):
         schedules("30 20 * * MON")
     with pytest.raises(ValueError, match="is no number"):
@@ -593,7 +593,7 @@ def test_what_a_schedule_means() -> None:
         every=86_400 * 4.0,
     )
     facts = schedule_facts(calendar, "scepman", None, START, 300)
-    assert [bool(it["hindered"]) for it in facts["next"]] == [False, True, True, False, False]
+    assert [bool(fact["hindered"]) for fact in facts["next"]] == [False, True, True, False, False]
 
 
 def test_the_example_in_the_documents_is_of_today() -> None:
@@ -603,8 +603,8 @@ def test_the_example_in_the_documents_is_of_today() -> None:
         (docs / "drill-report.md").read_text("utf-8"),
         markdown(a_drill(samples=samples((0, "11", "1", 0)))),
     )
-    headings = [it for it in now.splitlines() if it.startswith(("##", "| what", "| rule", "| from"))]
-    assert [it for it in kept.splitlines() if it in headings] == headings
+    headings = [line for line in now.splitlines() if line.startswith(("##", "| what", "| rule", "| from"))]
+    assert [line for line in kept.splitlines() if line in headings] == headings
     shown = (docs / "drill-report.html").read_text("utf-8")
     assert "<svg" in shown
     assert kept.splitlines()[0].removeprefix("# ") in shown

@@ -49,9 +49,9 @@ async def do(world: Drilled, deed: tuple[object, ...]) -> None:
         case ("minutes", int(count)):
             await world.minute(count)
         case ("abort",):
-            for it in await list_drills(world.store):
-                if not it.ended:
-                    await world.abort(it.id)
+            for drill in await list_drills(world.store):
+                if not drill.ended:
+                    await world.abort(drill.id)
         case ("edit", str(region), str(text)):
             world.edit(region, K00=val(text))
             await world.ring()
@@ -117,7 +117,7 @@ async def test_whatever_happens_a_region_that_was_taken_out_comes_back(
                 await do(world, deed)
     await at_rest(world)
     assert world.all_enabled()
-    assert all(it.ended for it in await list_drills(world.store))
+    assert all(drill.ended for drill in await list_drills(world.store))
     held = await world.permit()
     assert held is None or held.permit is None or held.permit.until <= world.clock.now()  # whose time is over
 

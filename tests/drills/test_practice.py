@@ -68,7 +68,7 @@ async def test_at_most_one_a_week_and_that_is_said_once() -> None:
     world.clock.advance(timedelta(days=5, hours=23).total_seconds())
     await world.minute(2)
     await to_ten_past_twelve(world)
-    regions = [it["region"] for it in (await world.listed())["drills"]]
+    regions = [item["region"] for item in (await world.listed())["drills"]]
     assert regions == ["west", "east"]
 
 
@@ -114,7 +114,7 @@ async def test_capacity_that_nobody_declared() -> None:
         drill_declared=Declared(load=(("scepman", 2001.0),), capacity=(("west", 100.0), ("east", 100.0))),
     )
     answer = await world.ask_for(dry_run=True)
-    (capacity,) = [it for it in answer.body["preflight"] if it["rule"] == "capacity"]
+    (capacity,) = [item for item in answer.body["preflight"] if item["rule"] == "capacity"]
     assert capacity["verdict"] == "refused"
     assert "2001 requests a minute, and east can serve 2000: too few" in capacity["reason"]
 
@@ -140,7 +140,7 @@ async def test_what_is_older_than_the_retention_goes() -> None:
         world.clock.advance(60)
     await world.minute()
     assert (await world.listed())["drills"] == []
-    assert not [it for it in world.store.rows if it.startswith(("drills/", "drill-keys/"))]
+    assert not [row for row in world.store.rows if row.startswith(("drills/", "drill-keys/"))]
 
 
 async def test_an_endpoint_that_is_no_web_app_has_no_turn() -> None:

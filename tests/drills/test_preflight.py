@@ -74,17 +74,17 @@ def at(**changes: object) -> Circumstances:
 
 
 def said(rule: str, where: Circumstances) -> Answer:
-    return next(it for it in preflight(where).answers if it.rule == rule)
+    return next(answer for answer in preflight(where).answers if answer.rule == rule)
 
 
 def test_every_rule_is_asked_and_answers_with_a_reason() -> None:
     """Also when all is well: a person sees what was looked at."""
     found = preflight(at())
-    assert [it.rule for it in found.answers] == list(RULES)
-    assert {it.verdict for it in found.answers} == {PASSED}
+    assert [answer.rule for answer in found.answers] == list(RULES)
+    assert {answer.verdict for answer in found.answers} == {PASSED}
     assert found.allowed
     assert found.refusals == ()
-    assert {it.rule: it.reason for it in found.answers} == {
+    assert {answer.rule: answer.reason for answer in found.answers} == {
         "region": "west is enabled and Online",
         "one-at-a-time": "no other drill of this group is under way",
         "permit": "east healthy",
@@ -200,7 +200,7 @@ def practised(**changes: object) -> Circumstances:
             "survivors",
             PASSED,
             lambda: at(
-                seen=seen(WEST, EAST, NORTH, health={it: proved() for it in ("west", "east", "north")})
+                seen=seen(WEST, EAST, NORTH, health={name: proved() for name in ("west", "east", "north")})
             ),
             "east, north healthy",
         ),
@@ -402,7 +402,7 @@ def test_one_refusal_forbids_and_all_are_told() -> None:
     assert spared(warned.answers) == ""
     both = preflight(at(running="d-1", seen=seen(unsettled="why")))
     assert not both.allowed
-    assert [it.rule for it in both.refusals] == ["one-at-a-time", "settings"]
+    assert [refusal.rule for refusal in both.refusals] == ["one-at-a-time", "settings"]
     assert spared(both.answers) == (
         "one-at-a-time: drill d-1 is not over; "
         "settings: why: a drill onto a region with other settings proves nothing"

@@ -147,7 +147,9 @@ def test_a_dry_run() -> None:
 
 def a_slot(group: str, *skipped: float) -> Slot:
     """A group whose practice runs were passed over, at these minutes."""
-    lines = (Entry(at=START + timedelta(minutes=it), who="x", text=f"why {it:g}") for it in skipped)
+    lines = (
+        Entry(at=START + timedelta(minutes=seconds), who="x", text=f"why {seconds:g}") for seconds in skipped
+    )
     return Slot(group_id=a_profile().id, group=group, history=tuple(lines), practised=START)
 
 
@@ -170,7 +172,7 @@ def test_what_a_schedule_means() -> None:
         every=86_400 * 2.5,
     )
     facts = schedule_facts(calendar, "scepman", a_slot("scepman", 1), START, 300)
-    assert [(f"{it['at']:%a %d}", it["hindered"]) for it in facts["next"]] == [
+    assert [(f"{fact['at']:%a %d}", fact["hindered"]) for fact in facts["next"]] == [
         (
             "Mon 02",
             "the last practice run was due 2026-03-02 12:00 UTC, and there is at most one in 2.5 days",
@@ -180,7 +182,7 @@ def test_what_a_schedule_means() -> None:
         ("Mon 09", "2026-03-09 is blocked"),
         ("Thu 12", None),
     ]
-    assert {name: it for name, it in facts.items() if name != "next"} == {
+    assert {name: item for name, item in facts.items() if name != "next"} == {
         "group": "scepman",
         "schedule": ["30 20 * * MON,THU", "0 21 * * SUN", "30 20 5 3 *"],
         "at_most_one_in_days": 2.5,
@@ -196,7 +198,7 @@ def test_what_a_schedule_means() -> None:
         every=86_400.0,
     )
     week = schedule_facts(closed, "scepman", None, START, 300)["next"][:3]
-    assert [bool(it["hindered"]) for it in week] == [
+    assert [bool(item["hindered"]) for item in week] == [
         False,
         True,
         False,
@@ -283,7 +285,7 @@ def test_a_report_of_what_has_only_begun() -> None:
     ]
     assert "## Predicted and measured" in lines[6:8]
     assert "| earlier drills of west | - | none to compare with |" in lines
-    assert any(it.startswith("Every interval each resolver") for it in lines)
+    assert any(line.startswith("Every interval each resolver") for line in lines)
     assert chart(begun) is None
 
 
@@ -313,7 +315,7 @@ def test_short_and_long_durations() -> None:
 def test_the_usual_interval_is_told() -> None:
     """One look that took long does not make the interval."""
     times = (0.0, 2.0, 4.0, 9.0, 11.04)
-    text = markdown(a_drill(samples=samples(*((it, "11", "1", 0) for it in times))))
+    text = markdown(a_drill(samples=samples(*((time, "11", "1", 0) for time in times))))
     assert "Every 2 s each resolver" in text
     two = markdown(a_drill(samples=samples((0.0, "11", "1", 0), (5.0, "11", "1", 0), (5.04, "11", "1", 0))))
     assert "Every 5 s each resolver" in two

@@ -115,7 +115,7 @@ def over(found: Turn, state: State, *words: str) -> None:
     assert drill.owed[-1] == "finished"
     assert drill.timeline[-1].who == US
     assert f"the drill is over, {state}" in drill.timeline[-1].text
-    assert all(it in drill.reason for it in words)
+    assert all(word in drill.reason for word in words)
 
 
 def given_back(found: Turn, state: State, reason: str, when: datetime) -> None:
@@ -559,7 +559,7 @@ def test_back_and_online_it_is_over_as_it_was_judged() -> None:
     found = turn(verifying(), view(340, WEST, EAST), RULES)
     over(found, State.SUCCEEDED, "well done")
     assert (found.drill.online_at, found.drill.was_back) == (at(340), True)
-    assert [it.text for it in found.drill.timeline] == [
+    assert [entry.text for entry in found.drill.timeline] == [
         "Traffic Manager calls west Online",
         "the drill is over, succeeded",
     ]
@@ -832,7 +832,7 @@ def test_who_answered() -> None:
 
 def test_a_region_is_one_character_of_a_sample() -> None:
     """Its place among the drill's regions; one that is none of them is nobody."""
-    assert [coded(it, ("west", "east")) for it in ("west", "east", "north", "")] == ["0", "1", "-", "-"]
+    assert [coded(name, ("west", "east")) for name in ("west", "east", "north", "")] == ["0", "1", "-", "-"]
     assert len(set(ALPHABET)) == len(ALPHABET)
 
 
@@ -841,13 +841,13 @@ def test_a_problem_has_one_place_and_bounded_words() -> None:
     problems: list[str] = []
     assert numbered("", problems) == 0
     assert problems == []
-    assert [numbered(it, problems) for it in ("a", "b", "a")] == [1, 2, 1]
+    assert [numbered(name, problems) for name in ("a", "b", "a")] == [1, 2, 1]
     long, longer = "x" * LONGEST_PROBLEM, "x" * (LONGEST_PROBLEM + 1)
     assert numbered(long, problems) == 3
     assert numbered(longer, problems) == 4
     assert problems[2] == long
     assert problems[3] == "x" * (LONGEST_PROBLEM - 3) + "..."
-    full = [str(it) for it in range(MOST_PROBLEMS)]
+    full = [str(number) for number in range(MOST_PROBLEMS)]
     assert numbered("new", full) == MOST_PROBLEMS
     assert numbered("0", full) == 1
     assert len(full) == MOST_PROBLEMS
@@ -863,7 +863,7 @@ def test_a_timeline_keeps_its_beginning_and_its_end() -> None:
         found = not_enabled(drill, str(number), Effect.NOT_APPLIED, at(number), gone=False)
         assert found is not None
         drill = found
-    numbers = [int(it.text.rpartition(" ")[2]) for it in drill.timeline]
+    numbers = [int(entry.text.rpartition(" ")[2]) for entry in drill.timeline]
     half = MOST_LINES // 2
     assert numbers == [*range(half), *range(2 * MOST_LINES - half, 2 * MOST_LINES)]
     repeated = a_drill(State.RESTORING)
@@ -871,7 +871,7 @@ def test_a_timeline_keeps_its_beginning_and_its_end() -> None:
         found = not_enabled(repeated, reason, Effect.NOT_APPLIED, at(1), gone=False)
         assert found is not None
         repeated = found
-    assert [it.text[-1] for it in repeated.timeline] == ["a", "b", "c", "d", "a"]
+    assert [entry.text[-1] for entry in repeated.timeline] == ["a", "b", "c", "d", "a"]
 
 
 # -- measures --------------------------------------------------------------------------------------------------
@@ -945,7 +945,7 @@ def test_what_is_said_of_a_drill_has_the_length_of_a_line() -> None:
     found = not_drained(draining(), "w", LONG, at(7))
     assert found is not None
     assert found.reason == CUT
-    assert {len(it.text) for it in found.timeline[-1:]} == {LINE}
+    assert {len(entry.text) for entry in found.timeline[-1:]} == {LINE}
     waiting = turn(begun(), msgspec.structs.replace(view(), hindered=LONG), RULES).drill
     assert len(waiting.reason) == len(waiting.timeline[-1].text) == LINE
 
@@ -965,19 +965,19 @@ def test_practice_runs_that_were_passed_over_are_remembered_for_a_while() -> Non
 
 def test_a_full_row_drops_what_was_skipped_and_then_the_middle_of_the_timeline() -> None:
     """Its beginning and its end stay, and every sample."""
-    lines = tuple(Entry(at=at(it), who=US, text=str(it)) for it in range(40))
+    lines = tuple(Entry(at=at(number), who=US, text=str(number)) for number in range(40))
     drill = a_drill(timeline=lines, samples=samples())
     slot: Slot | None = Slot(group_id="g", group="scepman", drill=drill, history=lines[:4])
     told: list[tuple[int, list[str]]] = []
     while slot is not None and (slot := slot.shorter()) is not None:
         assert slot.drill is not None
         assert slot.drill.samples == drill.samples
-        told.append((len(slot.history), [it.text for it in slot.drill.timeline]))
+        told.append((len(slot.history), [entry.text for entry in slot.drill.timeline]))
     assert [(count, len(texts)) for count, texts in told] == [(2, 40), (1, 40), (1, 20), (1, 10), (1, 4)]
-    assert told[2][1] == [str(it) for it in (*range(10), *range(30, 40))]
+    assert told[2][1] == [str(number) for number in (*range(10), *range(30, 40))]
     archived = Archived(drill=drill, archived=START).shorter()
     assert archived is not None
-    assert [it.text for it in archived.drill.timeline] == told[2][1]
+    assert [entry.text for entry in archived.drill.timeline] == told[2][1]
     assert (
         Archived(drill=msgspec.structs.replace(drill, timeline=lines[:8]), archived=START).shorter() is None
     )

@@ -43,7 +43,7 @@ WEST_OUT_AND_BACK = [("west", False, None), ("west", True, None)]
 
 def answers(body: Any) -> dict[str, str]:
     """Each rule's verdict."""
-    return {it["rule"]: str(it["verdict"]) for it in body["preflight"]}
+    return {item["rule"]: str(item["verdict"]) for item in body["preflight"]}
 
 
 async def refused(world: Drilled, **body: Any) -> Refused:
@@ -78,7 +78,7 @@ async def test_a_drill_from_the_request_to_the_record() -> None:
         "scepman / west: drill succeeded",
     ]
     assert world.teams.kinds == ["drill.started", "drill.finished"]
-    assert [event_type(it) for it in world.teams.kinds] == [
+    assert [event_type(kind) for kind in world.teams.kinds] == [
         "Counterpart.Drill.Started",
         "Counterpart.Drill.Finished",
     ]
@@ -128,7 +128,7 @@ async def test_no_incident_is_opened_by_what_a_drill_takes_out() -> None:
     await world.begun()
     await world.minute(10)
     assert await world.incidents() == ()
-    ledger = world.store.rows[next(it for it in world.store.rows if it.startswith("incident-ledgers/"))]
+    ledger = world.store.rows[next(row for row in world.store.rows if row.startswith("incident-ledgers/"))]
     assert b"west is out of DNS" in ledger.row.body
 
 
@@ -171,7 +171,7 @@ async def test_the_report_in_its_three_forms() -> None:
     assert "| recovery, orderly drain | 1 min |" in report.markdown
     assert report.page is not None
     assert report.page.chart is not None
-    assert [it.name for it in report.page.chart.lanes] == ["DNS at system", "devices (SCEP)"]
+    assert [lane.name for lane in report.page.chart.lanes] == ["DNS at system", "devices (SCEP)"]
 
 
 async def test_a_slow_recovery_misses_the_target() -> None:
@@ -220,7 +220,7 @@ def settings_differ(world: Drilled) -> None:
 
 def geographic(world: Drilled) -> None:
     world.profiles.profiles = [
-        msgspec.structs.replace(it, routing="Geographic") for it in world.profiles.profiles
+        msgspec.structs.replace(profile, routing="Geographic") for profile in world.profiles.profiles
     ]
 
 
@@ -260,7 +260,7 @@ async def test_refused_during_an_incident() -> None:
     world.sick("north")
     await world.minute(3)
     error = await refused(world)
-    (answer,) = [it for it in error.facts["preflight"] if it["rule"] == "incidents"]
+    (answer,) = [fact for fact in error.facts["preflight"] if fact["rule"] == "incidents"]
     assert answer["verdict"] == "refused"
     assert (await world.incident()).id in answer["reason"]
 
@@ -283,10 +283,10 @@ async def test_racing_starters() -> None:
         found = await asyncio.gather(
             *(world.ask_for(region) for region in ("west", "east", "west")), return_exceptions=True
         )
-        begun = [it for it in found if not isinstance(it, BaseException)]
-        lost = [it for it in found if isinstance(it, BaseException)]
+        begun = [answer for answer in found if not isinstance(answer, BaseException)]
+        lost = [answer for answer in found if isinstance(answer, BaseException)]
         assert len(begun) == 1
-        assert all(isinstance(it, Refused | Conflict) for it in lost)
+        assert all(isinstance(error, Refused | Conflict) for error in lost)
         world.effects.pause = Effects().pause
         await world.minute(9)
         assert len((await world.listed())["drills"]) == 1
@@ -372,7 +372,7 @@ async def test_fifty_at_once_under_one_key_get_one_drill() -> None:
         world = await a_world()
         world.effects.pause = Dice(seed).pause
         found = await asyncio.gather(*(world.ask_for(key="k") for _ in range(50)))
-        assert len({it.body["id"] for it in found}) == 1
+        assert len({answer.body["id"] for answer in found}) == 1
 
 
 @pytest.mark.parametrize("key_", ["", "k"])
@@ -427,7 +427,7 @@ async def test_a_drill_is_shown_without_reading_all_there_were() -> None:
     setattr(world.store, "get", noting)  # noqa: B010 -- mypy takes no method for a field
     told = await world.told(f"{id_[:-1]}59")
     assert len(told["earlier_recoveries_seconds"]) == EARLIER
-    assert len([it for it in read_ if it.startswith(f"{ARCHIVE}/")]) <= EARLIER + 2
+    assert len([name for name in read_ if name.startswith(f"{ARCHIVE}/")]) <= EARLIER + 2
 
 
 async def test_aborted_before_it_began() -> None:
@@ -463,7 +463,7 @@ async def test_aborted_while_draining() -> None:
     await world.minute(3)
     told = await world.told(id_)
     assert (told["state"], told["reason"]) == (State.ABORTED, "ada aborted it")
-    assert [it["text"] for it in told["timeline"]].count("ada aborted it") == 1
+    assert [item["text"] for item in told["timeline"]].count("ada aborted it") == 1
     assert world.all_enabled()
 
 
@@ -616,7 +616,9 @@ async def test_weights_are_left_alone() -> None:
     await world.begun()
     await world.minute(9)
     assert world.profiles.patches == WEST_OUT_AND_BACK
-    assert [it.weight for it in world.profiles.profiles[0].endpoints if it.name == "west"] == [7]
+    assert [
+        endpoint.weight for endpoint in world.profiles.profiles[0].endpoints if endpoint.name == "west"
+    ] == [7]
 
 
 # -- Azure does not do what it should ---------------------------------------------------------------------------
@@ -750,7 +752,9 @@ async def test_a_drill_of_a_group_that_is_no_longer_watched_is_undone() -> None:
     await world.begun(observe_seconds=60)
     await world.minute()
     assert not world.all_enabled()
-    world.profiles.profiles = [msgspec.structs.replace(it, tags=()) for it in world.profiles.profiles]
+    world.profiles.profiles = [
+        msgspec.structs.replace(profile, tags=()) for profile in world.profiles.profiles
+    ]
     await world.minute(5)
     assert world.all_enabled()
 
@@ -761,7 +765,8 @@ async def test_the_endpoint_is_gone() -> None:
     id_ = await world.begun()
     await world.minute()
     world.profiles.profiles = [
-        msgspec.structs.replace(it, endpoints=it.endpoints[1:]) for it in world.profiles.profiles
+        msgspec.structs.replace(profile, endpoints=profile.endpoints[1:])
+        for profile in world.profiles.profiles
     ]
     await world.minute(8)  # one answer is no proof
     told = await world.told(id_)
@@ -897,7 +902,7 @@ async def test_a_region_that_comes_back_by_steps_of_its_weight_is_not_drilled() 
     """A drill would end the failback hold, and a tenth of its weight would be left for good."""
     world = Drilled().with_hold(soak=300.0, step=600.0)
     assert isinstance(world, Drilled)
-    endpoints = (an_endpoint(it, weight=200) for it in world.regions)
+    endpoints = (an_endpoint(region, weight=200) for region in world.regions)
     world.profiles.profiles = [a_profile(*endpoints, routing="Weighted")]
     await world.minute(2)
     world.sick("west")
@@ -908,7 +913,7 @@ async def test_a_region_that_comes_back_by_steps_of_its_weight_is_not_drilled() 
     assert not (await world.incident()).open
     assert "the failback hold of west is not over" in str(await refused(world))
     await world.minute(30)
-    assert [it.weight for it in world.profiles.profiles[0].endpoints] == [200, 200]
+    assert [endpoint.weight for endpoint in world.profiles.profiles[0].endpoints] == [200, 200]
     await world.begun()
 
 
@@ -957,7 +962,7 @@ async def test_killed_at_any_effect_the_region_is_back_at_the_next_wake_up(after
         assert world.all_enabled(), where
         assert (await world.drill()).ended, where
         # Sending is at least once, under the same id: only dying between sending and noting it makes two.
-        assert {it.id for it in world.teams.letters if it.kind == "drill.finished"}, where
+        assert {letter.id for letter in world.teams.letters if letter.kind == "drill.finished"}, where
         assert slot_of(world).drill is None, where
         await world.clean()
 
@@ -965,12 +970,12 @@ async def test_killed_at_any_effect_the_region_is_back_at_the_next_wake_up(after
 def _is_one_of_many(names: list[str], number: int) -> bool:
     """A sample like the ones around it: saving the slot between two savings of the slot."""
     around = names[max(0, number - 3) : number + 2]
-    return len(around) == 5 and all(it.startswith(f"put {SLOTS}/") for it in around)
+    return len(around) == 5 and all(name.startswith(f"put {SLOTS}/") for name in around)
 
 
 def slot_of(world: Drilled) -> Slot:
     """The group's row."""
-    (row,) = [it for key, it in world.store.rows.items() if key.startswith(f"{SLOTS}/")]
+    (row,) = [stored for key, stored in world.store.rows.items() if key.startswith(f"{SLOTS}/")]
     return msgspec.json.decode(row.row.body, type=Slot)
 
 
@@ -1033,10 +1038,10 @@ async def test_rival_workers_drain_once() -> None:
         world.effects.pause = Dice(seed).pause
         for _ in range(4):
             found = await asyncio.gather(*(world.minute() for _ in range(2)), return_exceptions=True)
-            for it in found:
-                if isinstance(it, BaseException) and not isinstance(it, Conflict):
-                    raise it
+            for error in found:
+                if isinstance(error, BaseException) and not isinstance(error, Conflict):
+                    raise error
         world.effects.pause = Effects().pause
         await world.minute(4)
         assert world.all_enabled(), seed
-        assert [it for it in world.profiles.patches if not it[1]] == [("west", False, None)], seed
+        assert [patch for patch in world.profiles.patches if not patch[1]] == [("west", False, None)], seed

@@ -52,7 +52,7 @@ def test_ids_and_words_in_any_case(spell: Callable[[str], str]) -> None:
     criterion["metricName"] = spell(criterion["metricName"])
     criterion["dimensions"][0]["name"] = spell("EndpointName")
     alert = parse(msgspec.json.encode(said))
-    assert [it.lower() for it in alert.profile_ids] == [PROFILE.lower()]
+    assert [name.lower() for name in alert.profile_ids] == [PROFILE.lower()]
     assert alert.endpoints == ("west",)
 
 
@@ -144,7 +144,7 @@ def test_another_metric() -> None:
     said = an_alert(PROFILE, AT)
     criterion = said["data"]["alertContext"]["condition"]["allOf"][0]
     names = ["QpsByEndpoint", "x" * 100, "Other", "Fourth"]
-    said["data"]["alertContext"]["condition"]["allOf"] = [{**criterion, "metricName": it} for it in names]
+    said["data"]["alertContext"]["condition"]["allOf"] = [{**criterion, "metricName": name} for name in names]
     with pytest.raises(BadEvent) as refused:
         parse(msgspec.json.encode(said))
     assert str(refused.value) == (

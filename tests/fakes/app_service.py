@@ -39,10 +39,10 @@ class FakeAppService:
     ) -> None:
         self.sites = {site_id.lower(): dict(values) for site_id, values in sites.items()}
         self.connections = {site_id: dict[str, tuple[str, str]]() for site_id in self.sites}
-        self.connections.update({it.lower(): dict(values) for it, values in (connections or {}).items()})
-        self.references = {it.lower(): dict(values) for it, values in (references or {}).items()}
-        self.os = {it.lower(): os for it, os in (os or {}).items()}
-        self.hosts = {it.lower(): host for it, host in (hosts or {}).items()}
+        self.connections.update({name.lower(): dict(values) for name, values in (connections or {}).items()})
+        self.references = {name.lower(): dict(values) for name, values in (references or {}).items()}
+        self.os = {name.lower(): os for name, os in (os or {}).items()}
+        self.hosts = {name.lower(): host for name, host in (hosts or {}).items()}
         self.stopped: set[str] = set()  # ids, lower case
         self._ids = {site_id.lower(): site_id for site_id in sites}
         self.writes: list[tuple[str, tuple[str, ...]]] = []  # (site id as first given, names that changed)
@@ -109,7 +109,7 @@ class FakeAppService:
         """Replace all connection strings."""
         at = self._known(site_id)
         self.before_put(self._ids[at])
-        old, new = self.connections[at], {it: (c.value.raw, c.type) for it, c in strings.items()}
+        old, new = self.connections[at], {name: (c.value.raw, c.type) for name, c in strings.items()}
         self.connections[at] = new
         self._wrote(at, _changed(old, new), permit)
 

@@ -24,9 +24,9 @@ class FakeChannel:
     @property
     def titles(self) -> list[str]:
         """The headlines, in order."""
-        return [it.card.title for it in self.letters]
+        return [letter.card.title for letter in self.letters]
 
     @property
     def kinds(self) -> list[str]:
         """The kinds, in order."""
-        return [it.kind for it in self.letters]
+        return [letter.kind for letter in self.letters]

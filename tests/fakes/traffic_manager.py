@@ -34,7 +34,7 @@ class FakeProfiles:
         self.reads.append(subscription)
         self.before_read()
         inside = f"/subscriptions/{subscription}/".lower()
-        return tuple(it for it in self.profiles if it.id.lower().startswith(inside))
+        return tuple(profile for profile in self.profiles if profile.id.lower().startswith(inside))
 
     async def disable_endpoint(self, profile_id: str, endpoint: str, *, permit: Permit) -> None:
         """Take it out of DNS."""
@@ -46,7 +46,11 @@ class FakeProfiles:
         self._patch(profile_id, endpoint, enabled=True, weight=weight)
 
     def _patch(self, profile_id: str, endpoint: str, *, enabled: bool, weight: int | None) -> None:
-        known = {(profile.id, it.name): it.enabled for profile in self.profiles for it in profile.endpoints}
+        known = {
+            (profile.id, endpoint.name): endpoint.enabled
+            for profile in self.profiles
+            for endpoint in profile.endpoints
+        }
         if (profile_id, endpoint) not in known:
             raise NotFound(f"there is no endpoint {endpoint} of {profile_id}")
         self.before_patch()
@@ -66,13 +70,13 @@ class FakeProfiles:
     ) -> None:
         """Change every endpoint of that name, in all profiles."""
         given = {"status": status, "enabled": enabled, "weight": weight}
-        changes = {key: it for key, it in given.items() if it is not None}
+        changes = {key: monitor_status for key, monitor_status in given.items() if monitor_status is not None}
         self.profiles = [
             msgspec.structs.replace(
                 profile,
                 endpoints=tuple(
-                    msgspec.structs.replace(it, **changes) if it.name == name else it
-                    for it in profile.endpoints
+                    msgspec.structs.replace(endpoint, **changes) if endpoint.name == name else endpoint
+                    for endpoint in profile.endpoints
                 ),
             )
             for profile in self.profiles

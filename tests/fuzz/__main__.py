@@ -26,18 +26,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--target", action="append", choices=[it.name for it in TARGETS])
+    parser.add_argument("--target", action="append", choices=[target.name for target in TARGETS])
     parser.add_argument("--atheris", action="store_true")
     asked = parser.parse_args()
     if asked.minutes <= 0:
         parser.error("--minutes must be more than none")
     logging.disable(logging.CRITICAL)
-    chosen = [it for it in TARGETS if not asked.target or it.name in asked.target]
+    chosen = [target for target in TARGETS if not asked.target or target.name in asked.target]
     if asked.atheris:
-        chosen = [it for it in chosen if not it.handled]  # the others go through a parser that is among these
+        chosen = [
+            target for target in chosen if not target.handled
+        ]  # the others go through a parser that is among these
         if not chosen:
             parser.error("what runs a handler is not guided")
-        found = [it.name for it in chosen if _guide(it, asked.minutes / len(chosen))]
+        found = [target.name for target in chosen if _guide(target, asked.minutes / len(chosen))]
     else:
         found = _at_random(chosen, asked.minutes, asked.seed)
     print(f"fuzz: {len(chosen)} parsers, {'nothing found' if not found else 'found: ' + ', '.join(found)}")
@@ -52,7 +54,7 @@ def _at_random(chosen: list[Target], minutes: float, seed: int | None) -> list[s
     print(f"fuzz: {len(chosen)} parsers for {minutes:g} minutes, seed {seed}")
     dice = random.Random(seed)  # noqa: S311 -- no secret
     until = time.monotonic() + minutes * 60
-    tried = dict.fromkeys((it.name for it in chosen), 0)
+    tried = dict.fromkeys((target.name for target in chosen), 0)
     found: list[str] = []
     while time.monotonic() < until:
         for target in chosen:
@@ -106,7 +108,7 @@ def _guide(target: Target, minutes: float) -> bool:
     command = [sys.executable, "-m", "tests.fuzz.guided", target.name, str(max(1, round(minutes * 60)))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = done.stderr.splitlines()
-    done_line = next((it for it in reversed(lines) if it.startswith("Done")), "")
+    done_line = next((line for line in reversed(lines) if line.startswith("Done")), "")
     print(f"  {target.name:28} {done_line}", flush=True)
     if done.returncode:
         print("\n".join(lines[-40:]))

@@ -17,11 +17,11 @@ def main(name: str, seconds: int) -> None:
     atheris: Any = importlib.import_module("atheris")  # optional, and without types
     with atheris.instrument_imports(include=["cli", "handlers", "shared"]):
         targets: Any = importlib.import_module("tests.fuzz.targets")
-    target = next(it for it in targets.TARGETS if it.name == name)
+    target = next(target for target in targets.TARGETS if target.name == name)
     directory = ROOT / ".fuzz" / target.name
     directory.mkdir(parents=True, exist_ok=True)
-    for number, it in enumerate((*target.seeds, *target.corpus)):
-        (directory / f"seed-{number}").write_bytes(it)
+    for number, item in enumerate((*target.seeds, *target.corpus)):
+        (directory / f"seed-{number}").write_bytes(item)
     os.chdir(directory)
     limits = [f"-max_total_time={seconds}", f"-max_len={64 * 1024}", "-rss_limit_mb=2048", "-timeout=30"]
     atheris.Setup([sys.argv[0], *limits, str(directory)], target.attempt)

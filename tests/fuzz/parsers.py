@@ -122,8 +122,8 @@ class Place:
 
 def places() -> set[Place]:
     """Every function of the product that decodes."""
-    files = [it for top in PRODUCT for it in _files(ROOT / top)]
-    named = ((it.relative_to(ROOT).as_posix(), it) for it in files)
+    files = [file for top in PRODUCT for file in _files(ROOT / top)]
+    named = ((file.relative_to(ROOT).as_posix(), file) for file in files)
     return {
         Place(name, function)
         for name, file in named

@@ -115,7 +115,7 @@ class Target:
     @functools.cached_property
     def corpus(self) -> tuple[bytes, ...]:
         """Inputs that once did harm, or are kept because they reach far."""
-        return tuple(it.read_bytes() for it in sorted((CORPUS / self.name).glob("*")))
+        return tuple(path.read_bytes() for path in sorted((CORPUS / self.name).glob("*")))
 
 
 def text(data: bytes) -> str:
@@ -157,8 +157,8 @@ ALERT = json.dumps(
     }
 ).encode()
 DECISIONS = tuple(
-    json.dumps(it).encode()
-    for it in (
+    json.dumps(entry).encode()
+    for entry in (
         {
             "group": "scepman",
             "decision": "take",
@@ -328,8 +328,8 @@ def _answers() -> tuple[bytes, ...]:
         [],
     ):
         said = dns.message.make_response(question)
-        for it in records:
-            name, ttl, _, kind, value = it.split(" ")
+        for record in records:
+            name, ttl, _, kind, value = record.split(" ")
             said.answer.append(dns.rrset.from_text(name, int(ttl), "IN", kind, value))
         made.append(said.to_wire())
     return tuple(made)
@@ -359,16 +359,16 @@ RIGHT = {
 
 def _settings(data: bytes) -> None:
     """Lines NAME=value, over a right configuration."""
-    lines = (it.partition("=") for it in text(data).splitlines())
+    lines = (line.partition("=") for line in text(data).splitlines())
     Settings.from_env({**RIGHT, **{name.strip(): value for name, _, value in lines}})
 
 
 @functools.cache
 def _lines() -> bytes:
     return "\n".join(
-        f"{it.name}={it.example}"
-        for it in FIELDS
-        if not set(it.example) & set("< ") and "/home/" not in it.example
+        f"{field.name}={field.example}"
+        for field in FIELDS
+        if not set(field.example) & set("< ") and "/home/" not in field.example
     ).encode()
 
 
@@ -434,7 +434,7 @@ def _rows() -> tuple[bytes, ...]:
         Slot(group_id=a_profile().id, group="scepman", considered=START, history=(line,)),
         history.begin(location, START),
     )
-    return tuple(msgspec.json.encode(it) for it in kept)
+    return tuple(msgspec.json.encode(entry) for entry in kept)
 
 
 def _copy(data: bytes) -> None:
@@ -444,9 +444,9 @@ def _copy(data: bytes) -> None:
 
 def _section(data: bytes) -> None:
     """What Resource Manager answers as a site's settings is written back as it was."""
-    read = {name: app_service_adapter.parse_value(it).json for name, it in _read_section(data).items()}
+    read = {name: app_service_adapter.parse_value(item).json for name, item in _read_section(data).items()}
     again = app_service_adapter.parse_section(app_service_adapter.section_json(read))
-    assert {name: app_service_adapter.parse_value(it).json for name, it in again.items()} == read
+    assert {name: app_service_adapter.parse_value(item).json for name, item in again.items()} == read
 
 
 def _read_section(data: bytes) -> Mapping[str, Any]:
@@ -528,7 +528,7 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "ca-certificates",
         parse_ca_certificates,
-        tuple(it.read_bytes() for it in sorted((HERE / "seeds").iterdir())),
+        tuple(path.read_bytes() for path in sorted((HERE / "seeds").iterdir())),
         (UnreadableAnswer,),
     ),
     Target("ca-capabilities", parse_capabilities, (b"AES\nPOSTPKIOperation\r\nSHA-256\n",)),
@@ -537,7 +537,7 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "policy",
         _policy,
-        (OWN_RULES.encode(), *(_shipped(it) for it in SHIPPED)),
+        (OWN_RULES.encode(), *(_shipped(name) for name in SHIPPED)),
         (SettingsError,),
     ),
     Target("settings", _settings, (_lines(),), (SettingsError,), slow=True),

@@ -26,7 +26,7 @@ MEMORY = 64 * 1024 * 1024  # bytes, for an input of 64 KiB
 changes = st.lists(
     st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 1 << 16), st.integers(0, 1 << 16)), max_size=6
 )
-each_target = pytest.mark.parametrize("target", TARGETS, ids=[it.name for it in TARGETS])
+each_target = pytest.mark.parametrize("target", TARGETS, ids=[target.name for target in TARGETS])
 
 
 @pytest.fixture(autouse=True)
@@ -40,13 +40,13 @@ def quiet() -> Iterator[None]:
 @each_target
 def test_real_inputs_are_read(target: Target) -> None:
     """Each seed is taken without an error: what is changed below is the real thing."""
-    for it in target.seeds:
-        target.run(it)
+    for seed in target.seeds:
+        target.run(seed)
 
 
 def test_every_parser_is_known() -> None:
     """What decodes text or bytes is tried by a target, or says why it need not be."""
-    assert {str(it) for it in places()} == {*TARGET_OF, *NO_TARGET}
+    assert {str(place) for place in places()} == {*TARGET_OF, *NO_TARGET}
     assert not set(TARGET_OF) & set(NO_TARGET)
 
 
@@ -65,8 +65,8 @@ def test_a_target_reaches_its_parsers(target: Target) -> None:
     before = sys.getprofile()
     sys.setprofile(noting)
     try:
-        for it in (*target.seeds, *target.corpus):
-            target.attempt(it)
+        for seed in (*target.seeds, *target.corpus):
+            target.attempt(seed)
     finally:
         sys.setprofile(before)
     assert wanted <= reached
@@ -75,8 +75,8 @@ def test_a_target_reaches_its_parsers(target: Target) -> None:
 @each_target
 def test_the_corpus(target: Target) -> None:
     """What once did harm, or reaches far, does none."""
-    for it in target.corpus:
-        target.attempt(it)
+    for chunk in target.corpus:
+        target.attempt(chunk)
 
 
 @each_target
@@ -108,7 +108,7 @@ def test_any_bytes(target: Target) -> None:
 @each_target
 def test_large_inputs_take_bounded_time_and_memory(target: Target) -> None:
     """64 KiB of the worst: nesting, repetition, each seed over and over. It ends, and does not hold much."""
-    for it in (
+    for seed in (
         b"[",
         b'{"a":',
         b"*a",
@@ -121,12 +121,12 @@ def test_large_inputs_take_bounded_time_and_memory(target: Target) -> None:
         b"[a]\n",
         *target.seeds,
     ):
-        data = (it * (LARGEST // max(1, len(it)) + 1))[:LARGEST]
+        data = (seed * (LARGEST // max(1, len(seed)) + 1))[:LARGEST]
         tracemalloc.start()
         began = time.process_time()
         target.attempt(data)
         took = time.process_time() - began
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert peak < MEMORY, f"{peak} bytes for {it[:20]!r}"
-        assert took < SLOWEST, f"{took} s of the processor for {it[:20]!r} over and over"
+        assert peak < MEMORY, f"{peak} bytes for {seed[:20]!r}"
+        assert took < SLOWEST, f"{took} s of the processor for {seed[:20]!r} over and over"

@@ -150,7 +150,7 @@ def test_on_a_mismatch_none_is_a_refuge_for_the_other() -> None:
         "south": a_proved("aaaaaaaa1", State.DOWN),
     }
     after = one_authority(health)
-    assert {name: it.state for name, it in after.items()} == {
+    assert {name: health.state for name, health in after.items()} == {
         "west": State.UNKNOWN,
         "east": State.UNKNOWN,
         "north": State.HEALTHY,
@@ -229,20 +229,20 @@ LATE = ProbeResult(at=START, status=200, millis=10_050)  # the builders' profile
 def test_causes(west: Health, east: Health, causes: dict[str, Cause]) -> None:
     """The most special reason that fits each region in trouble."""
     found = classify(a_group(), {"west": west, "east": east})
-    assert {name: it.cause for name, it in found.items()} == causes
+    assert {name: finding.cause for name, finding in found.items()} == causes
 
 
 def test_every_cause_has_its_row() -> None:
     """The table explains every cause, once."""
-    rows = [it.cause for it in (*TABLE, AUTHORITY)]
+    rows = [explained.cause for explained in (*TABLE, AUTHORITY)]
     assert sorted(rows) == sorted(Cause)
 
 
 def test_evidence_names_every_region() -> None:
     """Each probe's result is kept, the good ones too: they are what makes it one region."""
     found = classify(a_group(), {"west": seen(DEGRADED, LOST, CAPS_FAIL), "east": WELL})["west"]
-    west = next(it for it in found.evidence if it.startswith("west: "))
-    east = next(it for it in found.evidence if it.startswith("east: "))
+    west = next(name for name in found.evidence if name.startswith("west: "))
+    east = next(name for name in found.evidence if name.startswith("east: "))
     assert "had no answer (no answer within 10 s)" in west
     assert "SCEP fails: GetCACaps answered 503" in west
     assert "Traffic Manager says Degraded" in west
@@ -252,8 +252,8 @@ def test_evidence_names_every_region() -> None:
 def test_a_late_answer_is_told_as_one() -> None:
     """How long it took stands in the evidence, when it was too long for Traffic Manager."""
     found = classify(a_group(), {"west": seen(DEGRADED, LATE), "east": WELL})["west"]
-    assert any("the probe answered 200 after 10.1 s" in it for it in found.evidence)
-    assert not any("after" in it for it in found.evidence if it.startswith("east"))
+    assert any("the probe answered 200 after 10.1 s" in name for name in found.evidence)
+    assert not any("after" in name for name in found.evidence if name.startswith("east"))
 
 
 def test_a_host_that_the_watch_knows_to_be_down() -> None:
@@ -273,7 +273,7 @@ def test_stopped_or_plan(running: bool, words: str) -> None:  # noqa: FBT001 -- 
     """The site's own facts tell the two apart."""
     site = Site(id="x", host="x", os=Os.WINDOWS, running=running, sku="Basic")
     found = classify(a_group(), {"west": seen(STOPPED, BAD), "east": WELL}, sites={"west": site})
-    assert any(words in it for it in found["west"].evidence)
+    assert any(words in name for name in found["west"].evidence)
 
 
 PROOFS = {
@@ -298,7 +298,7 @@ def test_authorities() -> None:
         found = authorities({"west": seen(ONLINE, GOOD, named), "east": seen(ONLINE, GOOD, PROOFS[kind])})
         assert found is not None
         assert found.cause is Cause.AUTHORITY
-        assert any(words in it for it in found.evidence)
+        assert any(words in name for name in found.evidence)
     assert not proved_one({"west": WELL, "east": seen(ONLINE, GOOD, CAPS_FAIL)})
 
 
@@ -321,10 +321,10 @@ def test_laws_of_classification(healths: list[Health]) -> None:
     stand, found = standings(group, health), classify(group, health)
     for name, how in stand.items():
         assert (name in found) == (how in {Standing.FAILING, Standing.DOWN})
-    assert all(it.evidence and it.cause is not Cause.AUTHORITY for it in found.values())
-    shared = [name for name, it in found.items() if it.cause is Cause.SHARED]
+    assert all(finding.evidence and finding.cause is not Cause.AUTHORITY for finding in found.values())
+    shared = [name for name, finding in found.items() if finding.cause is Cause.SHARED]
     assert not shared or Standing.SERVING not in stand.values()
-    for name, it in health.items():
-        endpoint = an_endpoint(name, status=it.monitor)
-        judged_now = judge(endpoint, probe=it.probe, scep=it.scep, before=None, now=START, gap=GAP)
+    for name, item in health.items():
+        endpoint = an_endpoint(name, status=item.monitor)
+        judged_now = judge(endpoint, probe=item.probe, scep=item.scep, before=None, now=START, gap=GAP)
         assert (judged_now.state is not State.HEALTHY) or stand[name] is Standing.SERVING

@@ -48,7 +48,7 @@ def evidence(west: Health, east: Health | None = None, site: Site | None = None)
     found = classify(
         a_group(), {"west": west, "east": east or seen(ONLINE)}, sites={"west": site} if site else None
     )
-    return next(it for it in found["west"].evidence if it.startswith("west: "))
+    return next(name for name in found["west"].evidence if name.startswith("west: "))
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,9 @@ def test_a_disagreement_is_the_probe_path(west: Health, cause: Cause) -> None:
     """Both ask by the profile's criteria: whoever fails for good is kept from the app."""
     assert cause_of(west, seen(ONLINE)) is cause
     finding = classify(a_group(), {"west": west, "east": seen(ONLINE)})["west"]
-    named = [it for it in finding.evidence if "AzureTrafficManager" in it and "access restrictions" in it]
+    named = [
+        name for name in finding.evidence if "AzureTrafficManager" in name and "access restrictions" in name
+    ]
     assert bool(named) is (cause is Cause.PROBE_PATH)
 
 

@@ -30,7 +30,7 @@ async def test_a_burst_is_one_read() -> None:
     profiles = Slow([a_profile()])
     directory = Directory(profiles, FakeClock())
     sites = [site_id("west").upper(), site_id("elsewhere")] * 50
-    found = await asyncio.gather(*(directory.group_of(it, HERE) for it in sites))
+    found = await asyncio.gather(*(directory.group_of(site, HERE) for site in sites))
     assert found == [(a_profile(), START), None] * 50
     assert len(profiles.reads) == 1
 
@@ -58,7 +58,7 @@ async def test_another_scope_is_another_reading() -> None:
 
 async def test_the_first_of_two_groups_with_one_site() -> None:
     """In order of their ids, as when they are listed."""
-    both = [a_profile(an_endpoint("west"), name=it) for it in ("b", "a")]
+    both = [a_profile(an_endpoint("west"), name=name) for name in ("b", "a")]
     found = await Directory(FakeProfiles(both), FakeClock()).group_of(site_id("west"), HERE)
     assert found is not None
     assert found[0].name == "a"
@@ -75,7 +75,7 @@ async def test_trouble_is_everybodys_and_not_kept() -> None:
     directory = Directory(profiles, FakeClock())
     asked = [directory.group_of(site_id("west"), HERE) for _ in range(3)]
     said = await asyncio.gather(*asked, return_exceptions=True)
-    assert [type(it) for it in said] == [Unavailable] * 3
+    assert [type(pair) for pair in said] == [Unavailable] * 3
     assert len(profiles.reads) == 1
     profiles.before_read = lambda: None
     assert await directory.group_of(site_id("west"), HERE) is not None

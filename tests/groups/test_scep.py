@@ -52,7 +52,7 @@ def der(pair: Pair) -> bytes:
 
 def cms(*pairs: Pair) -> bytes:
     """A certs-only CMS message in DER."""
-    return pkcs7.serialize_certificates([it[0] for it in pairs], Encoding.DER)
+    return pkcs7.serialize_certificates([pair[0] for pair in pairs], Encoding.DER)
 
 
 def sha256(data: bytes) -> str:

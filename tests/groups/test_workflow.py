@@ -87,14 +87,14 @@ async def test_a_sites_own_facts_are_read_once_a_day() -> None:
     watch.sites.sites[site_id("north").lower()] = {}
     watch.sites._ids[site_id("north").lower()] = site_id("north")
     watch.profile = a_profile(*watch.profile.endpoints, an_endpoint("north"))
-    assert [it.name for it in (await watch.group()).regions] == ["west", "east", "north"]
+    assert [region.name for region in (await watch.group()).regions] == ["west", "east", "north"]
 
 
 async def test_a_site_that_is_gone_is_no_region_and_stops_no_other() -> None:
     """The endpoint may outlive its site; the rest of the group is looked at as ever."""
     watch = Watch()
     watch.profile = a_profile(*watch.profile.endpoints, an_endpoint("gone"))
-    assert [it.name for it in (await watch.group()).regions] == ["west", "east"]
+    assert [region.name for region in (await watch.group()).regions] == ["west", "east"]
 
 
 async def test_a_refusal_is_no_absence() -> None:
@@ -118,7 +118,7 @@ async def test_a_site_that_is_not_found_stays_what_it_was() -> None:
     reads = len(watch.sites.reads)
     del watch.sites.sites[site_id("east").lower()]
     await doubt_sites(watch.store, watch.profile.id)
-    assert [it.name for it in (await watch.group()).regions] == ["west", "east"]
+    assert [region.name for region in (await watch.group()).regions] == ["west", "east"]
     assert len(watch.sites.reads) == reads + 1
 
 
@@ -183,7 +183,7 @@ async def test_endpoints_that_come_and_go_under_new_names_leave_nothing() -> Non
             await watch.look()
     row, _ = await read(watch.store, watched_key(watch.profile.id), Watched)
     assert row is not None
-    assert {it.name for it in row.members} == {"west", "east-19"}
+    assert {member.name for member in row.members} == {"west", "east-19"}
     assert set(row.health) == {"west", "east-19"}
 
 
@@ -217,9 +217,9 @@ async def test_two_authorities_leave_no_refuge() -> None:
     """The regions' proofs are compared, and it shows at once when they are one again."""
     watch = Watch()
     watch.probes.scep[host("east")] = "eb" * 32
-    assert {it.state for it in (await watch.look()).values()} == {State.UNKNOWN}
+    assert {health.state for health in (await watch.look()).values()} == {State.UNKNOWN}
     watch.probes.scep[host("east")] = CA
-    assert {it.state for it in (await watch.look(prove=True)).values()} == {State.HEALTHY}
+    assert {health.state for health in (await watch.look(prove=True)).values()} == {State.HEALTHY}
     assert (await watch.look())["west"].since == watch.clock.now() - MINUTE
 
 
@@ -248,7 +248,7 @@ async def test_of_two_looks_at_once_the_younger_evidence_stays() -> None:
     await observe(group, store=watch.store, probes=overtaken, clock=watch.clock, looking=watch.looking)
     row, _ = await read(watch.store, watched_key(watch.profile.id), Watched)
     assert row is not None
-    assert {it.at for it in row.health.values()} == {late.now()}
+    assert {health.at for health in row.health.values()} == {late.now()}
 
 
 class Overtaken:

@@ -44,14 +44,14 @@ def unconfigured() -> tuple[Ports, Settings]:
 
 
 def all_errors(kind: type[AppError] = AppError) -> list[type[AppError]]:
-    return [kind, *(deeper for it in kind.__subclasses__() for deeper in all_errors(it))]
+    return [kind, *(deeper for subclass in kind.__subclasses__() for deeper in all_errors(subclass))]
 
 
 def made(kind: type[AppError]) -> AppError:
     return SettingsError(("a problem",)) if kind is SettingsError else kind("why")
 
 
-@pytest.mark.parametrize("kind", [it for it in all_errors() if it.__module__ == errors.__name__])
+@pytest.mark.parametrize("kind", [error for error in all_errors() if error.__module__ == errors.__name__])
 async def test_every_error_is_a_problem_body(kind: type[AppError]) -> None:
     """Whatever a handler raises of ours, the answer is RFC 9457's, with a status of the table."""
 

@@ -77,7 +77,7 @@ async def test_an_event_takes_the_turn_of_a_frozen_timer() -> None:
     app.world.sick("east")
     for _ in range(25):
         await app.event()
-    assert any("east" in it for it in app.world.teams.titles)
+    assert any("east" in title for title in app.world.teams.titles)
     app.world.well("east")
     for _ in range(25):
         await app.event()

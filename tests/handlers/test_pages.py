@@ -93,7 +93,7 @@ async def test_by_accept(accept: str | None, kind: str) -> None:
 async def test_an_incident() -> None:
     """As JSON and as a page: the same facts, nothing loaded from anywhere, no value."""
     world = await troubled()
-    (found,) = [it for it in await world.incidents() if it.region == "west"]
+    (found,) = [item for item in await world.incidents() if item.region == "west"]
     facts = msgspec.json.decode((await get(incident.handle, world, found.id)).get_body())
     assert facts["id"] == found.id
     assert facts["stage"] == "mitigated"
@@ -102,7 +102,7 @@ async def test_an_incident() -> None:
     page = read(got.get_body())
     assert found.id in page.text
     assert "Timeline" in page.text
-    assert all(it in page.text for it in found.evidence)
+    assert all(name in page.text for name in found.evidence)
     assert page.links == [NO_ICON]
     assert "default-src 'none'" in got.headers["Content-Security-Policy"]
     assert SECRET not in got.get_body().decode()
@@ -169,7 +169,7 @@ async def test_nothing_there(handle: Answering, id_: str) -> None:
 async def test_what_is_shown_is_escaped() -> None:
     """A name with markup in it is text."""
     world = await troubled()
-    (found,) = [it for it in await world.incidents() if it.region == "west"]
+    (found,) = [item for item in await world.incidents() if item.region == "west"]
     body = {
         "incident": found.id,
         "decision": "acknowledge",
@@ -187,7 +187,7 @@ async def test_what_is_shown_is_escaped() -> None:
 async def test_acknowledging_over_http() -> None:
     """The platform's sign-in says who; a second one gets 409; unknown fields and ids are refused."""
     world = await troubled()
-    (found,) = [it for it in await world.incidents() if it.region == "west"]
+    (found,) = [item for item in await world.incidents() if item.region == "west"]
 
     async def post(person: str = "", **body: object) -> dict[str, object]:
         asked = Asked(body=msgspec.json.encode(body), person=person)

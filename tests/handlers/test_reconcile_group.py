@@ -32,10 +32,10 @@ class Fleet:
     """Three groups in one world, and a queue; more than one group is handed out."""
 
     def __init__(self) -> None:
-        self.world = World(regions=[it for pair in PAIRS for it in pair])
+        self.world = World(regions=[name for pair in PAIRS for name in pair])
         names = (GROUP, "two", "three")
         self.profiles = [
-            a_profile(*(an_endpoint(it) for it in pair), name=name)
+            a_profile(*(an_endpoint(name) for name in pair), name=name)
             for name, pair in zip(names, PAIRS, strict=True)
         ]
         self.world.profiles.profiles = self.profiles
@@ -96,7 +96,7 @@ async def test_many_groups_are_handed_out(caplog: pytest.LogCaptureFixture) -> N
     fleet = Fleet()
     await fleet.tick()
     assert len(fleet.world.profiles.reads) == 1
-    assert sorted(parse(it).profile.name for it, _ in fleet.errands.sent) == [GROUP, "three", "two"]
+    assert sorted(parse(name).profile.name for name, _ in fleet.errands.sent) == [GROUP, "three", "two"]
     assert fleet.world.probes.asked == []
     assert "groups looked at: 0, failed: 0, handed out: 3" in caplog.text
 
@@ -105,9 +105,9 @@ async def test_an_errand_is_a_round() -> None:
     """Whoever takes it needs no further read of Traffic Manager."""
     fleet = Fleet()
     await fleet.tick()
-    for it in fleet.errands.taken():
-        await fleet.run(it)
-    assert [await fleet.state(it) for it in fleet.profiles] == [State.CONVERGED] * 3
+    for name in fleet.errands.taken():
+        await fleet.run(name)
+    assert [await fleet.state(profile) for profile in fleet.profiles] == [State.CONVERGED] * 3
     assert len(fleet.world.profiles.reads) == 1
 
 
@@ -123,10 +123,13 @@ async def test_what_probe_headers_say_does_not_travel(caplog: pytest.LogCaptureF
     fleet.world.profiles.profiles = [keyed, *others]
     await fleet.tick()
     errands = fleet.errands.taken()
-    assert not any(val("profile's") in it or val("endpoint's") in it for it in errands)
-    for it in errands:
-        await fleet.run(it)
-    sent = {tuple((name, it.reveal()) for name, it in asked.headers) for asked in fleet.world.probes.requests}
+    assert not any(val("profile's") in errand or val("endpoint's") in errand for errand in errands)
+    for errand in errands:
+        await fleet.run(errand)
+    sent = {
+        tuple((name, value.reveal()) for name, value in asked.headers)
+        for asked in fleet.world.probes.requests
+    }
     assert sent == {
         (("X-Probe", val("profile's")), ("X-Own", val("endpoint's"))), (("X-Probe", val("profile's")),), (),
     }  # fmt: skip
@@ -142,7 +145,7 @@ async def test_a_group_with_probe_headers_waits_for_traffic_manager() -> None:
     monitor = msgspec.structs.replace(first.monitor, headers=(("Host", Value("scep.contoso.com")),))
     fleet.world.profiles.profiles = [msgspec.structs.replace(first, monitor=monitor), *others]
     await fleet.tick()
-    (mine,) = [it for it in fleet.errands.taken() if parse(it).headers]
+    (mine,) = [name for name in fleet.errands.taken() if parse(name).headers]
     fleet.world.profiles.profiles = others
     round_ = await workflow.run_errand(parse(mine), fleet.ports, fleet.settings)
     assert isinstance(round_, workflow.Failure)
@@ -154,8 +157,8 @@ async def test_a_change_travels_by_errands() -> None:
     fleet = Fleet()
     for minute in range(12):
         await fleet.tick()
-        for it in fleet.errands.taken():
-            await fleet.run(it)
+        for name in fleet.errands.taken():
+            await fleet.run(name)
         if minute == 0:
             fleet.world.edit("west", K00=val("new"))
         fleet.world.clock.advance(900 if minute == 0 else 60)
@@ -176,7 +179,7 @@ async def test_without_a_queue_the_timer_does_it_all() -> None:
     """An app without its own storage has no queue: all groups are looked at, however many."""
     fleet = Fleet()
     await fleet.tick(fleet.world.ports)
-    assert [await fleet.state(it) for it in fleet.profiles] == [State.CONVERGED] * 3
+    assert [await fleet.state(profile) for profile in fleet.profiles] == [State.CONVERGED] * 3
 
 
 async def test_what_cannot_be_handed_out_is_looked_at_here() -> None:
@@ -190,7 +193,7 @@ async def test_what_cannot_be_handed_out_is_looked_at_here() -> None:
     fleet.errands.before_send = refuse
     await fleet.tick()
     assert len(fleet.errands.sent) == 2
-    assert [await fleet.state(it) for it in fleet.profiles] == [None, State.CONVERGED, None]
+    assert [await fleet.state(profile) for profile in fleet.profiles] == [None, State.CONVERGED, None]
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
@@ -213,7 +216,9 @@ async def test_killed_while_it_hands_out_every_group_gets_its_round(number: int,
         for text in fleet.errands.taken():
             await fleet.run(text)
         fleet.world.clock.advance(60)
-    assert {asked for asked, *_ in fleet.world.probes.asked} == {host(it) for pair in PAIRS for it in pair}
+    assert {asked for asked, *_ in fleet.world.probes.asked} == {
+        host(name) for pair in PAIRS for name in pair
+    }
     assert await fleet.state(fleet.profiles[0]) is State.CONVERGED
     assert fleet.world.written == ["east"]
 
@@ -267,11 +272,11 @@ async def test_a_younger_word_of_traffic_manager_counts() -> None:
     fleet = Fleet()
     world = fleet.world
     await fleet.tick()
-    errands = {parse(it).profile.name: it for it in fleet.errands.taken()}
+    errands = {parse(name).profile.name: name for name in fleet.errands.taken()}
     await fleet.run(errands[GROUP])
     world.clock.advance(10)
     world.profiles.set_endpoint("west", status=MonitorStatus.DEGRADED)
-    (fresh,) = [it for it in world.profiles.profiles if it.name == GROUP]
+    (fresh,) = [profile for profile in world.profiles.profiles if profile.name == GROUP]
     await workflow.run(fresh, fleet.ports, fleet.settings, doorbell=False)
     world.clock.advance(10)
     round_ = await workflow.run_errand(parse(errands[GROUP]), fleet.ports, fleet.settings)
@@ -303,10 +308,14 @@ async def test_a_hanging_group_is_cut_off(
     hanging = Hanging(fleet, site_id("west"))
     ports = dataclasses.replace(fleet.ports, sites=hanging, errands=fleet.errands if handed_out else None)
     await reconcile.handle("{}", ports=ports, settings=fleet.settings)
-    for it in fleet.errands.taken():
-        await reconcile_group.handle(it, ports=ports, settings=fleet.settings)
+    for name in fleet.errands.taken():
+        await reconcile_group.handle(name, ports=ports, settings=fleet.settings)
     assert hanging.waited == 1
-    assert [await fleet.state(it) for it in fleet.profiles] == [None, State.CONVERGED, State.CONVERGED]
+    assert [await fleet.state(profile) for profile in fleet.profiles] == [
+        None,
+        State.CONVERGED,
+        State.CONVERGED,
+    ]
     assert f"{GROUP}: this round took longer than 0.05 s and was cut off" in caplog.text
 
 
@@ -319,7 +328,11 @@ async def test_more_hanging_groups_than_places_leave_the_others_their_turn(
     fleet = Fleet()
     ports = dataclasses.replace(fleet.world.ports, sites=Hanging(fleet, site_id("west")))
     await reconcile.handle("{}", ports=ports, settings=fleet.settings)
-    assert [await fleet.state(it) for it in fleet.profiles] == [None, State.CONVERGED, State.CONVERGED]
+    assert [await fleet.state(profile) for profile in fleet.profiles] == [
+        None,
+        State.CONVERGED,
+        State.CONVERGED,
+    ]
 
 
 async def test_a_tick_ends_before_the_platform_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +340,7 @@ async def test_a_tick_ends_before_the_platform_ends_it(monkeypatch: pytest.Monke
     monkeypatch.setattr(workflow, "BEGIN_WITHIN", -1.0)
     fleet = Fleet()
     rounds = await workflow.run_all(fleet.world.ports, fleet.settings)
-    assert [type(it) for it in rounds] == [workflow.Failure] * 3
+    assert [type(item) for item in rounds] == [workflow.Failure] * 3
     assert fleet.world.probes.asked == []
 
 
@@ -341,7 +354,7 @@ async def test_what_nobody_foresaw_rises_and_is_told_when_it_was_set_aside() -> 
 
     fleet.world.app.before_read = buggy
     await fleet.tick()
-    text = next(it for it in fleet.errands.taken() if parse(it).profile.name == GROUP)
+    text = next(name for name in fleet.errands.taken() if parse(name).profile.name == GROUP)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             await fleet.run(text)
@@ -368,9 +381,9 @@ async def test_killed_while_it_tells_what_was_set_aside_it_is_told_once(number: 
         fleet.world.clock.advance(60)
         await fleet.tick()
     assert fleet.errands.set_aside == []
-    names = [it.name for it in fleet.profiles]
+    names = [profile.name for profile in fleet.profiles]
     assert sorted(fleet.world.teams.titles) == sorted(
-        f"{it}: Counterpart cannot look after this group" for it in names
+        f"{name}: Counterpart cannot look after this group" for name in names
     )
 
 

@@ -66,7 +66,7 @@ async def test_what_is_seen_after_an_alert_is_as_old_as_the_profile() -> None:
     asked = world.clock.now()
     await call(world, an_alert(world.profile_id, asked))
     row = msgspec.json.decode(world.body(watched_key(world.profile_id)), type=SeenRow)
-    assert {it.monitored_at for it in row.health.values()} == {asked}
+    assert {health.monitored_at for health in row.health.values()} == {asked}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_refused(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     problem = msgspec.json.decode(got.get_body())
     assert problem["detail"]
     assert len(problem["detail"]) < 400
-    assert len([it for it in caplog.records if it.levelno >= logging.WARNING]) == 1
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
     assert await world.incidents() == ()
 
 

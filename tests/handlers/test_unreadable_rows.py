@@ -56,7 +56,7 @@ async def test_nothing_is_written_on_a_guess(key: Callable[[str], Key]) -> None:
     assert world.written == []
     assert world.all_enabled()
     assert world.body(at) == NEWER
-    told = [it for it in world.teams.letters if it.kind == "rounds.failing"]
+    told = [letter for letter in world.teams.letters if letter.kind == "rounds.failing"]
     assert len(told) == 1
     assert any(at in line for line in told[0].card.lines)
     assert any("docs/runbooks/rows-unreadable.md" in line for line in told[0].card.lines)

@@ -7,5 +7,5 @@ from shared.incidents import transitions
 
 @pytest.fixture(autouse=True)
 def _nothing_is_derived_yet() -> None:
-    for it in (transitions._DERIVED, transitions._NUMBERED):
-        it.clear()
+    for kept in (transitions._DERIVED, transitions._NUMBERED):
+        kept.clear()

@@ -91,7 +91,7 @@ def test_a_held_change_leads_to_its_plan() -> None:
     card = incident_card(
         an_incident(held), Telling.HELD, base_url="https://func.test", decision="scepman.3f0a"
     )
-    assert [it.url for it in card.links] == [
+    assert [link.url for link in card.links] == [
         "https://func.test/api/decisions/scepman.3f0a",
         "https://func.test/api/incidents/scepman-1a2b3c4d5e-7",
     ]

@@ -57,7 +57,7 @@ def test_a_region_that_is_down_is_a_fact_with_its_cause_and_evidence() -> None:
     assert (fact.at, fact.heard, fact.who) == (NOW, NOW, "Counterpart")
     assert (fact.cause, fact.severity) == (Cause.ONE_REGION, Severity.MAJOR)
     assert fact.text == "west fails: one region (a test)"
-    assert any(it.startswith("west: ") for it in fact.evidence)
+    assert any(name.startswith("west: ") for name in fact.evidence)
 
 
 def test_one_witness_alone_makes_a_suspicion() -> None:
@@ -83,21 +83,23 @@ def test_what_is_well_and_was_well_is_not_written_down() -> None:
 def test_a_region_that_we_restart_may_stumble_but_not_fall() -> None:
     """Unless it has an incident already: then every word of it counts."""
     assert facts(disturbed=("west",), west=FAILING, east=WELL) == ()
-    assert [it.claim for it in facts(disturbed=("west",), west=DOWN, east=WELL)] == [Claim.BAD]
-    assert [it.claim for it in facts(LIVE, disturbed=("west",), west=FAILING, east=WELL)] == [Claim.SUSPECT]
-    assert [it.region for it in facts(disturbed=("east",), west=FAILING, east=WELL)] == ["west"]
+    assert [fact.claim for fact in facts(disturbed=("west",), west=DOWN, east=WELL)] == [Claim.BAD]
+    assert [fact.claim for fact in facts(LIVE, disturbed=("west",), west=FAILING, east=WELL)] == [
+        Claim.SUSPECT
+    ]
+    assert [fact.region for fact in facts(disturbed=("east",), west=FAILING, east=WELL)] == ["west"]
 
 
 def test_of_a_region_that_is_kept_out_nothing_is_said() -> None:
     """A drill or a hold has it; the others are looked at as ever."""
     found = facts(LIVE, rehearsed=("west",), west=DOWN, east=DOWN)
-    assert [it.region for it in found] == ["east"]
+    assert [fact.region for fact in found] == ["east"]
 
 
 def test_a_region_that_is_unsure_hides_no_other() -> None:
     """Each region is looked at, whatever the one before it was."""
     for first in (UNSURE, WELL, OUT):
-        assert [it.region for it in facts(aaa=first, west=DOWN, zzz=WELL)] == ["west"]
+        assert [fact.region for fact in facts(aaa=first, west=DOWN, zzz=WELL)] == ["west"]
 
 
 @pytest.mark.parametrize(
@@ -112,17 +114,17 @@ def test_a_region_that_is_unsure_hides_no_other() -> None:
 )
 def test_how_bad_it_is(east: Health, severity: Severity) -> None:
     """The worst when no other region may be serving."""
-    west = next(it for it in facts(west=DOWN, east=east) if it.region == "west")
+    west = next(fact for fact in facts(west=DOWN, east=east) if fact.region == "west")
     assert west.severity is severity
 
 
 def test_what_only_we_see_is_minor() -> None:
     """No region can be reached by us, and Traffic Manager reaches them all; with one region nobody can tell."""
     blind = seen(ONLINE, MUTE)
-    assert {it.severity for it in facts(west=blind, east=blind)} == {Severity.MINOR}
-    assert {it.severity for it in facts(west=blind)} == {Severity.CRITICAL}
-    assert {it.severity for it in facts(west=blind, east=seen(DEGRADED, MUTE))} == {Severity.CRITICAL}
-    assert {it.severity for it in facts(west=FAILING, east=FAILING)} == {Severity.CRITICAL}
+    assert {fact.severity for fact in facts(west=blind, east=blind)} == {Severity.MINOR}
+    assert {fact.severity for fact in facts(west=blind)} == {Severity.CRITICAL}
+    assert {fact.severity for fact in facts(west=blind, east=seen(DEGRADED, MUTE))} == {Severity.CRITICAL}
+    assert {fact.severity for fact in facts(west=FAILING, east=FAILING)} == {Severity.CRITICAL}
 
 
 def test_a_region_that_left_ends_its_incident() -> None:

@@ -35,23 +35,27 @@ class Held(Watched):
     def __init__(self, *regions: str, routing: str = "Performance", weight: int | None = None) -> None:
         super().__init__(regions=regions or ("west", "east"))
         self.with_hold(soak=SOAK)
-        endpoints = (an_endpoint(it, weight=weight) for it in self.regions)
+        endpoints = (an_endpoint(region, weight=weight) for region in self.regions)
         self.profiles.profiles = [a_profile(*endpoints, routing=routing)]
 
     def enabled(self, region: str) -> bool:
         """Whether the endpoint is enabled."""
-        return next(it.enabled for it in self.profiles.profiles[0].endpoints if it.name == region)
+        return next(
+            endpoint.enabled for endpoint in self.profiles.profiles[0].endpoints if endpoint.name == region
+        )
 
     def weight(self, region: str) -> int | None:
         """The endpoint's weight."""
-        return next(it.weight for it in self.profiles.profiles[0].endpoints if it.name == region)
+        return next(
+            endpoint.weight for endpoint in self.profiles.profiles[0].endpoints if endpoint.name == region
+        )
 
     def probe(self) -> None:
         """Traffic Manager's own probes: it sees what is enabled."""
-        for it in self.profiles.profiles[0].endpoints:
-            if it.enabled:
-                well = self.probes.results[host(it.name)] == 200
-                self.status(it.name, MonitorStatus.ONLINE if well else MonitorStatus.DEGRADED)
+        for endpoint in self.profiles.profiles[0].endpoints:
+            if endpoint.enabled:
+                well = self.probes.results[host(endpoint.name)] == 200
+                self.status(endpoint.name, MonitorStatus.ONLINE if well else MonitorStatus.DEGRADED)
 
     async def minutes(self, count: int) -> None:
         """Minutes in which Traffic Manager probes before we look."""
@@ -101,7 +105,7 @@ async def test_out_and_back_after_the_soak() -> None:
     world.breaks("west")
     await world.minutes(2)
     assert not world.enabled("west")
-    assert [it.region for it in world.profiles.permits] == ["west"]
+    assert [permit.region for permit in world.profiles.permits] == ["west"]
     permit = await world.permit()
     assert permit is None or permit.permit is None  # given back at once: the others are free to be worked on
     world.mends("west")
@@ -113,9 +117,9 @@ async def test_out_and_back_after_the_soak() -> None:
     assert world.profiles.patches == [("west", False, None), ("west", True, None)]
     await world.minutes(12)
     assert (await world.incident()).stage is Stage.RESOLVED
-    texts = [it.text for it in (await world.incident()).timeline]
+    texts = [entry.text for entry in (await world.incident()).timeline]
     assert "west is out of DNS" in texts
-    assert any("west goes back into DNS: its probe and SCEP were good for 600 s" in it for it in texts)
+    assert any("west goes back into DNS: its probe and SCEP were good for 600 s" in text for text in texts)
     row = await world.held()
     assert row is not None
     assert row.hold is None
@@ -177,7 +181,7 @@ async def test_by_steps_of_its_weight() -> None:
     assert world.weight("west") == 20
     world.mends("west")
     await world.minutes(12)
-    assert [it for it in world.profiles.patches if it[1]] == [
+    assert [patch for patch in world.profiles.patches if patch[1]] == [
         ("west", True, 20),
         ("west", True, 50),
         ("west", True, 100),
@@ -292,7 +296,7 @@ async def test_the_other_one_goes_at_the_last_moment() -> None:
     assert world.profiles.patches == []
     row = await world.held()
     assert row is not None
-    assert any("no other endpoint is enabled and online" in it.text for it in row.history)
+    assert any("no other endpoint is enabled and online" in entry.text for entry in row.history)
 
 
 async def test_azure_refuses() -> None:
@@ -309,7 +313,7 @@ async def test_azure_refuses() -> None:
     assert world.enabled("west")
     row = await world.held()
     assert row is not None
-    assert sum("not held: change endpoint west" in it.text for it in row.history) == 1
+    assert sum("not held: change endpoint west" in entry.text for entry in row.history) == 1
     permit = await world.permit()
     assert permit is None or permit.permit is None
     assert (await world.incident()).open
@@ -358,8 +362,8 @@ async def test_a_profile_that_cannot_be_read_before_the_change_leaves_no_permit(
     refused: list[int] = []
 
     def fails() -> None:
-        permits = [it.row.body for key, it in world.store.rows.items() if key.startswith("permit/")]
-        if any(b"failback-hold" in it for it in permits) and not refused:
+        permits = [stored.row.body for key, stored in world.store.rows.items() if key.startswith("permit/")]
+        if any(b"failback-hold" in permit for permit in permits) and not refused:
             refused.append(1)
             raise Unavailable("list profiles: HTTP 503")
 
@@ -382,8 +386,8 @@ async def test_out_of_time_before_the_change_the_permit_is_free() -> None:
     read: list[int] = []
 
     def out_of_time() -> None:
-        permits = [it.row.body for key, it in world.store.rows.items() if key.startswith("permit/")]
-        if any(b"failback-hold" in it for it in permits) and not read:
+        permits = [stored.row.body for key, stored in world.store.rows.items() if key.startswith("permit/")]
+        if any(b"failback-hold" in permit for permit in permits) and not read:
             read.append(1)
             raise asyncio.CancelledError
 
@@ -479,7 +483,11 @@ async def test_law_1_and_law_6(happenings: list[tuple[str, str, int]], weight: i
     def after() -> None:
         (profile,) = world.profiles.profiles
         last = world.profiles.patches[-1]
-        online = [it.name for it in profile.endpoints if it.enabled and it.status is MonitorStatus.ONLINE]
+        online = [
+            endpoint.name
+            for endpoint in profile.endpoints
+            if endpoint.enabled and endpoint.status is MonitorStatus.ONLINE
+        ]
         if not last[1]:
             assert online != []
         if pending.pop("kill-after", 0):
@@ -492,12 +500,12 @@ async def test_law_1_and_law_6(happenings: list[tuple[str, str, int]], weight: i
         _happens(world, what, region, pending, by_hand)
         await world.minutes(minutes)
     pending.clear()
-    for it in world.regions:
-        world.mends(it)
+    for name in world.regions:
+        world.mends(name)
     await world.minutes(45)
-    for it in set(world.regions) - by_hand:
-        assert world.enabled(it), it
-        assert world.weight(it) == weight
+    for name in set(world.regions) - by_hand:
+        assert world.enabled(name), name
+        assert world.weight(name) == weight
 
 
 def _happens(world: Held, what: str, region: str, pending: dict[str, Any], by_hand: set[str]) -> None:

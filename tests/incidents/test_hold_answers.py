@@ -111,7 +111,7 @@ def view(
 
 
 def told(found: Turn) -> list[str]:
-    return [it.text for it in found.row.history]
+    return [entry.text for entry in found.row.history]
 
 
 # -- when a hold begins ----------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def test_a_person_who_enables_it_ends_the_hold_for_this_incident() -> None:
 
 def test_only_so_many_are_remembered() -> None:
     """The oldest is forgotten first."""
-    many = tuple(f"old-{it}" for it in range(MANY_DONE))
+    many = tuple(f"old-{number}" for number in range(MANY_DONE))
     found = turn(a_row(a_hold(), done=many), view(enabled=True), ON)
     assert found.row.done == (*many[1:], "i-1")
 
@@ -374,7 +374,7 @@ def test_sound_is_answering_with_the_ca_that_the_others_prove(
 ) -> None:
     """One that proves none is no witness against it."""
     seen = msgspec.structs.replace(
-        view(), health={"west": own, **{f"other-{at}": it for at, it in enumerate(others)}}
+        view(), health={"west": own, **{f"other-{at}": health for at, health in enumerate(others)}}
     )
     assert sound(own, seen) is expected
 
@@ -500,10 +500,12 @@ def test_what_is_tried_again_and_again_is_one_line() -> None:
     row = a_row()
     for reason in ("a", "b", "c", "a"):
         row = refused(row, reason, START)
-    assert [it.text[-1] for it in row.history] == ["a", "b", "c"]
-    assert [it.at - START for it in row.history] == [timedelta(microseconds=it) for it in range(3)]
+    assert [entry.text[-1] for entry in row.history] == ["a", "b", "c"]
+    assert [entry.at - START for entry in row.history] == [
+        timedelta(microseconds=number) for number in range(3)
+    ]
     row = refused(refused(row, "d", START + MINUTE), "a", START + MINUTE)
-    assert [it.text[-1] for it in row.history] == ["a", "b", "c", "d", "a"]
+    assert [entry.text[-1] for entry in row.history] == ["a", "b", "c", "d", "a"]
     for number in range(2 * LINES):
         row = refused(row, str(number), START + number * MINUTE)
     assert len(row.history) == LINES

@@ -79,8 +79,8 @@ def test_facts() -> None:
         },
         "evidence": list(DOWN),
         "timeline": [
-            {"at": it.at.isoformat().replace("+00:00", "Z"), "who": it.who, "text": it.text}
-            for it in incident.timeline
+            {"at": entry.at.isoformat().replace("+00:00", "Z"), "who": entry.who, "text": entry.text}
+            for entry in incident.timeline
         ],
     }
     (begun,) = incidents(advance(a_ledger(), [bad(1, region="")], at(1), Rules()), Rules())
@@ -214,7 +214,7 @@ def test_a_page() -> None:
     )
     assert len(timeline.rows) == 5
     assert (evidence.title, evidence.columns) == ("Evidence", ("what was seen",))
-    assert evidence.rows == tuple((it,) for it in DOWN)
+    assert evidence.rows == tuple((name,) for name in DOWN)
 
 
 @pytest.mark.parametrize(

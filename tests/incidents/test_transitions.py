@@ -56,9 +56,9 @@ def told(*facts: Fact, until: float) -> list[Telling]:
     """What people were told, minute by minute, as each fact was heard."""
     ledger = a_ledger()
     for minute in range(int(until) + 1):
-        heard = [it for it in facts if at(minute - 1) < it.heard <= at(minute)]
+        heard = [fact for fact in facts if at(minute - 1) < fact.heard <= at(minute)]
         ledger = advance(ledger, heard, at(minute), RULES)
-    return [telling for it in ledger.named for telling in it.told]
+    return [telling for named in ledger.named for telling in named.told]
 
 
 def test_the_whole_life() -> None:
@@ -70,7 +70,7 @@ def test_the_whole_life() -> None:
     assert (incident.acknowledged, incident.acknowledged_by) == (at(4), "ada")
     assert (incident.mitigated, incident.resolved) == (at(5), at(9))
     assert (incident.cause, incident.severity, incident.flaps) == (Cause.ONE_REGION, Severity.MAJOR, 0)
-    assert [it.who for it in incident.timeline] == [
+    assert [entry.who for entry in incident.timeline] == [
         "Azure Monitor",
         "Counterpart",
         "ada",
@@ -126,15 +126,15 @@ def test_what_was_derived_is_kept_for_the_same_question_only() -> None:
     """The very same facts of another group, or under other rules, are another question."""
     facts = (bad(1), well(3), bad(12), well(14))
     strict = msgspec.structs.replace(RULES, flap=60.0)
-    assert [len(derive(facts, GROUP, it)) for it in (RULES, strict, RULES)] == [1, 2, 1]
-    assert [derive(facts, it, RULES)[0].group for it in (GROUP, "another", GROUP)] == [
+    assert [len(derive(facts, GROUP, rules)) for rules in (RULES, strict, RULES)] == [1, 2, 1]
+    assert [derive(facts, name, RULES)[0].group for name in (GROUP, "another", GROUP)] == [
         GROUP,
         "another",
         GROUP,
     ]
     ledger = advance(a_ledger(), facts, at(15), RULES)
     other = msgspec.structs.replace(ledger, group_id=f"{ledger.group_id}-2")
-    ids = [[it.id for it in incidents(each, RULES)] for each in (ledger, other, ledger)]
+    ids = [[incident.id for incident in incidents(each, RULES)] for each in (ledger, other, ledger)]
     assert ids[0] == ids[2] != ids[1]
 
 
@@ -170,7 +170,10 @@ def test_an_alerts_end_comes_late() -> None:
     before = one(fired(1), bad(2), well(4))
     after = one(fired(1), bad(2), well(4), over(8))
     assert after.resolved == before.resolved == at(4)
-    assert [it.who for it in after.timeline] == [*(it.who for it in before.timeline), "Azure Monitor"]
+    assert [entry.who for entry in after.timeline] == [
+        *(entry.who for entry in before.timeline),
+        "Azure Monitor",
+    ]
     assert after.flaps == 0
     assert len(one(fired(1), bad(2), well(4), over(30)).timeline) == len(before.timeline)  # too late
 
@@ -195,7 +198,7 @@ def test_at_one_time_the_worse_counts(minute: int) -> None:
         over(minute), well(minute),
     ]  # fmt: skip
     incident = one(fired(0), *facts)
-    assert [it.text for it in incident.timeline] == [
+    assert [entry.text for entry in incident.timeline] == [
         "alert alert-1 fired",
         "west is well",
         "alert alert-1 resolved",
@@ -212,7 +215,7 @@ def test_regions_and_matters_are_apart() -> None:
     """One incident per region and matter."""
     held = look(Claim.BAD, 1, region="", topic=Topic.SETTINGS, cause="held-change", severity=Severity.MINOR)
     found = derive((bad(1), bad(1, region="east"), held), GROUP, RULES)
-    assert {(it.topic, it.region) for it in found} == {
+    assert {(incident.topic, incident.region) for incident in found} == {
         (Topic.SERVICE, "west"),
         (Topic.SERVICE, "east"),
         (Topic.SETTINGS, ""),
@@ -243,7 +246,7 @@ def test_a_change_that_broke_a_region_stays_its_cause() -> None:
 def test_what_waits_for_a_person_is_told_in_the_regions_incident() -> None:
     """Once, after its opening; with no incident of the region it is nobody's."""
     ledger = advance(a_ledger(), (bad(1), waits(3), waits(4, plan="77")), at(4), RULES)
-    assert [it for named in ledger.named for it in named.owed] == [Telling.OPENED, Telling.HELD]
+    assert [telling for named in ledger.named for telling in named.owed] == [Telling.OPENED, Telling.HELD]
     (one,) = incidents(ledger, RULES)
     assert one.waits
     assert derive((waits(3),), GROUP, RULES) == ()
@@ -268,12 +271,12 @@ def test_notes_from_around_the_incident_are_in_its_timeline() -> None:
         note(0, "stopped by a person", region="west"),
         note(1, "x", region="east"),
     )
-    lines = [it.text for it in one(bad(2), well(3), *notes).timeline]
+    lines = [entry.text for entry in one(bad(2), well(3), *notes).timeline]
     assert lines == ["stopped by a person", "west is bad", "west is well"]
     edges = [
-        note(it, f"{it}") for it in (-13.1, -13, 13, 13.1)
+        note(seconds, f"{seconds}") for seconds in (-13.1, -13, 13, 13.1)
     ]  # a quarter of an hour before, the flap window after
-    assert [it.text for it in one(bad(2), well(3), *edges).timeline] == [
+    assert [entry.text for entry in one(bad(2), well(3), *edges).timeline] == [
         "-13",
         "west is bad",
         "west is well",
@@ -283,14 +286,14 @@ def test_notes_from_around_the_incident_are_in_its_timeline() -> None:
 
 def test_a_long_timeline_loses_its_middle() -> None:
     """The beginning and the end stay, and how much is missing is said."""
-    alerts = [fired(1 + it / 100, alert=f"{it:03}") for it in range(201)]
+    alerts = [fired(1 + number / 100, alert=f"{number:03}") for number in range(201)]
     whole = one(*alerts[:200]).timeline
-    assert [it.text for it in whole] == [f"alert {it:03} fired" for it in range(200)]
+    assert [entry.text for entry in whole] == [f"alert {number:03} fired" for number in range(200)]
     cut = one(*alerts).timeline
-    assert [it.text for it in cut] == [
-        *(f"alert {it:03} fired" for it in range(50)),
+    assert [entry.text for entry in cut] == [
+        *(f"alert {number:03} fired" for number in range(50)),
         "2 lines are left out here",
-        *(f"alert {it:03} fired" for it in range(52, 201)),
+        *(f"alert {number:03} fired" for number in range(52, 201)),
     ]
     assert (cut[50].who, cut[50].at) == ("Counterpart", alerts[50].at)
 
@@ -311,7 +314,7 @@ def some_facts(draw: st.DrawFn) -> Fact:
     if what == 1:
         return over(minute, heard=minute + draw(st.integers(0, 6)), region=region)
     if what == 2:
-        return draw(st.sampled_from([it(minute, region=region) for it in (moved, acked, waits)]))
+        return draw(st.sampled_from([fact(minute, region=region) for fact in (moved, acked, waits)]))
     if what == 3:
         return note(
             minute, draw(st.sampled_from(["one", "other"])), region=draw(st.sampled_from(["", "west"]))
@@ -332,13 +335,13 @@ def deliver(batches: Iterable[Sequence[Fact]]) -> Ledger:
 
 def records(ledger: Ledger) -> list[Incident]:
     """The incidents without the numbers that they got in the order of their discovery."""
-    return [msgspec.structs.replace(it, id="", aliases=()) for it in incidents(ledger, RULES)]
+    return [msgspec.structs.replace(incident, id="", aliases=()) for incident in incidents(ledger, RULES)]
 
 
 @given(st.lists(some_facts(), max_size=14), st.randoms(use_true_random=False))
 def test_any_order_and_any_repetition_give_the_same_record(facts: list[Fact], chance: random.Random) -> None:
     """One by one, shuffled and repeated, or all at once: the same facts, the same incidents."""
-    by_one = deliver([it] for it in shuffled(facts, chance))
+    by_one = deliver([fact] for fact in shuffled(facts, chance))
     at_once = deliver([facts])
     assert by_one.facts == at_once.facts
     assert records(by_one) == records(at_once)
@@ -349,12 +352,17 @@ def shuffled(facts: Sequence[Fact], chance: random.Random) -> list[Fact]:
     """In any order but one: a look of ours is not heard after one that is so much younger. Some come again."""
     late, length = UNORDERED.total_seconds(), at(50).timestamp()
     order = [
-        (chance.uniform(it.at.timestamp(), it.at.timestamp() + late) if it.kind is Kind.LOOK else when, it)
-        for it in facts
+        (
+            chance.uniform(fact.at.timestamp(), fact.at.timestamp() + late)
+            if fact.kind is Kind.LOOK
+            else when,
+            fact,
+        )
+        for fact in facts
         for when in [chance.uniform(at(0).timestamp(), length + late)]
     ]
-    again = [(when + chance.uniform(0, length), it) for when, it in order if chance.random() < 0.4]
-    return [it for _, it in sorted([*order, *again], key=lambda it: it[0])]
+    again = [(when + chance.uniform(0, length), fact) for when, fact in order if chance.random() < 0.4]
+    return [fact for _, fact in sorted([*order, *again], key=lambda it: it[0])]
 
 
 def facts_once(facts: Iterable[Fact]) -> list[Fact]:
@@ -364,20 +372,20 @@ def facts_once(facts: Iterable[Fact]) -> list[Fact]:
 @given(st.lists(some_facts(), max_size=14), st.randoms(use_true_random=False))
 def test_a_fact_heard_again_later_is_the_same_fact(facts: list[Fact], chance: random.Random) -> None:
     """A redelivery is heard later; only the first hearing counts."""
-    late = [msgspec.structs.replace(it, heard=at(59)) for it in facts]
+    late = [msgspec.structs.replace(fact, heard=at(59)) for fact in facts]
     mixed = shuffled([*late, *facts], chance)
-    assert records(deliver([it] for it in mixed)) == records(deliver([facts]))
+    assert records(deliver([fact] for fact in mixed)) == records(deliver([facts]))
 
 
 @given(st.lists(some_facts(), max_size=20))
 def test_times_never_go_back(facts: list[Fact]) -> None:
     """Started, detected, confirmed, mitigated, resolved: each no earlier than the one before."""
-    for it in derive(facts_once(facts), GROUP, RULES):
-        known = [it.started, it.detected, it.confirmed, it.mitigated, it.resolved]
+    for fact in derive(facts_once(facts), GROUP, RULES):
+        known = [fact.started, fact.detected, fact.confirmed, fact.mitigated, fact.resolved]
         times = [moment for moment in known if moment is not None]
         assert times == sorted(times)
-        assert it.acknowledged is None or it.acknowledged >= it.detected
-        assert [line.at for line in it.timeline] == sorted(line.at for line in it.timeline)
+        assert fact.acknowledged is None or fact.acknowledged >= fact.detected
+        assert [line.at for line in fact.timeline] == sorted(line.at for line in fact.timeline)
 
 
 @given(st.lists(some_facts(), max_size=14), st.randoms(use_true_random=False))
@@ -385,12 +393,12 @@ def test_an_incident_keeps_its_number(facts: list[Fact], chance: random.Random) 
     """Whatever comes later, an id that was once given leads to an incident for ever."""
     chance.shuffle(facts)
     ledger, given_out = a_ledger(), set[str]()
-    for it in facts:
-        ledger = advance(ledger, [it], at(60), RULES)
+    for fact in facts:
+        ledger = advance(ledger, [fact], at(60), RULES)
         found = incidents(ledger, RULES)
-        known = {id_ for it in found for id_ in (it.id, *it.aliases)}
+        known = {id_ for incident in found for id_ in (incident.id, *incident.aliases)}
         assert given_out <= known
-        assert all(it.id for it in found)
+        assert all(incident.id for incident in found)
         given_out |= known
 
 
@@ -399,14 +407,14 @@ def test_nothing_is_told_twice(facts: list[Fact], chance: random.Random) -> None
     """One card per incident and state, in whatever order the facts come."""
     chance.shuffle(facts)
     ledger, owed = a_ledger(), list[tuple[int, Telling]]()
-    for minute, it in enumerate([*facts, *([None] * 20)]):
-        ledger = advance(ledger, [it] if it else [], at(55 + minute), RULES)
+    for minute, fact in enumerate([*facts, *([None] * 20)]):
+        ledger = advance(ledger, [fact] if fact else [], at(55 + minute), RULES)
         for named in ledger.named:
             for telling in named.owed:
                 owed.append((named.number, telling))
                 ledger = paid(ledger, named.number, telling)
     assert len(owed) == len(set(owed))
-    assert all(not it.owed for it in ledger.named)
+    assert all(not named.owed for named in ledger.named)
 
 
 # -- telling ----------------------------------------------------------------------------------------------------
@@ -444,7 +452,7 @@ def test_getting_worse_is_told_once_per_severity() -> None:
 
 def test_a_flapping_region_is_not_called_resolved() -> None:
     """While it comes and goes nobody is told that it is over."""
-    facts = [it for minute in range(1, 40, 6) for it in (bad(minute), well(minute + 3))]
+    facts = [fact for minute in range(1, 40, 6) for fact in (bad(minute), well(minute + 3))]
     assert told(*facts, until=45) == [Telling.OPENED]
     assert told(*facts, until=60) == [Telling.OPENED, Telling.RESOLVED]
 
@@ -452,7 +460,7 @@ def test_a_flapping_region_is_not_called_resolved() -> None:
 def test_an_outage_that_was_over_before_we_could_tell() -> None:
     """The app was not running; it tells that there was one, not that there is one."""
     ledger = advance(a_ledger(), (bad(1), well(3)), at(30), RULES)
-    assert [it.told for it in ledger.named] == [(Telling.RESOLVED,)]
+    assert [named.told for named in ledger.named] == [(Telling.RESOLVED,)]
 
 
 def test_a_held_change_is_told_as_such() -> None:
@@ -467,33 +475,33 @@ def test_two_incidents_that_turn_out_to_be_one() -> None:
     ledger = advance(ledger, (well(3),), at(3), RULES)
     ledger = advance(ledger, (bad(14),), at(14), RULES)
     assert len(incidents(ledger, RULES)) == 2
-    before = [it.owed for it in ledger.named]
+    before = [named.owed for named in ledger.named]
     ledger = advance(ledger, (fired(10, heard=15), over(11, heard=15)), at(15), RULES)
     (joined,) = incidents(ledger, RULES)
     assert joined.id.endswith("-1")
-    assert [it.rsplit("-", 1)[-1] for it in joined.aliases] == ["2"]
+    assert [alias.rsplit("-", 1)[-1] for alias in joined.aliases] == ["2"]
     assert before == [(Telling.OPENED, Telling.RESOLVED), (Telling.OPENED,)]
-    assert [it.owed for it in ledger.named] == before
+    assert [named.owed for named in ledger.named] == before
 
 
 def test_what_was_told_under_another_number_is_not_told_again() -> None:
     """Also how bad it was, and that devices are led elsewhere."""
     ledger = advance(a_ledger(), (bad(1), well(3)), at(13), RULES)
     ledger = advance(ledger, (bad(14, severity=Severity.CRITICAL), moved(15)), at(15), RULES)
-    before = [it.owed for it in ledger.named]
+    before = [named.owed for named in ledger.named]
     assert before == [(Telling.RESOLVED,), (Telling.OPENED, Telling.MITIGATED)]
     ledger = advance(ledger, (fired(10, heard=15), over(11, heard=15)), at(16), RULES)
     (joined,) = incidents(ledger, RULES)
     assert (joined.severity, joined.stage) == (Severity.CRITICAL, Stage.MITIGATED)
-    assert [it.owed for it in ledger.named] == before
+    assert [named.owed for named in ledger.named] == before
 
 
 def test_a_card_is_paid_for_alone() -> None:
     """Another incident's card, and another card of the same one, stay owed."""
     ledger = advance(a_ledger(), (bad(1), moved(2), bad(1, region="east")), at(3), RULES)
-    assert [it.region for it in incidents(ledger, RULES)] == ["east", "west"]
+    assert [incident.region for incident in incidents(ledger, RULES)] == ["east", "west"]
     ledger = paid(ledger, 2, Telling.OPENED)
-    assert [it.owed for it in ledger.named] == [(Telling.OPENED,), (Telling.MITIGATED,)]
+    assert [named.owed for named in ledger.named] == [(Telling.OPENED,), (Telling.MITIGATED,)]
 
 
 def test_two_incidents_that_turn_out_to_be_one_have_one_end_more() -> None:
@@ -501,19 +509,22 @@ def test_two_incidents_that_turn_out_to_be_one_have_one_end_more() -> None:
     ledger = advance(a_ledger(), (bad(1), well(3)), at(3), RULES)
     ledger = advance(ledger, (bad(14),), at(14), RULES)
     ledger = advance(ledger, (fired(10, heard=15), over(11, heard=15), well(16)), at(16), RULES)
-    assert [it.owed for it in ledger.named] == [(Telling.RESOLVED,), (Telling.OPENED,)]
+    assert [named.owed for named in ledger.named] == [(Telling.RESOLVED,), (Telling.OPENED,)]
     for minute in (26, 27):
         ledger = advance(ledger, (), at(minute), RULES)
-        assert [it.owed for it in ledger.named] == [(Telling.RESOLVED,), (Telling.OPENED, Telling.RESOLVED)]
+        assert [named.owed for named in ledger.named] == [
+            (Telling.RESOLVED,),
+            (Telling.OPENED, Telling.RESOLVED),
+        ]
 
 
 def test_two_incidents_that_turn_out_to_be_one_before_any_end_was_told_have_one_end() -> None:
     """The younger one was heard of early, from a machine whose clock is ahead."""
     ledger = advance(a_ledger(), (bad(1),), at(1), RULES)
     ledger = advance(ledger, (well(3), bad(14)), at(12), RULES)
-    assert [it.owed for it in ledger.named] == [(Telling.OPENED,), (Telling.OPENED,)]
+    assert [named.owed for named in ledger.named] == [(Telling.OPENED,), (Telling.OPENED,)]
     ledger = advance(ledger, (fired(10, heard=12), over(11, heard=12), well(16)), at(26), RULES)
-    assert [it.owed for it in ledger.named] == [(Telling.OPENED, Telling.RESOLVED), (Telling.OPENED,)]
+    assert [named.owed for named in ledger.named] == [(Telling.OPENED, Telling.RESOLVED), (Telling.OPENED,)]
 
 
 def test_what_was_never_told_and_turns_out_to_be_another_has_no_end_of_its_own() -> None:
@@ -521,18 +532,18 @@ def test_what_was_never_told_and_turns_out_to_be_another_has_no_end_of_its_own()
     ledger = advance(a_ledger(), (fired(1), over(2)), at(2), RULES)
     ledger = advance(ledger, (bad(14),), at(14), RULES)
     ledger = advance(ledger, (well(16),), at(26), RULES)
-    before = [it.owed for it in ledger.named]
+    before = [named.owed for named in ledger.named]
     assert before == [(), (Telling.OPENED, Telling.RESOLVED)]
     ledger = advance(ledger, (fired(8, heard=27), over(9, heard=27)), at(27), RULES)
     assert len(incidents(ledger, RULES)) == 1
-    assert [it.owed for it in ledger.named] == before
+    assert [named.owed for named in ledger.named] == before
 
 
 def test_an_incident_that_reopens_after_its_end_was_told_is_told_anew() -> None:
     """A late alert joins the trouble of now to what was over: a second number has its beginning, and its end."""
     ledger = advance(a_ledger(), (bad(1), bad(2)), at(2), RULES)
     ledger = advance(ledger, (well(3),), at(13), RULES)
-    assert [it.owed for it in ledger.named] == [(Telling.OPENED, Telling.RESOLVED)]
+    assert [named.owed for named in ledger.named] == [(Telling.OPENED, Telling.RESOLVED)]
     ledger = advance(ledger, (fired(12, heard=14),), at(14), RULES)
     ledger = advance(ledger, (bad(15),), at(15), RULES)
     (incident,) = incidents(ledger, RULES)
@@ -542,7 +553,7 @@ def test_an_incident_that_reopens_after_its_end_was_told_is_told_anew() -> None:
     assert again.owed == (Telling.OPENED,)
     assert incident.aliases == (incident_id(ledger, again.number),)
     ledger = advance(ledger, (well(17),), at(28), RULES)
-    assert [it.owed for it in ledger.named][1] == (Telling.OPENED, Telling.RESOLVED)
+    assert [named.owed for named in ledger.named][1] == (Telling.OPENED, Telling.RESOLVED)
     assert len(ledger.named) == 2
 
 
@@ -551,11 +562,11 @@ def test_the_end_of_an_older_incident_is_not_the_end_of_the_open_one() -> None:
     ledger = advance(a_ledger(), (bad(14),), at(14), RULES)
     late = (fired(1, heard=15), bad(2), over(3, heard=15), well(3))
     ledger = advance(ledger, late, at(15), RULES)
-    assert [it.owed for it in ledger.named] == [(Telling.OPENED,), (Telling.RESOLVED,)]
+    assert [named.owed for named in ledger.named] == [(Telling.OPENED,), (Telling.RESOLVED,)]
     ledger = advance(ledger, (fired(8, heard=16), over(9, heard=16), well(17)), at(17), RULES)
     assert len(incidents(ledger, RULES)) == 1
     ledger = advance(ledger, (), at(27), RULES)
-    assert [it.owed for it in ledger.named] == [(Telling.OPENED, Telling.RESOLVED), (Telling.RESOLVED,)]
+    assert [named.owed for named in ledger.named] == [(Telling.OPENED, Telling.RESOLVED), (Telling.RESOLVED,)]
 
 
 # -- acknowledging, and the end ---------------------------------------------------------------------------------
@@ -579,17 +590,17 @@ def test_what_is_over_goes_into_the_archive() -> None:
     ledger = advance(a_ledger(), (note(0, "x"), bad(1), well(3)), at(5), RULES)
     ledger = advance(ledger, (), at(70), RULES)
     assert settled(ledger, at(70), RULES) == ()  # its cards are not in the outbox yet
-    for it in ledger.named[0].owed:
-        ledger = paid(ledger, 1, it)
+    for telling in ledger.named[0].owed:
+        ledger = paid(ledger, 1, telling)
     (over_now,) = settled(ledger, at(70), RULES)
     ledger = shelve(ledger, over_now)
     assert incidents(ledger, RULES) == ()
-    assert [it for it in ledger.facts if it.kind is not Kind.NOTE] == []
+    assert [fact for fact in ledger.facts if fact.kind is not Kind.NOTE] == []
     assert ledger.named == ()
     ledger = advance(ledger, (fired(2, heard=71), bad(1), fired(3, heard=71)), at(71), RULES)
     assert incidents(ledger, RULES) == ()
     ledger = advance(ledger, (fired(2, heard=72), bad(72)), at(72), RULES)
-    assert [it.id.rsplit("-", 1)[-1] for it in incidents(ledger, RULES)] == ["2"]
+    assert [incident.id.rsplit("-", 1)[-1] for incident in incidents(ledger, RULES)] == ["2"]
 
 
 def test_a_long_outage_stays_small() -> None:
@@ -608,9 +619,9 @@ def test_looks_of_the_last_minutes_stay() -> None:
     ledger = a_ledger()
     for minute in range(13):
         ledger = advance(ledger, [bad(minute)], at(minute), RULES)
-    assert [it.at for it in ledger.facts] == [at(it) for it in range(13)]
+    assert [fact.at for fact in ledger.facts] == [at(number) for number in range(13)]
     ledger = advance(ledger, [bad(13)], at(13), RULES)
-    assert [it.at for it in ledger.facts] == [at(0), *(at(it) for it in range(2, 14))]
+    assert [fact.at for fact in ledger.facts] == [at(0), *(at(number) for number in range(2, 14))]
 
 
 def test_the_last_look_before_a_late_one_stays() -> None:
@@ -618,13 +629,13 @@ def test_the_last_look_before_a_late_one_stays() -> None:
     ledger = a_ledger()
     for claim, minute in ((bad, 0), (bad, 1), (bad, 11.5), (well, 1.8)):
         ledger = advance(ledger, [claim(minute)], at(11.5), RULES)
-    assert [it.at for it in ledger.facts] == [at(0), at(1), at(1.8), at(11.5)]
+    assert [fact.at for fact in ledger.facts] == [at(0), at(1), at(1.8), at(11.5)]
 
 
 def test_no_wake_up_lives_as_long_as_looks_may_come_out_of_order() -> None:
     """A look is written by the wake-up that saw it; what it saw before it died is not heard of any more."""
     host = json.loads(pathlib.Path("host.json").read_bytes())
-    hours, minutes, seconds = (int(it) for it in host["functionTimeout"].split(":"))
+    hours, minutes, seconds = (int(part) for part in host["functionTimeout"].split(":"))
     assert 2 * timedelta(hours=hours, minutes=minutes, seconds=seconds) <= UNORDERED
 
 
@@ -633,7 +644,7 @@ def test_changes_stay_however_old() -> None:
     claims = [bad, bad, well, bad, well, well, bad, well, bad]
     looks = [claim(minute) for minute, claim in enumerate(claims)]
     ledger = advance(a_ledger(), [*looks, well(200)], at(200), RULES)
-    assert [it.at for it in ledger.facts] == [*(it.at for it in looks), at(200)]
+    assert [fact.at for fact in ledger.facts] == [*(fact.at for fact in looks), at(200)]
 
 
 def test_notes_are_kept_while_an_incident_may_need_them() -> None:
@@ -643,10 +654,10 @@ def test_notes_are_kept_while_an_incident_may_need_them() -> None:
     assert len(ledger.facts) == 4
     ledger = advance(ledger, [], at(75.1), RULES)
     (incident,) = incidents(ledger, RULES)
-    assert {it.text for it in ledger.facts} == {"group", "west", "west is bad"}
-    assert {it.text for it in incident.timeline} == {"group", "west", "west is bad"}
+    assert {fact.text for fact in ledger.facts} == {"group", "west", "west is bad"}
+    assert {entry.text for entry in incident.timeline} == {"group", "west", "west is bad"}
     quiet = advance(a_ledger(), [*notes, well(1), over(2), moved(3)], at(75.1), RULES)
-    assert [it.kind for it in quiet.facts] == [Kind.LOOK, Kind.RESOLVED, Kind.MOVED]
+    assert [fact.kind for fact in quiet.facts] == [Kind.LOOK, Kind.RESOLVED, Kind.MOVED]
 
 
 def test_notes_from_before_the_oldest_trouble_are_needed_by_no_incident() -> None:
@@ -658,9 +669,10 @@ def test_notes_from_before_the_oldest_trouble_are_needed_by_no_incident() -> Non
     ]  # fmt: skip
     trouble = [bad(100), bad(110, region="east"), bad(120)]
     ledger = advance(a_ledger(), [*notes, *trouble], at(300), RULES)
-    assert {it.text for it in ledger.facts if it.kind is Kind.NOTE} == {"group", "west", "east"}
+    assert {fact.text for fact in ledger.facts if fact.kind is Kind.NOTE} == {"group", "west", "east"}
     west, east = (
-        {it.text for it in incident.timeline if "bad" not in it.text} for incident in incidents(ledger, RULES)
+        {entry.text for entry in incident.timeline if "bad" not in entry.text}
+        for incident in incidents(ledger, RULES)
     )
     assert (west, east) == ({"group", "west"}, {"east"})
 
@@ -670,25 +682,25 @@ def test_one_fact_in_two_wordings() -> None:
     mild = bad(1, severity=Severity.MINOR)
     worse = msgspec.structs.replace(bad(1), text="worded otherwise", heard=at(2))
     for facts in ((mild, worse), (worse, mild)):
-        (fact,) = deliver([it] for it in facts).facts
+        (fact,) = deliver([fact] for fact in facts).facts
         assert (fact.severity, fact.heard) == (Severity.MAJOR, at(1))
 
 
 def test_what_gives_an_incident_its_number_survives_a_storm() -> None:
     """From the middle, too; the beginning and the end stay as they are, and no fact is lost uncounted."""
-    early = [fired(it / 100, alert=f"{it}") for it in range(1500)]
-    late = [fired(60 + it / 100, alert=f"{it}") for it in range(1500)]
+    early = [fired(number / 100, alert=f"{number}") for number in range(1500)]
+    late = [fired(60 + number / 100, alert=f"{number}") for number in range(1500)]
     ledger = advance(a_ledger(), [bad(50, region="east")], at(51), RULES)
     (east,) = incidents(ledger, RULES)
     ledger = advance(ledger, [*early, *late], at(90), RULES)
     head = MOST_FACTS // 4
-    assert [it.mark for it in ledger.facts] == [
-        *(it.mark for it in early[:head]),
+    assert [fact.mark for fact in ledger.facts] == [
+        *(fact.mark for fact in early[:head]),
         bad(50, region="east").mark,
-        *(it.mark for it in late[-(MOST_FACTS - head - 1) :]),
+        *(fact.mark for fact in late[-(MOST_FACTS - head - 1) :]),
     ]
     assert ledger.dropped == 3001 - MOST_FACTS
-    assert east.id in {it.id for it in incidents(ledger, RULES)}
+    assert east.id in {incident.id for incident in incidents(ledger, RULES)}
     begun = advance(a_ledger(), early[:1], at(1), RULES)  # its number comes from the beginning, which stays
     begun = advance(begun, early + late, at(90), RULES)
     assert begun.dropped + len(begun.facts) == 3000
@@ -723,7 +735,7 @@ def archived_at(minutes: float, *, keep: float, flap: float) -> bool:
     """Whether an incident that was over at minute 2 may go into the archive then; its cards are sent."""
     rules = msgspec.structs.replace(RULES, keep=keep, flap=flap)
     ledger = advance(a_ledger(), [bad(1), well(2)], at(2), rules)
-    named = tuple(msgspec.structs.replace(it, owed=()) for it in ledger.named)
+    named = tuple(msgspec.structs.replace(named, owed=()) for named in ledger.named)
     return bool(settled(msgspec.structs.replace(ledger, named=named), at(minutes), rules))
 
 
@@ -747,16 +759,18 @@ def test_only_what_belongs_to_an_incident_goes_with_it() -> None:
     (west, east, later) = sorted(incidents(ledger, RULES), key=lambda it: (it.started, it.region != "west"))
     assert (west.region, east.region, later.region) == ("west", "east", "west")
     shelved = shelve(ledger, west)
-    assert [(it.region, it.at) for it in shelved.facts if it.kind is not Kind.NOTE] == [
+    assert [(fact.region, fact.at) for fact in shelved.facts if fact.kind is not Kind.NOTE] == [
         ("east", at(1)),
         ("east", at(2)),
         ("west", at(40)),
     ]
-    assert [it.text for it in shelved.facts if it.kind is Kind.NOTE] == ["a note"]
-    assert {it.id for it in incidents(shelved, RULES)} == {east.id, later.id}
-    assert [(it.topic, it.region, it.until) for it in shelved.closed] == [(Topic.SERVICE, "west", at(2))]
+    assert [fact.text for fact in shelved.facts if fact.kind is Kind.NOTE] == ["a note"]
+    assert {incident.id for incident in incidents(shelved, RULES)} == {east.id, later.id}
+    assert [(closed.topic, closed.region, closed.until) for closed in shelved.closed] == [
+        (Topic.SERVICE, "west", at(2))
+    ]
     both = shelve(shelved, east)
-    assert [it.region for it in both.closed] == ["west", "east"]
+    assert [closed.region for closed in both.closed] == ["west", "east"]
     assert shelve(both, east) == both
     again = shelve(both, later)
-    assert [(it.region, it.until) for it in again.closed] == [("east", at(2)), ("west", at(40))]
+    assert [(closed.region, closed.until) for closed in again.closed] == [("east", at(2)), ("west", at(40))]

@@ -49,8 +49,8 @@ async def test_a_region_dies_and_comes_back(caplog: pytest.LogCaptureFixture) ->
     incident = await world.incident()
     assert (incident.region, incident.cause, incident.severity) == ("west", Cause.ONE_REGION, Severity.MAJOR)
     assert incident.stage is Stage.MITIGATED
-    assert any("the probe answered 503" in it for it in incident.evidence)
-    assert any("app-east" in it.text for it in incident.timeline if it.who == "DNS")
+    assert any("the probe answered 503" in name for name in incident.evidence)
+    assert any("app-east" in entry.text for entry in incident.timeline if entry.who == "DNS")
     assert world.teams.kinds == ["incident.opened", "incident.mitigated"]
     world.well("west")
     await world.minute(11)
@@ -59,7 +59,7 @@ async def test_a_region_dies_and_comes_back(caplog: pytest.LogCaptureFixture) ->
     assert incident.resolved == START + timedelta(minutes=6)
     assert world.teams.kinds == ["incident.opened", "incident.mitigated", "incident.resolved"]
     assert incident.id in world.teams.letters[0].card.facts[-1]
-    said = [it.getMessage() for it in caplog.records if it.getMessage().startswith("incident ")]
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("incident ")]
     assert said == [f"incident {incident.id}: {title}" for title in world.teams.titles]
 
 
@@ -93,13 +93,15 @@ async def test_all_regions_fail_alike() -> None:
     world.sick("east")
     await world.minute(3)
     found = await world.incidents()
-    assert {(it.region, it.cause, it.severity) for it in found} == {
+    assert {(incident.region, incident.cause, incident.severity) for incident in found} == {
         ("west", Cause.SHARED, Severity.CRITICAL),
         ("east", Cause.SHARED, Severity.CRITICAL),
     }
-    assert all(it.mitigated is None for it in found)  # DNS answers them all: there is nowhere to go
+    assert all(
+        incident.mitigated is None for incident in found
+    )  # DNS answers them all: there is nowhere to go
     assert world.teams.kinds == ["incident.opened", "incident.opened"]
-    assert any("In trouble too: east" in line for it in world.teams.letters for line in it.card.lines)
+    assert any("In trouble too: east" in line for letter in world.teams.letters for line in letter.card.lines)
     assert world.profiles.patches == []  # moving traffic would be pointless
 
 
@@ -127,7 +129,7 @@ async def test_only_we_are_blind() -> None:
     world.mute("east")
     await world.minute(4)
     found = await world.incidents()
-    assert {(it.cause, it.severity) for it in found} == {(Cause.UNKNOWN, Severity.MINOR)}
+    assert {(incident.cause, incident.severity) for incident in found} == {(Cause.UNKNOWN, Severity.MINOR)}
 
 
 async def test_scep_fails_behind_a_good_probe() -> None:
@@ -138,7 +140,7 @@ async def test_scep_fails_behind_a_good_probe() -> None:
     await world.minute(8)
     incident = await world.incident()
     assert (incident.cause, incident.stage) == (Cause.ONE_REGION, Stage.CONFIRMED)
-    assert any("SCEP fails" in it for it in incident.evidence)
+    assert any("SCEP fails" in name for name in incident.evidence)
 
 
 async def test_different_authorities() -> None:
@@ -149,7 +151,7 @@ async def test_different_authorities() -> None:
     await world.minute(8)
     incident = await world.incident()
     assert (incident.topic, incident.region, incident.severity) == (Topic.AUTHORITY, "", Severity.MINOR)
-    assert any("east: CA 0b0b0b" in it for it in incident.evidence)
+    assert any("east: CA 0b0b0b" in name for name in incident.evidence)
     assert world.teams.kinds == ["incident.opened"]
     del world.probes.scep[host("east")]
     await world.minute(18)
@@ -167,8 +169,8 @@ async def test_a_stopped_app_and_the_event_that_told() -> None:
     await world.minute(2)
     incident = await world.incident()
     assert (incident.cause, incident.stage) == (Cause.STOPPED, Stage.MITIGATED)
-    assert any("the web app is stopped" in it for it in incident.evidence)
-    assert "app-west stopped" in [it.text for it in incident.timeline if it.who == "App Service"]
+    assert any("the web app is stopped" in name for name in incident.evidence)
+    assert "app-west stopped" in [entry.text for entry in incident.timeline if entry.who == "App Service"]
 
 
 async def test_a_plan_below_standard() -> None:
@@ -179,7 +181,7 @@ async def test_a_plan_below_standard() -> None:
     await world.minute(2)
     incident = await world.incident()
     assert incident.cause == Cause.STOPPED
-    assert any("is its plan below Standard?" in it for it in incident.evidence)
+    assert any("is its plan below Standard?" in name for name in incident.evidence)
 
 
 async def test_a_region_taken_out_on_purpose() -> None:
@@ -205,7 +207,7 @@ async def test_what_we_disturb_ourselves_is_expected() -> None:
     """While a write of ours restarts a region, its stumbling opens no incident; its fall does."""
     world = Watched()
     await world.minute(2)
-    seen = {it: a_health(at=world.clock.now()) for it in ("west", "east")}
+    seen = {name: a_health(at=world.clock.now()) for name in ("west", "east")}
     asked = a_disruption("west", at_most=600)
     await request(world.store, row_name(world.profile_id), asked, seen, world.clock.now())
     world.sick("west", seen=False)
@@ -220,7 +222,7 @@ async def test_a_drill_is_no_incident() -> None:
     """A region that a drill has taken out, and that stumbles meanwhile, opens nothing."""
     world = Watched()
     await world.minute(2)
-    seen = {it: a_health(at=world.clock.now()) for it in ("west", "east")}
+    seen = {name: a_health(at=world.clock.now()) for name in ("west", "east")}
     wish = a_disruption("west", at_most=1800)
     asked = msgspec.structs.replace(wish, kind=PermitKind.DRILL, profile=world.profiles.profiles[0])
     await request(world.store, row_name(world.profile_id), asked, seen, world.clock.now())
@@ -245,7 +247,7 @@ async def test_a_held_settings_change() -> None:
     assert rollout.plan is not None
     decision = f"https://func.test/api/decisions/{row_name(world.profile_id)}.{rollout.plan.fingerprint}"
     assert letter.kind == "incident.held"
-    assert [it.url for it in letter.card.links] == [
+    assert [link.url for link in letter.card.links] == [
         decision,
         f"https://func.test/api/incidents/{incident.id}",
     ]
@@ -268,7 +270,7 @@ async def test_a_change_that_breaks_its_region_makes_one_incident() -> None:
     assert (incident.region, incident.cause, incident.severity) == (
         "west", Cause.SETTINGS_CHANGE, Severity.MAJOR,
     )  # fmt: skip
-    assert any("west: its settings were changed" in it and "K00" in it for it in incident.evidence)
+    assert any("west: its settings were changed" in name and "K00" in name for name in incident.evidence)
     assert world.teams.kinds == ["incident.opened", "incident.mitigated", "incident.held"]
     opened, _, held = world.teams.letters
     assert ("Cause", "a settings change") in opened.card.facts
@@ -290,14 +292,14 @@ async def test_a_held_change_that_breaks_its_region_goes_on_as_one_incident() ->
     world.edit("west", {VAULT: val("other")})
     await world.tick(doorbell=True)
     await world.minute()
-    assert [it.topic for it in await world.incidents() if it.open] == [Topic.SETTINGS]
+    assert [incident.topic for incident in await world.incidents() if incident.open] == [Topic.SETTINGS]
     world.sick("west")
     await world.minute(5)
-    (one,) = [it for it in await world.incidents() if it.open]
+    (one,) = [incident for incident in await world.incidents() if incident.open]
     assert (one.region, one.cause, one.waits) == ("west", Cause.SETTINGS_CHANGE, True)
     world.well("west")
     await world.minute(11)
-    (again,) = [it for it in await world.incidents() if it.open]
+    (again,) = [incident for incident in await world.incidents() if incident.open]
     assert again.topic is Topic.SETTINGS  # it waits still, and nothing fails any more
 
 
@@ -310,7 +312,7 @@ async def test_a_region_that_fails_long_after_a_change_was_not_broken_by_it() ->
     await world.minute(15)
     world.sick("west")
     await world.minute(5)
-    found = {it.topic: it.cause for it in await world.incidents() if it.open}
+    found = {incident.topic: incident.cause for incident in await world.incidents() if incident.open}
     assert found == {Topic.SERVICE: Cause.ONE_REGION, Topic.SETTINGS: HELD}
 
 
@@ -322,10 +324,10 @@ async def test_settings_are_in_the_timeline() -> None:
     await world.tick(doorbell=True)
     world.sick("west")
     await world.minute(20)
-    service = [it for it in await world.incidents() if it.topic is Topic.SERVICE]
-    texts = [it.text for it in service[0].timeline if it.who == "settings"]
-    assert any("K00 (west to east)" in it for it in texts)
-    assert any("contained" in it for it in texts)
+    service = [incident for incident in await world.incidents() if incident.topic is Topic.SERVICE]
+    texts = [entry.text for entry in service[0].timeline if entry.who == "settings"]
+    assert any("K00 (west to east)" in text for text in texts)
+    assert any("contained" in text for text in texts)
     assert SECRET not in repr(await world.incidents())
 
 
@@ -432,7 +434,7 @@ async def test_no_package_host_is_left() -> None:
         tended = Tended(row=row, choices=(), findings=findings)
         world.clock.advance(60)
         group = a_group()
-        recent = [it for it in await world.incidents() if it.open]
+        recent = [incident for incident in await world.incidents() if incident.open]
         await incidents.heed(group, {}, recent, None, tended, world.ports, world.settings)
         assert group.id == profile.id
     incident = await world.incident()
@@ -452,11 +454,11 @@ async def test_an_untrusted_host_that_fails_too_leaves_none() -> None:
         row = Packages(group="scepman", state=PackagesState.EXHAUSTED, since=world.clock.now(), reason="x")
         tended = Tended(row=row, choices=(), findings=(found,))
         world.clock.advance(60)
-        recent = [it for it in await world.incidents() if it.open]
+        recent = [incident for incident in await world.incidents() if incident.open]
         await incidents.heed(a_group(), {}, recent, None, tended, world.ports, world.settings)
         causes.append((await world.incident()).cause)
     assert causes == [UNTRUSTED, UNTRUSTED, EXHAUSTED, EXHAUSTED]
-    assert [it for it in (await world.incident()).evidence if it.startswith("as told")] == [
+    assert [name for name in (await world.incident()).evidence if name.startswith("as told")] == [
         "as told: no-trusted-host",
         "as told: no-package-host",
     ]
@@ -491,7 +493,7 @@ async def test_cards_that_cannot_be_told_are_tried_again() -> None:
     world = await with_deaf_people()
     await world.minute(60)
     assert world.teams.letters == []
-    assert [it.problem for it in await waiting(world.store)] != []
+    assert [message.problem for message in await waiting(world.store)] != []
     world.teams.down = None
     await world.minute(40)
     assert world.teams.kinds == ["incident.opened", "incident.mitigated"]
@@ -503,8 +505,8 @@ async def test_a_card_that_is_given_up_is_in_the_timeline() -> None:
     await world.minute(3)
     world.clock.advance(86_400)
     await world.minute(40)
-    assert any("could not be told to teams" in it.text for it in (await world.incident()).timeline)
-    assert {it.given_up_at is not None for it in await waiting(world.store)} == {True}
+    assert any("could not be told to teams" in entry.text for entry in (await world.incident()).timeline)
+    assert {message.given_up_at is not None for message in await waiting(world.store)} == {True}
 
 
 async def test_who_dies_after_noting_that_a_card_is_given_up_notes_it_once() -> None:
@@ -518,8 +520,12 @@ async def test_who_dies_after_noting_that_a_card_is_given_up_notes_it_once() -> 
     assert row is not None
     await world.store.put(Row(row.row.key, msgspec.json.encode(before)), if_version=row.version)
     await world.minute(2)
-    assert {it.given_up_at is not None for it in await waiting(world.store)} == {True}
-    lines = [it for it in (await world.incident()).timeline if f"{before.kind} could not be told" in it.text]
+    assert {message.given_up_at is not None for message in await waiting(world.store)} == {True}
+    lines = [
+        entry
+        for entry in (await world.incident()).timeline
+        if f"{before.kind} could not be told" in entry.text
+    ]
     assert len(lines) == 1
 
 
@@ -536,7 +542,7 @@ async def test_a_timeline_that_another_version_wrote_stops_no_card(caplog: pytes
     for _ in range(40):
         world.clock.advance(60)
         await incidents.tell(world.ports, world.settings)
-    assert {it.given_up_at is not None for it in await waiting(world.store)} == {True}
+    assert {message.given_up_at is not None for message in await waiting(world.store)} == {True}
     assert "is in no timeline" in caplog.text
 
 
@@ -569,7 +575,7 @@ async def test_the_next_incident_has_the_next_number() -> None:
         await world.minute(3)
         world.well("west")
         await world.minute(80)
-    numbers = sorted(it.id.rsplit("-", 1)[-1] for it in await world.incidents())
+    numbers = sorted(incident.id.rsplit("-", 1)[-1] for incident in await world.incidents())
     assert numbers == ["1", "2"]
 
 
@@ -628,7 +634,7 @@ async def test_killed_at_any_effect(after: bool) -> None:  # noqa: FBT001 -- a t
     ours = [
         number
         for number, name in enumerate(plain.effects.names, start=1)
-        if any(it in name for it in ("incident", "outbox"))
+        if any(item in name for item in ("incident", "outbox"))
     ]
     for number in ours:
         world = await outage(Effects(kill_at=number, after=after))

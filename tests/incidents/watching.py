@@ -118,15 +118,15 @@ def an_alert(
             "operator": "LessThan",
             "threshold": "0.5",
             "timeAggregation": "Average",
-            "dimensions": [{"name": "EndpointName", "value": it}] if it else [],
+            "dimensions": [{"name": "EndpointName", "value": endpoint}] if endpoint else [],
             "metricValue": 0.0,
         }
-        for it in endpoints or ("",)
+        for endpoint in endpoints or ("",)
     ]
     return {
         "schemaId": "azureMonitorCommonAlertSchema",
         "data": {
-            "essentials": {name: it for name, it in fields.items() if it is not None},
+            "essentials": {name: item for name, item in fields.items() if item is not None},
             "alertContext": {
                 "properties": None,
                 "conditionType": "SingleResourceMultipleMetricCriteria",

@@ -83,7 +83,7 @@ class Template:
     @property
     def made(self) -> Iterator[Resource]:
         """The resources that it makes."""
-        return (it for it in self.resources.values() if not it.existing)
+        return (resource for resource in self.resources.values() if not resource.existing)
 
 
 @functools.cache
@@ -94,7 +94,7 @@ def read(path: Path) -> Template:
     decorators: list[str] = []
     for node in root.named_children:
         if node.type == "decorators":
-            decorators = [_text(it) for it in node.named_children]
+            decorators = [_text(child) for child in node.named_children]
             continue
         _declare(node, found, decorators)
         decorators = []
@@ -136,11 +136,11 @@ def plain(value: Any) -> Iterator[str]:
             yield value
         case Expression():
             yield value.text
-            yield from (it for part in value.holds for it in plain(part))
+            yield from (name for part in value.holds for name in plain(part))
         case dict():
-            yield from (it for part in value.values() for it in plain(part))
+            yield from (name for part in value.values() for name in plain(part))
         case list():
-            yield from (it for part in value for it in plain(part))
+            yield from (name for part in value for name in plain(part))
         case _:
             pass
 
@@ -188,7 +188,7 @@ def _declare(node: Node, into: Template, decorators: list[str]) -> None:
             into.variables[name] = _value(node.named_children[-1])
         case "resource_declaration":
             kind, _, version = str(_value(node.named_children[1])).partition("@")
-            existing = any(it.type == "existing" for it in node.children)
+            existing = any(child.type == "existing" for child in node.children)
             into.resources[name] = Resource(name, kind, version, existing, _body(node))
         case "module_declaration":
             file = (into.path.parent / str(_value(node.named_children[1]))).resolve()
@@ -200,15 +200,15 @@ def _declare(node: Node, into: Template, decorators: list[str]) -> None:
 
 
 def _declared(node: Node, name: str, decorators: list[str]) -> Declared:
-    kind = next(it for it in node.named_children if it.type == "type")
-    after = [it for it in node.named_children if it.start_byte > kind.end_byte]
+    kind = next(child for child in node.named_children if child.type == "type")
+    after = [child for child in node.named_children if child.start_byte > kind.end_byte]
     return Declared(
         name,
         _text(kind),
         _value(after[-1]) if after else None,
         secure="@secure()" in decorators,
         required=not after,
-        described=any(it.startswith("@description") for it in decorators),
+        described=any(decorator.startswith("@description") for decorator in decorators),
     )
 
 
@@ -224,16 +224,16 @@ def _body(node: Node) -> dict[str, Any]:
 def _value(node: Node) -> Any:
     match node.type:
         case "string":
-            return "".join(_text(it) for it in node.named_children).replace("\\'", "'")
+            return "".join(_text(child) for child in node.named_children).replace("\\'", "'")
         case "number":
             return int(_text(node))
         case "boolean":
             return _text(node) == "true"
         case "object":
-            pairs = [it.named_children for it in node.named_children if it.type == "object_property"]
+            pairs = [child.named_children for child in node.named_children if child.type == "object_property"]
             return {_key(key): _value(value) for key, *_, value in pairs}
         case "array":
-            return [_value(it) for it in node.named_children if it.type != "comment"]
+            return [_value(child) for child in node.named_children if child.type != "comment"]
         case _:
             return Expression(_text(node), tuple(_parts(node)))
 

@@ -45,16 +45,16 @@ def paths(value: Any, at: str) -> Iterator[str]:
 def _branches(computed: Expression) -> Iterator[Any]:
     """What a choice or a loop may give; arguments of functions are not what they give."""
     if re.match(r"\[\s*for |[^({]*\?", computed.text):
-        yield from (it for it in computed.holds if isinstance(it, dict | list))
+        yield from (hold for hold in computed.holds if isinstance(hold, dict | list))
 
 
 def used() -> list[str]:
     """Every property of every resource that the templates make: `type@version.path`."""
     found: set[str] = set()
     for template in map(read, templates()):
-        for it in template.made:
-            body = {name: value for name, value in it.body.items() if name not in OWN}
-            found.update(paths(body, f"{it.type}@{it.version}"))
+        for resource in template.made:
+            body = {name: value for name, value in resource.body.items() if name not in OWN}
+            found.update(paths(body, f"{resource.type}@{resource.version}"))
     return sorted(found)
 
 
@@ -80,9 +80,9 @@ class Types:
         provider, version = name.partition("/")[0].lower(), name.partition("@")[2]
         for file in self._root.glob(f"*/{provider}/{version}/types.json"):
             types: list[Type] = json.loads(file.read_text("utf-8"))
-            for it in types:
-                if it["$type"] == "ResourceType" and it["name"] == name:
-                    return types, _target(types, it["body"])
+            for entry in types:
+                if entry["$type"] == "ResourceType" and entry["name"] == name:
+                    return types, _target(types, entry["body"])
         return None
 
 
@@ -132,7 +132,7 @@ def _object(types: list[Type], wanted: Type, value: Any, at: str) -> Iterator[st
             yield from _compared(types, _target(types, wanted["additionalProperties"]), inner, f"{at}.{name}")
         else:
             yield f"{at}.{name}: no such property"
-    missing = {name for name, it in known.items() if it["flags"] & REQUIRED} - value.keys() - GIVEN
+    missing = {name for name, item in known.items() if item["flags"] & REQUIRED} - value.keys() - GIVEN
     yield from (f"{at}.{name}: is missing" for name in sorted(missing))
 
 
@@ -140,9 +140,9 @@ def _scalar(types: list[Type], kind: str, wanted: Type, value: Any, at: str) -> 
     computed = isinstance(value, str) and "${" in value
     match kind:
         case "UnionType" if isinstance(value, str) and not computed:
-            choices = [_target(types, it) for it in wanted["elements"]]
-            fixed = {it.get("value") for it in choices}
-            if value not in fixed and not any(it["$type"] == "StringType" for it in choices):
+            choices = [_target(types, item) for item in wanted["elements"]]
+            fixed = {choice.get("value") for choice in choices}
+            if value not in fixed and not any(choice["$type"] == "StringType" for choice in choices):
                 yield f"{at}: {value!r} is none of {', '.join(sorted(map(str, fixed)))}"
         case "StringLiteralType" if isinstance(value, str) and not computed and value != wanted["value"]:
             yield f"{at}: {value!r} must be {wanted['value']!r}"
@@ -164,12 +164,12 @@ def main() -> None:
     wrong = [
         f"{path.relative_to(INFRA)}: {problem}"
         for path in templates()
-        for it in read(path).made
-        for problem in types.problems(it)
+        for resource in read(path).made
+        for problem in types.problems(resource)
     ]
     if wrong:
         sys.exit("\n".join(wrong))
-    LIST.write_text("".join(f"{it}\n" for it in used()), "utf-8")
+    LIST.write_text("".join(f"{name}\n" for name in used()), "utf-8")
     sys.stdout.write(f"{len(used())} properties are as published\n")
 
 

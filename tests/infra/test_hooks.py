@@ -62,7 +62,7 @@ class Shell:
     def given(self) -> dict[str, str]:
         """The parameters of the deployment."""
         whole = json.loads((self.place / "given").read_text("utf-8"))
-        return {name: it["value"] for name, it in whole["parameters"].items()}
+        return {name: item["value"] for name, item in whole["parameters"].items()}
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_first_time_a_key_is_made(shell: Shell) -> None:
     assert given["vaultName"] == "kv-abc"
     assert given["teamsWebhook"] == given["webhook"] == ""
     assert given["fingerprintKey"] not in "".join(shell.calls) + done.stdout + done.stderr
-    file = next(it[1:] for it in " ".join(shell.calls).split() if it.startswith("@"))
+    file = next(part[1:] for part in " ".join(shell.calls).split() if part.startswith("@"))
     assert not Path(file).exists()
 
 
@@ -87,7 +87,7 @@ def test_a_key_that_is_there_stays(shell: Shell) -> None:
     """A later deployment changes no key: the regions' baselines hang on it."""
     (shell.place / "there").touch()
     assert shell.run("secrets.sh").returncode == 0
-    assert [it.split()[0] for it in shell.calls] == ["resource"]
+    assert [call.split()[0] for call in shell.calls] == ["resource"]
 
 
 def test_a_key_that_may_be_there_stays(shell: Shell) -> None:
@@ -97,7 +97,7 @@ def test_a_key_that_may_be_there_stays(shell: Shell) -> None:
     assert done.returncode == 1
     assert "(TooManyRequests) later" in done.stderr
     assert "nothing was changed" in done.stderr
-    assert [it.split()[0] for it in shell.calls] == ["resource"]
+    assert [call.split()[0] for call in shell.calls] == ["resource"]
 
 
 def test_a_webhook_is_laid_in_beside_a_key_that_stays(shell: Shell) -> None:

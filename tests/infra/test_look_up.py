@@ -57,8 +57,8 @@ def types(tmp_path: Path) -> Types:
 def problems(types: Types, *, version: str = VERSION, **body: Any) -> list[str]:
     whole = {"name": "x", "location": "here", **body}
     return [
-        it.partition(VERSION)[2] or it
-        for it in types.problems(Resource("it", KIND, version, existing=False, body=whole))
+        problem.partition(VERSION)[2] or problem
+        for problem in types.problems(Resource("it", KIND, version, existing=False, body=whole))
     ]
 
 

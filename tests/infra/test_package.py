@@ -79,14 +79,14 @@ def test_only_what_runs_is_in_it(package: Path) -> None:
     """Its own code, the libraries, and nothing of the command line, the simulator, tests or this machine."""
     with zipfile.ZipFile(package) as packed:
         names = packed.namelist()
-        text = b"\n".join(packed.read(it) for it in names if it.startswith(("shared/", "handlers/")))
-    assert {it.partition("/")[0] for it in names} == TOP
+        text = b"\n".join(packed.read(item) for item in names if item.startswith(("shared/", "handlers/")))
+    assert {item.partition("/")[0] for item in names} == TOP
     assert names == sorted(names)
-    libraries = {it.split("/")[3] for it in names if it.startswith(LIBRARIES.as_posix())}
+    libraries = {item.split("/")[3] for item in names if item.startswith(LIBRARIES.as_posix())}
     assert {"azure", "aiohttp", "msgspec"} <= libraries
     assert not libraries & {"typer", "rich", "pytest", "azure_functions_runtime", "simulator", "bin"}
     assert str(ROOT).encode() not in text
-    assert not [it for it in names if it.endswith(("local.settings.json", ".sqlite", ".env"))]
+    assert not [item for item in names if item.endswith(("local.settings.json", ".sqlite", ".env"))]
 
 
 def test_every_module_has_bytecode_that_is_never_checked(app: Path) -> None:
@@ -112,13 +112,13 @@ def test_it_imports_alone(app: Path, beside: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     homes = (str(app), str(beside), str(ROOT / "simulator"), str(tmp_path), *python_itself())
-    assert [it for it in found["files"] if not it.startswith(homes)] == []
+    assert [item for item in found["files"] if not item.startswith(homes)] == []
     assert found["uncached"] == []
 
 
 def python_itself() -> tuple[str, ...]:
     """Where the standard library lies, without any site-packages."""
-    return tuple(str(Path(it).resolve()) for it in {json.__file__.rsplit("/", 2)[0], sys.base_prefix})
+    return tuple(str(Path(item).resolve()) for item in {json.__file__.rsplit("/", 2)[0], sys.base_prefix})
 
 
 async def test_each_function_runs_in_it(app: Path, beside: Path) -> None:
@@ -130,7 +130,7 @@ async def test_each_function_runs_in_it(app: Path, beside: Path) -> None:
         async with Stage(app, cloud.env(), timers=False, python=alone(app, beside)) as running:
             assert running.errors == {}
             described = (await running.call("GET", "/admin/functions")).json()
-            assert {it["name"] for it in described} == set(running.functions)
+            assert {item["name"] for item in described} == set(running.functions)
             for each in described:
                 await _wake(running, each, site.id, profile.id)
             assert (await running.call("GET", "/api/health", key=False)).json()["status"] == "ok"
@@ -189,9 +189,9 @@ def test_the_pins_have_hashes_and_no_index(file: str) -> None:
     text = (ROOT / file).read_text("utf-8")
     assert "://" not in text
     assert "--index" not in text
-    pins = [it for it in text.splitlines() if it and it[0] not in "# "]
+    pins = [line for line in text.splitlines() if line and line[0] not in "# "]
     assert pins
-    assert all("==" in it and it.endswith("\\") for it in pins)
+    assert all("==" in pin and pin.endswith("\\") for pin in pins)
 
 
 def test_stale_pins_are_noticed(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ APP, STORAGE = INFRA / "modules" / "app.bicep", INFRA / "modules" / "storage.bic
 GEO = INFRA / "scepman-geo" / "main.bicep"
 AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_SUBSCRIPTION_ID"}  # what azd itself keeps
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-KNOWN = {it.name for it in FIELDS}
+KNOWN = {field.name for field in FIELDS}
 FUNCTIONS = frozenset(
     re.findall(
         r"\w+",
@@ -71,12 +71,12 @@ def triggers() -> dict[str, dict[str, Any]]:
 
 
 def all_resources() -> Iterator[tuple[Template, Resource]]:
-    return ((it, each) for it in map(read, templates()) for each in it.resources.values())
+    return ((template, each) for template in map(read, templates()) for each in template.resources.values())
 
 
 def only(path: Path, kind: str) -> Resource:
     """The one resource of a type that a template makes."""
-    (found,) = (it for it in read(path).made if it.type == kind)
+    (found,) = (resource for resource in read(path).made if resource.type == kind)
     return found
 
 
@@ -86,18 +86,18 @@ def only(path: Path, kind: str) -> Resource:
 @every_template
 def test_types_and_versions_exist(path: Path) -> None:
     """Every resource is of a type and an api-version that Azure publishes."""
-    for it in read(path).resources.values():
-        assert it.type in TYPES, it.type
-        assert it.version == TYPES[it.type].version, it.type
+    for resource in read(path).resources.values():
+        assert resource.type in TYPES, resource.type
+        assert resource.version == TYPES[resource.type].version, resource.type
 
 
 @every_template
 def test_everything_that_can_be_is_tagged(path: Path) -> None:
     """Whoever finds a resource sees whose it is; a name says nothing of time or chance, so that what-if is quiet."""
-    for it in read(path).made:
-        assert ("tags" in it.body) == TYPES[it.type].tags, it.symbol
+    for resource in read(path).made:
+        assert ("tags" in resource.body) == TYPES[resource.type].tags, resource.symbol
         assert not re.search(
-            r"utcNow|newGuid", it.body.get("name", "") if isinstance(it.body["name"], str) else ""
+            r"utcNow|newGuid", resource.body.get("name", "") if isinstance(resource.body["name"], str) else ""
         )
     assert not read(path).identifiers & {"utcNow", "newGuid"}
 
@@ -106,15 +106,17 @@ def test_everything_that_can_be_is_tagged(path: Path) -> None:
 def test_no_output_holds_a_secret(path: Path) -> None:
     """Outputs lie in the deployment's history for everybody who may read it."""
     template = read(path)
-    secret = [it.name for it in template.parameters.values() if it.secure]
+    secret = [parameter.name for parameter in template.parameters.values() if parameter.secure]
     for output in template.outputs.values():
         text = " ".join(plain(output.value))
         assert not re.search(r"list\w*Keys?\(|listKeys|ConnectionString|[Pp]assword|[Ss]ecret", text), (
             output.name
         )
-        assert not [it for it in secret if re.search(rf"\b{it}\b", text)]
+        assert not [item for item in secret if re.search(rf"\b{item}\b", text)]
     unmarked = [
-        it for it in template.parameters if re.search("(?i)webhook|key$|password", it) and it not in secret
+        parameter
+        for parameter in template.parameters
+        if re.search("(?i)webhook|key$|password", parameter) and parameter not in secret
     ]
     assert unmarked == []
 
@@ -122,10 +124,10 @@ def test_no_output_holds_a_secret(path: Path) -> None:
 @every_template
 def test_modules_get_what_they_ask_for(path: Path) -> None:
     """Every module file is there, gets each parameter that it needs, and none that it does not know."""
-    for it in read(path).modules.values():
-        asked = read(it.file).parameters
-        assert set(it.given) <= set(asked), it.symbol
-        assert {each.name for each in asked.values() if each.required} <= set(it.given), it.symbol
+    for module in read(path).modules.values():
+        asked = read(module.file).parameters
+        assert set(module.given) <= set(asked), module.symbol
+        assert {each.name for each in asked.values() if each.required} <= set(module.given), module.symbol
 
 
 @every_template
@@ -155,13 +157,15 @@ def test_who_deploys_is_told(path: Path) -> None:
         "extraTags",
         "watched",
     }
-    silent = {it.name for it in read(path).parameters.values() if not it.described} - plain_ones
+    silent = {
+        parameter.name for parameter in read(path).parameters.values() if not parameter.described
+    } - plain_ones
     assert silent == set()
 
 
 def test_every_module_is_used() -> None:
     """No template lies there that nobody deploys; secrets.bicep is deployed by its hook."""
-    used = {it.file for each in map(read, templates()) for it in each.modules.values()}
+    used = {module.file for each in map(read, templates()) for module in each.modules.values()}
     entries = {MAIN, DOORBELLS, GEO, INFRA / "modules" / "secrets.bicep"}
     assert set(templates()) == used | entries
 
@@ -172,9 +176,11 @@ def test_every_module_is_used() -> None:
 def test_the_roles_are_those_of_the_files() -> None:
     """Every role of infra/roles is deployed, from the file that the simulator reads, and put out under its name."""
     template = read(INFRA / "modules" / "roles.bicep")
-    loaded = [re.search(r"roles/(\w+)\.json", it.text) for it in template.variables["definitions"]]
-    order = [it[1] for it in loaded if it]
-    assert sorted(order) == sorted(it.stem for it in DIRECTORY.glob("*.json"))
+    loaded = [
+        re.search(r"roles/(\w+)\.json", variable.text) for variable in template.variables["definitions"]
+    ]
+    order = [match[1] for match in loaded if match]
+    assert sorted(order) == sorted(path.stem for path in DIRECTORY.glob("*.json"))
     for output in template.outputs.values():
         assert output.value.text == f"roles[{order.index(output.name)}].name"
 
@@ -182,14 +188,14 @@ def test_the_roles_are_those_of_the_files() -> None:
 def test_every_role_is_assigned_where_it_says() -> None:
     """The watched get the full role or, in audit mode, sites the narrower one; vault and subscription theirs."""
     modules = read(MAIN).modules
-    roles = {symbol: " ".join(plain(it.given.get("roleName", ""))) for symbol, it in modules.items()}
+    roles = {symbol: " ".join(plain(module.given.get("roleName", ""))) for symbol, module in modules.items()}
     assert roles["watchedSites"] == "mode == 'audit' ? roles.outputs.audit : roles.outputs.counterpart audit"
     assert roles["watchedProfiles"] == "roles.outputs.counterpart"
     assert "in profiles: if (mode == 'sync')" in MAIN.read_text("utf-8")
-    assert not any("trafficManagerProfiles" in it["action"] for it in definition("audit")["actions"])
+    assert not any("trafficManagerProfiles" in item["action"] for item in definition("audit")["actions"])
     assert roles["vault"] == "roles.outputs.copies"
     assert roles["discovering"] == "roles.outputs.discover"
-    assert {it.stem for it in DIRECTORY.glob("*.json")} == {"counterpart", "audit", "copies", "discover"}
+    assert {path.stem for path in DIRECTORY.glob("*.json")} == {"counterpart", "audit", "copies", "discover"}
 
 
 def test_built_in_roles_are_known_and_few() -> None:
@@ -198,17 +204,17 @@ def test_built_in_roles_are_known_and_few() -> None:
         guid for path in (INFRA / "modules").glob("*.bicep") for guid in GUID.findall(path.read_text("utf-8"))
     }
     assert found == set(BUILT_IN_ROLES)
-    for _, it in all_resources():
-        if it.type == "Microsoft.Authorization/roleAssignments":
-            assert it.body["properties"]["principalType"] == "ServicePrincipal"
+    for _, resource in all_resources():
+        if resource.type == "Microsoft.Authorization/roleAssignments":
+            assert resource.body["properties"]["principalType"] == "ServicePrincipal"
 
 
 def test_a_role_is_never_assigned_to_a_whole_group_or_subscription_but_for_discovery() -> None:
     """Each assignment names the one resource that it is for."""
-    for template, it in all_resources():
-        if it.type == "Microsoft.Authorization/roleAssignments":
-            assert ("scope" in it.body) == (template.path.name != "discovering.bicep"), template.path
-    assert [it["action"] for it in definition("discover")["actions"]] == [
+    for template, resource in all_resources():
+        if resource.type == "Microsoft.Authorization/roleAssignments":
+            assert ("scope" in resource.body) == (template.path.name != "discovering.bicep"), template.path
+    assert [item["action"] for item in definition("discover")["actions"]] == [
         "Microsoft.Network/trafficManagerProfiles/read"
     ]
 
@@ -220,10 +226,10 @@ def test_the_apps_settings_are_known_and_enough() -> None:
     """Each COUNTERPART_* setting is one that the product reads, and every required one is there."""
     variables = read(APP).variables
     made = {*variables["own"], *variables["platform"]}
-    made |= {key for it in variables["secrets"].holds for key in it}
-    ours = {it for it in made if it.startswith("COUNTERPART_")}
+    made |= {key for hold in variables["secrets"].holds for key in hold}
+    ours = {item for item in made if item.startswith("COUNTERPART_")}
     assert ours <= KNOWN
-    assert {it.name for it in FIELDS if it.default is None} <= made
+    assert {field.name for field in FIELDS if field.default is None} <= made
     assert not made & NEVER
     assert {
         "AzureWebJobsStorage__accountName",
@@ -236,12 +242,16 @@ def test_the_apps_settings_are_known_and_enough() -> None:
 def test_secrets_are_references() -> None:
     """The fingerprint key and the webhooks are never values of a setting, and lie under names that are laid in."""
     secrets = read(INFRA / "modules" / "secrets.bicep")
-    laid_in = {it.body["name"] for it in secrets.made}
-    assert {key: value for it in read(APP).variables["secrets"].holds for key, value in it.items()} == {
+    laid_in = {resource.body["name"] for resource in secrets.made}
+    assert {key: value for hold in read(APP).variables["secrets"].holds for key, value in hold.items()} == {
         "COUNTERPART_FINGERPRINT_KEY": "fingerprint-key"
     }
     assert laid_in == {"fingerprint-key", "teams-webhook", "webhook"}
-    assert all(it.secure for it in secrets.parameters.values() if it.name not in {"vaultName", "tags"})
+    assert all(
+        parameter.secure
+        for parameter in secrets.parameters.values()
+        if parameter.name not in {"vaultName", "tags"}
+    )
     assert "keyVaultReferenceIdentity" in only(APP, "Microsoft.Web/sites").body["properties"]
 
 
@@ -256,12 +266,16 @@ def test_the_app_is_as_the_platform_wants_it() -> None:
 
 def test_nothing_is_reached_by_a_shared_key() -> None:
     """Storage and telemetry by identity only; no basic authentication at the app."""
-    for template, it in all_resources():
-        if it.type == "Microsoft.Storage/storageAccounts" and not it.existing and template.path != GEO:
-            assert it.body["properties"]["allowSharedKeyAccess"] is False
-    for _, it in all_resources():
-        if it.type == "Microsoft.Web/sites/basicPublishingCredentialsPolicies":
-            assert it.body["properties"] == {"allow": False}
+    for template, resource in all_resources():
+        if (
+            resource.type == "Microsoft.Storage/storageAccounts"
+            and not resource.existing
+            and template.path != GEO
+        ):
+            assert resource.body["properties"]["allowSharedKeyAccess"] is False
+    for _, resource in all_resources():
+        if resource.type == "Microsoft.Web/sites/basicPublishingCredentialsPolicies":
+            assert resource.body["properties"] == {"allow": False}
     component = only(INFRA / "modules" / "monitoring.bicep", "Microsoft.Insights/components")
     assert component.body["properties"]["DisableLocalAuth"] is True
 
@@ -269,7 +283,7 @@ def test_nothing_is_reached_by_a_shared_key() -> None:
 def test_queue_and_table_are_the_ones_that_the_code_uses(triggers: dict[str, dict[str, Any]]) -> None:
     """The queue of the trigger and the table of the store are there before the app is."""
     queue = only(STORAGE, "Microsoft.Storage/storageAccounts/queueServices/queues").body["name"]
-    assert queue in {it.get("queueName") for it in triggers.values()}
+    assert queue in {trigger.get("queueName") for trigger in triggers.values()}
     table = only(INFRA / "modules" / "state.bicep", "Microsoft.Storage/storageAccounts/tableServices/tables")
     assert table.body["name"] == TABLE
 
@@ -280,14 +294,16 @@ def test_sign_in_lets_keys_through() -> None:
     assert auth["globalValidation"]["unauthenticatedClientAction"] == "AllowAnonymous"
     assert auth["login"] == {"tokenStore": {"enabled": False}}
     registration = auth["identityProviders"]["azureActiveDirectory"]["registration"]
-    settings = {key for it in read(APP).variables["signInSettings"].holds for key in it}
+    settings = {key for hold in read(APP).variables["signInSettings"].holds for key in hold}
     assert registration["clientSecretSettingName"] in settings
 
 
 def test_two_of_a_kind_have_two_names() -> None:
     """Profiles of one name in different groups, and sites whose long names begin alike, do not meet."""
     (lost,) = (
-        it for it in read(INFRA / "modules" / "alerts.bicep").made if it.type.endswith("/metricAlerts")
+        resource
+        for resource in read(INFRA / "modules" / "alerts.bicep").made
+        if resource.type.endswith("/metricAlerts")
     )
     assert "uniqueString(toLower(id), token)" in " ".join(plain(lost.body["name"]))
     letters = (INFRA / "modules" / "doorbell.bicep").read_text("utf-8")
@@ -315,10 +331,12 @@ def test_events_are_those_that_the_code_tells_apart() -> None:
     assert properties["filter"]["includedEventTypes"] == ["Microsoft.Web.AppUpdated"]
     (by_action,) = properties["filter"]["advancedFilters"]
     assert by_action["key"] == "data.appEventTypeDetail.action"
-    assert {it.lower() for it in by_action["values"]} == set(app_service._KINDS)
+    assert {item.lower() for item in by_action["values"]} == set(app_service._KINDS)
     assert properties["retryPolicy"]["maxDeliveryAttempts"] == 30
     letters = properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
-    containers = {it.body["name"].text for it in read(STORAGE).made if it.type.endswith("/containers")}
+    containers = {
+        resource.body["name"].text for resource in read(STORAGE).made if resource.type.endswith("/containers")
+    }
     assert containers == {"deploymentContainerName", "deadLetterContainerName"}
     assert (
         read(STORAGE).variables["deadLetterContainerName"] == letters["blobContainerName"] == "dead-letters"
@@ -376,7 +394,7 @@ def test_silence_is_noticed(triggers: dict[str, dict[str, Any]]) -> None:
 
 
 def _pairs(computed: Expression) -> dict[str, Any]:
-    return {key: value for it in computed.holds if isinstance(it, dict) for key, value in it.items()}
+    return {key: value for hold in computed.holds if isinstance(hold, dict) for key, value in hold.items()}
 
 
 @every_parameter_file
@@ -385,7 +403,7 @@ def test_parameter_files_fit(path: Path) -> None:
     template, values = given(path)
     parameters = read(template).parameters
     assert set(values) <= set(parameters)
-    assert {it.name for it in parameters.values() if it.required} <= set(values)
+    assert {parameter.name for parameter in parameters.values() if parameter.required} <= set(values)
     secrets = values.get("secretSettings", {})
     named_secrets = secrets if isinstance(secrets, dict) else _pairs(secrets)
     settings = values.get("settings", {})
@@ -394,7 +412,7 @@ def test_parameter_files_fit(path: Path) -> None:
     for field in FIELDS:  # what is computed is passed over
         if isinstance(text := named_settings.get(field.name), str):
             field.convert(text)
-    laid_in = {it.body["name"] for it in read(INFRA / "modules" / "secrets.bicep").made}
+    laid_in = {resource.body["name"] for resource in read(INFRA / "modules" / "secrets.bicep").made}
     assert set(named_secrets.values()) <= laid_in
 
 
@@ -425,8 +443,8 @@ def test_azd_deploys_the_package() -> None:
     text = (ROOT / "azure.yaml").read_text("utf-8")
     assert f"dist: dist/{name()}" in text
     hooks = re.findall(r"run: (infra/\S+)", text)
-    assert {ROOT / it for it in hooks} == set((INFRA / "hooks").glob("*.sh"))
-    assert all((ROOT / it).stat().st_mode & 0o111 for it in hooks)
+    assert {ROOT / hook for hook in hooks} == set((INFRA / "hooks").glob("*.sh"))
+    assert all((ROOT / hook).stat().st_mode & 0o111 for hook in hooks)
     tag = only(APP, "Microsoft.Web/sites").body["tags"].holds[0]["azd-service-name"]
     assert re.search(rf"^  {tag}:$", text, re.MULTILINE)
 
@@ -453,10 +471,10 @@ def test_the_profile_has_the_vendors_values() -> None:
 def test_each_part_of_it_can_be_left_out() -> None:
     """Every resource and module of the reference architecture stands behind a switch of its own."""
     text = GEO.read_text("utf-8")
-    switches = {it for it in read(GEO).parameters if it.startswith("with")}
+    switches = {parameter for parameter in read(GEO).parameters if parameter.startswith("with")}
     parts = re.findall(r"^(?:resource|module) \w+ '[^']+' = (.*)$", text, re.MULTILINE)
     loops = re.findall(r"for \(id, index\) in sites: (if \(\w+\))", text)
-    conditions = {it for line in (*parts, *loops) for it in re.findall(r"if \((\w+)\)", line)}
+    conditions = {word for line in (*parts, *loops) for word in re.findall(r"if \((\w+)\)", line)}
     assert conditions == switches
     assert len(parts) == len(re.findall(r"\bif \(with\w+\)", text))
 

@@ -34,11 +34,14 @@ async def _runs(minutes: float, seed: int) -> int:
                 row = await pair.rollout()
                 problem = f"not converged: {row.state if row else None}, {row.reason if row else ''}"
                 if row is not None:  # how it came to that, by the row's own history
-                    problem += "".join(f"\n  {it.at:%H:%M:%S.%f} {it.state}: {it.text}" for it in row.history)
+                    problem += "".join(
+                        f"\n  {happening.at:%H:%M:%S.%f} {happening.state}: {happening.text}"
+                        for happening in row.history
+                    )
             broken = pair.broken()
             pairs, edits = pairs + 1, edits + pair.edits
             decisions, drills = decisions + pair.decisions, drills + pair.drills
-            writes += sum(it.who == "counterpart" for it in pair.judge.writes)
+            writes += sum(write.who == "counterpart" for write in pair.judge.writes)
             if broken or problem:
                 print("\n".join([*pair.told, *broken, problem]))
                 print(f"{AGAIN} --minutes 2 --seed {seed + pairs - 1}")
@@ -53,7 +56,7 @@ async def _runs(minutes: float, seed: int) -> int:
 
 def _with(bug: str, minutes: float, seed: int) -> int:
     """The same in a copy of the tree that has a planted bug; 1 when nothing is told of it."""
-    planted = next(it for it in BUGS if it.name == bug)
+    planted = next(item for item in BUGS if item.name == bug)
     with tempfile.TemporaryDirectory() as place:
         copy_tree(Path(place))
         planted.plant(Path(place))
@@ -71,7 +74,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.instances", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--bug", choices=[it.name for it in BUGS], metavar="NAME")
+    parser.add_argument("--bug", choices=[bug.name for bug in BUGS], metavar="NAME")
     asked = parser.parse_args()
     if asked.minutes <= 0:
         parser.error("--minutes must be more than none")

@@ -68,8 +68,12 @@ class Judge:
         before, after = self._known[site.name], dict(site.app_settings)
         self._known[site.name] = after
         names = before.keys() | after.keys()
-        changed = {it: (before.get(it), after.get(it)) for it in names if before.get(it) != after.get(it)}
-        who = next(it.who for it in reversed(self.world.journal) if it.what == "settings-put")
+        changed = {
+            name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
+        }
+        who = next(
+            happening.who for happening in reversed(self.world.journal) if happening.what == "settings-put"
+        )
         self.writes.append(Write(self.world.now(), site.name, who, changed))
 
     def _feel(self, site: Site) -> None:
@@ -91,7 +95,7 @@ class Judge:
     def leaked(self, texts: Mapping[str, str]) -> list[str]:
         """Where a value of a setting stands that must be nowhere. The value itself is not shown here either."""
         values = self.world.secrets_in_use()
-        counts = {place: sum(it in text for it in values) for place, text in texts.items()}
+        counts = {place: sum(value in text for value in values) for place, text in texts.items()}
         return [f"{place} has {count} values of settings" for place, count in counts.items() if count]
 
     def left(self) -> list[str]:
@@ -111,7 +115,7 @@ class Judge:
     def broken(self) -> list[str]:
         """Every law that was broken, as a sentence each."""
         found = [*self._taken_out(), *self._connections()]
-        mine = [it for it in self.writes if it.who == OURS]
+        mine = [write for write in self.writes if write.who == OURS]
         for number, write in enumerate(mine):
             found += self._useless(write)
             found += self._overwritten(write)
@@ -129,9 +133,9 @@ class Judge:
     def _both(self, write: Write, earlier: list[Write]) -> list[str]:
         """Never both regions within a soak."""
         return [
-            f"{write.site} was written {write.at - it.at:.2f} s after {it.site}, within the soak"
-            for it in earlier
-            if it.site != write.site and write.at - it.at < self.soak
+            f"{write.site} was written {write.at - item.at:.2f} s after {item.site}, within the soak"
+            for item in earlier
+            if item.site != write.site and write.at - item.at < self.soak
         ]
 
     def _overwritten(self, write: Write) -> list[str]:
@@ -140,10 +144,10 @@ class Judge:
         seen = self._last_look(write.at) - GAP
         for name, (old, _) in write.changed.items():
             fresh = [
-                it
-                for it in self.writes
-                if it.site == write.site and it.at < seen and it.who != OURS
-                and name in it.changed and it.changed[name][1] == old
+                item
+                for item in self.writes
+                if item.site == write.site and item.at < seen and item.who != OURS
+                and name in item.changed and item.changed[name][1] == old
             ]  # fmt: skip
             if (
                 old is not None
@@ -159,16 +163,19 @@ class Judge:
         """The value had come to another region, where a person set the one that replaces it."""
         old, new = write.changed[name]
         elsewhere = [
-            it for it in self.writes if it.site != write.site and it.at < write.at and name in it.changed
+            item
+            for item in self.writes
+            if item.site != write.site and item.at < write.at and name in item.changed
         ]
-        return any(it.changed[name][1] == old for it in elsewhere) and any(
-            it.changed[name][1] == new and it.who != OURS and it.at > fresh.at for it in elsewhere
+        return any(write.changed[name][1] == old for write in elsewhere) and any(
+            write.changed[name][1] == new and write.who != OURS and write.at > fresh.at for write in elsewhere
         )
 
     def _was_allowed(self, name: str, write: Write, fresh: Write) -> bool:
         """A person decided so, after this value was there."""
         return any(
-            fresh.at <= it.at <= write.at and write.site in it.sites and name in it.keys for it in self.words
+            fresh.at <= word.at <= write.at and write.site in word.sites and name in word.keys
+            for word in self.words
         )
 
     def _made_up(self, write: Write) -> list[str]:
@@ -178,10 +185,14 @@ class Judge:
         """
         found = []
         first = self._first[write.site]
-        earlier = [it for it in self.writes if it.at < write.at]
+        earlier = [item for item in self.writes if item.at < write.at]
         for name, (_, new) in write.changed.items():
-            people = {it.changed[name][1] for it in earlier if it.who != OURS and name in it.changed}
-            own = {it.changed[name][0] for it in earlier if it.site == write.site and name in it.changed}
+            people = {
+                write.changed[name][1] for write in earlier if write.who != OURS and name in write.changed
+            }
+            own = {
+                item.changed[name][0] for item in earlier if item.site == write.site and name in item.changed
+            }
             if name != PACKAGE and new not in people | own | {first.get(name)}:
                 found.append(f"{name} of {write.site} got at {write.at:.2f} what nobody had set")
         return found
@@ -189,9 +200,9 @@ class Judge:
     def _connections(self) -> list[str]:
         """Nobody changes a connection string in these runs, so we must not either."""
         return [
-            f"connection strings of {it.where} were written at {it.at:.2f}"
-            for it in self.world.journal
-            if it.what == "connections-put" and it.who == OURS
+            f"connection strings of {happening.where} were written at {happening.at:.2f}"
+            for happening in self.world.journal
+            if happening.what == "connections-put" and happening.who == OURS
         ]
 
     def _too_early(self, write: Write) -> list[str]:
@@ -200,10 +211,10 @@ class Judge:
         seen = self._last_look(write.at) - NOTICE
         for name, (_, new) in write.changed.items():
             made = [
-                it
-                for it in self.writes
-                if it.who != OURS and it.at < write.at and it.changed.get(name, (None, None))[1] == new
-                and it.site != write.site
+                item
+                for item in self.writes
+                if item.who != OURS and item.at < write.at and item.changed.get(name, (None, None))[1] == new
+                and item.site != write.site
             ]  # fmt: skip
             if new is None or not made:
                 continue  # a deletion, or our own undoing
@@ -221,7 +232,7 @@ class Judge:
     def _last_region(self, write: Write) -> list[str]:
         """The other region was not long known to be down, unless this one was down itself."""
         down = self._down(write.at)
-        others = {it.name for it in self.world.sites.values()} - {write.site}
+        others = {site.name for site in self.world.sites.values()} - {write.site}
         if others <= down and write.site not in down:
             return [f"{write.site} was written at {write.at:.2f} while it was the last one that served"]
         return []
@@ -234,27 +245,31 @@ class Judge:
     def _taken_out(self) -> list[str]:
         """What we take out of DNS: never the last that may serve, nor beside a write of ours."""
         targets = {
-            f"{profile.name}/{it.name}": it.target_site
+            f"{profile.name}/{endpoint.name}": endpoint.target_site
             for profile in self.world.profiles.values()
-            for it in profile.endpoints
+            for endpoint in profile.endpoints
         }
         enabled, found = set(targets), []
-        ours = [it for it in self.writes if it.who == OURS]
-        patches = [it for it in self.world.journal if it.what == "endpoint-patch"]
-        for number, it in enumerate(patches):
-            if "endpointStatus=Enabled" in it.detail:
-                enabled.add(it.where)
-            if "endpointStatus=Disabled" not in it.detail:
+        ours = [write for write in self.writes if write.who == OURS]
+        patches = [happening for happening in self.world.journal if happening.what == "endpoint-patch"]
+        for number, happening in enumerate(patches):
+            if "endpointStatus=Enabled" in happening.detail:
+                enabled.add(happening.where)
+            if "endpointStatus=Disabled" not in happening.detail:
                 continue
-            enabled.discard(it.where)
-            if it.who != OURS:
+            enabled.discard(happening.where)
+            if happening.who != OURS:
                 continue
-            if {targets[one] for one in enabled} <= self._down(it.at):
-                found.append(f"{it.where} was disabled at {it.at:.2f} while no other one served")
-            back = next((one.at for one in patches[number + 1 :] if one.where == it.where), float("inf"))
+            if {targets[one] for one in enabled} <= self._down(happening.at):
+                found.append(
+                    f"{happening.where} was disabled at {happening.at:.2f} while no other one served"
+                )
+            back = next(
+                (one.at for one in patches[number + 1 :] if one.where == happening.where), float("inf")
+            )
             found += [
-                f"{write.site} was written at {write.at:.2f}, and {it.where} was out from {it.at:.2f}"
+                f"{write.site} was written at {write.at:.2f}, and {happening.where} was out from {happening.at:.2f}"
                 for write in ours
-                if it.at - self.soak < write.at < back
+                if happening.at - self.soak < write.at < back
             ]
         return found

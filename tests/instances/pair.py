@@ -81,7 +81,7 @@ class Pair:
     @property
     def regions(self) -> Mapping[str, str]:
         """The sites' names by the endpoints' names."""
-        return {it.name: it.target_site for it in self.profile.endpoints}
+        return {endpoint.name: endpoint.target_site for endpoint in self.profile.endpoints}
 
     def note(self, text: str) -> None:
         self.told.append(f"{self.cloud.world.now():.2f} {text}")
@@ -115,7 +115,8 @@ class Pair:
         """Whether every key that people edited is the same everywhere, and all is as it should be."""
         names = [f"{key}:{site.name}" for key in KEYS for site in self.sites]
         alike = all(
-            len({site.app_settings.get(it) for site in self.sites}) == 1 for it in [*names, BOTH, VALIDITY]
+            len({site.app_settings.get(name) for site in self.sites}) == 1
+            for name in [*names, BOTH, VALIDITY]
         )
         return alike and not self.judge.sick and not self.judge.left()
 
@@ -130,7 +131,10 @@ class Pair:
             "what people were answered": "\n".join(self.answers),
             "the log": "\n".join(self.log),
             "the store": rows,
-            **{f"what {kind} got": json.dumps([got.body for got in it.got]) for kind, it in receivers},
+            **{
+                f"what {kind} got": json.dumps([got.body for got in receiver.got])
+                for kind, receiver in receivers
+            },
         }
 
     def search(self) -> None:
@@ -140,14 +144,14 @@ class Pair:
     def broken(self) -> list[str]:
         """Every law that was broken, when all is over."""
         self.search()
-        unforeseen = [it for it in self.log if unforeseen_in(it)]
+        unforeseen = [name for name in self.log if unforeseen_in(name)]
         return [*self.judge.broken(), *self.judge.left(), *self.leaks, *self.problems, *unforeseen]
 
 
 def unforeseen_in(line: str) -> bool:
     """Whether a line of the log tells an error that is not one of those that pass by themselves."""
-    passing = (f"): {it.__name__}(" for it in TransientError.__subclasses__())
-    failed = "ERROR" in line and "(Failed, " in line and not any(it in line for it in passing)
+    passing = (f"): {subclass.__name__}(" for subclass in TransientError.__subclasses__())
+    failed = "ERROR" in line and "(Failed, " in line and not any(name in line for name in passing)
     return failed or "nobody foresaw" in line
 
 
@@ -177,8 +181,8 @@ async def two_instances(seed: int) -> AsyncIterator[Pair]:
             await converged(pair)
             yield pair
         finally:
-            for it in pair.stages:
-                await it.__aexit__(None, None, None)
+            for stage in pair.stages:
+                await stage.__aexit__(None, None, None)
 
 
 async def start(pair: Pair, place: int) -> None:

@@ -36,22 +36,22 @@ async def attend(pair: Pair, dice: random.Random) -> None:
 
 async def _decide(pair: Pair, row: Rollout, plan: Plan, dice: random.Random) -> None:
     """What waits is put back, taken from one side, or let through."""
-    conflicts = [it for it in plan.decisions if it.action is Action.CONFLICT]
+    conflicts = [decision for decision in plan.decisions if decision.action is Action.CONFLICT]
     said: dict[str, Any] = {"group": "scepman", "fingerprint": plan.fingerprint, "reason": "on duty"}
-    keys = [it.key for it in plan.changes]
+    keys = [change.key for change in plan.changes]
     if row.state is State.CONTAINED:
         # Of what was changed in the region that is contained, and of nothing else.
         said |= {"decision": "revert"}
         overwritten = {name for name in pair.regions if f" changed in {name}, " in row.reason}
-        keys = [it.key for it in plan.changes if overwritten & set(it.sources)]
+        keys = [change.key for change in plan.changes if overwritten & set(change.sources)]
     elif conflicts:
-        region, keys = dice.choice(sorted(pair.regions)), [it.key for it in conflicts]
+        region, keys = dice.choice(sorted(pair.regions)), [conflict.key for conflict in conflicts]
         said |= {"decision": "take", "region": region, "keys": keys}
         overwritten = set(pair.regions) - {region}
     else:
         said |= {"decision": "approve"}
-        overwritten = {name for it in plan.changes for name in it.targets}
-    sites = frozenset(pair.regions[it] for it in overwritten)
+        overwritten = {name for change in plan.changes for name in change.targets}
+    sites = frozenset(pair.regions[name] for name in overwritten)
     pair.judge.words.append(Word(pair.cloud.world.now(), sites, frozenset(keys)))
     status, _ = await ask(pair, "POST", "/api/decisions", dice, said)
     pair.decisions += status == 200

@@ -48,10 +48,10 @@ async def bad_value(pair: Pair, dice: random.Random) -> None:
             async with asyncio.timeout(PATIENCE):
                 while site.app_settings[VALIDITY] == bad:  # noqa: ASYNC110 -- the world tells nobody
                     await asyncio.sleep(0.2)
-        for it in pair.sites:
-            if not it.app_settings[VALIDITY].isdigit():
-                pair.cloud.world.edit(it, {VALIDITY: f"{1000 + pair.edits}"})
-                pair.note(f"a person mends {it.name} by hand")
+        for item in pair.sites:
+            if not item.app_settings[VALIDITY].isdigit():
+                pair.cloud.world.edit(item, {VALIDITY: f"{1000 + pair.edits}"})
+                pair.note(f"a person mends {item.name} by hand")
 
 
 async def outage(pair: Pair, dice: random.Random) -> None:

@@ -44,13 +44,15 @@ async def test_the_ports_that_write_are_barred() -> None:
         assert settings.hold.audit_only
         async with opened(settings) as ports:
             barred = (ports.settings_writes, ports.control, ports.endpoints)
-            assert all(isinstance(it, AuditOnly) for it in barred)
+            assert all(isinstance(settings_writes, AuditOnly) for settings_writes in barred)
 
 
 @pytest.mark.parametrize("port", [SettingsWrites, AppControl, EndpointControl])
 async def test_everything_that_can_hurt_is_refused(port: type) -> None:
     """Each method of the ports that can hurt, a later one too."""
-    names = {name for name, it in vars(port).items() if inspect.iscoroutinefunction(it) and name[0] != "_"}
+    names = {
+        name for name, item in vars(port).items() if inspect.iscoroutinefunction(item) and name[0] != "_"
+    }
     assert names
     barred = AuditOnly(FakeProfiles())
     for name in names - {"enable_endpoint"}:

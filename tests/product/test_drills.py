@@ -121,7 +121,7 @@ async def test_the_same_request_fifty_times_at_once() -> None:
         key = {"Idempotency-Key": "a-key"}
         asked = (stage.call("POST", "/api/drills", json=A_DRILL, headers=key) for _ in range(50))
         found = await asyncio.gather(*asked)
-        assert {(it.status, it.json()["id"]) for it in found} == {(202, found[0].json()["id"])}
+        assert {(answer.status, answer.json()["id"]) for answer in found} == {(202, found[0].json()["id"])}
 
 
 async def test_a_drill_over_http() -> None:
@@ -145,7 +145,7 @@ async def test_a_drill_over_http() -> None:
             await on.until(enabled=False)
             second = await stage.call("POST", "/api/drills", json={**A_DRILL, "region": "neu"})
             assert (second.status, second.json()["running"]) == (409, id_), second.text
-            assert {it["rule"] for it in second.json()["preflight"]} >= {"one-at-a-time", "permit"}
+            assert {item["rule"] for item in second.json()["preflight"]} >= {"one-at-a-time", "permit"}
             enrolment = await device.enrol("device-in-a-drill")
             assert enrolment.ok or not enrolment.installed, enrolment.reason
             over = await until_over(stage, id_)
@@ -153,7 +153,7 @@ async def test_a_drill_over_http() -> None:
         assert on.endpoint.enabled
         assert not device.failures
         used = on.cloud.used_actions - EVENT_GRID_DATA_SENDER  # which it needs to tell of itself
-        assert {it.lower() for it in used} == RIGHTS
+        assert {name.lower() for name in used} == RIGHTS
         for accept, kind, what in (
             ("text/markdown", "text/markdown", f"# Drill {id_}"),
             ("application/json", "application/json", '"state":"succeeded"'),
@@ -163,7 +163,7 @@ async def test_a_drill_over_http() -> None:
             assert report.headers["Content-Type"].startswith(kind)
             assert what in report.text
         listed = await stage.call("GET", "/api/drills?group=scepman")
-        assert [it["id"] for it in listed.json()["drills"]] == [id_]
+        assert [item["id"] for item in listed.json()["drills"]] == [id_]
         assert (await stage.call("POST", f"{where}/abort")).status == 409
         for body in ({**A_DRILL, "observe_seconds": -1}, {**A_DRILL, "observe_seconds": 14401}, {}):
             assert (await stage.call("POST", "/api/drills", json=body)).status == 422

@@ -53,18 +53,18 @@ class Fleet:
                 await asyncio.sleep(0.1)
 
     async def states(self) -> set[State | None]:
-        rows = [await read_rollout(self.store, it.id) for it in self.cloud.world.profiles.values()]
+        rows = [await read_rollout(self.store, profile.id) for profile in self.cloud.world.profiles.values()]
         return {row.state if row else None for row in rows}
 
     def rounds(self) -> list[int]:
         """How many errands each instance ran to their end."""
         done = "Executed 'reconcile_group' (Succeeded"
-        return [sum(done in line for line in it.log_lines) for it in self.stages]
+        return [sum(done in line for line in stage.log_lines) for stage in self.stages]
 
     def failures(self) -> list[str]:
         """What an instance logged of a round that failed."""
         said = ("this round failed", "(Failed", "could not be handed out", "nobody foresaw")
-        return [line for it in self.stages for line in it.log_lines if any(its in line for its in said)]
+        return [line for stage in self.stages for line in stage.log_lines if any(its in line for its in said)]
 
 
 @contextlib.asynccontextmanager
@@ -105,10 +105,16 @@ async def test_two_instances_pull_from_one_queue() -> None:
             await until(lambda: sum(on.rounds()) == GROUPS * (ticks + 1))  # noqa: B023
         assert await on.states() == {State.CONVERGED}
         written_sites = [
-            it.where for it in world.journal if it.what == "settings-put" and it.who == "counterpart"
+            happening.where
+            for happening in world.journal
+            if happening.what == "settings-put" and happening.who == "counterpart"
         ]
         assert sorted(written_sites) == [f"{name}-neu" for name in edited]
-        lists = [it for it in on.cloud.requests[asked:] if it.path.lower().endswith("trafficmanagerprofiles")]
+        lists = [
+            request
+            for request in on.cloud.requests[asked:]
+            if request.path.lower().endswith("trafficmanagerprofiles")
+        ]
         assert len(lists) == ticks, "one read of Traffic Manager a tick, for all groups and both instances"
         assert all(on.rounds()), "both instances had a part"
         assert on.failures() == []

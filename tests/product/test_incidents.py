@@ -71,7 +71,11 @@ def identity_gone(world: World) -> None:
 
 def package_gone(world: World) -> None:
     site = world.sites[WEU]
-    host = next(it for it in world.artifact_hosts.values() if it.name in site.app_settings[PACKAGE])
+    host = next(
+        artifact_host
+        for artifact_host in world.artifact_hosts.values()
+        if artifact_host.name in site.app_settings[PACKAGE]
+    )
     host.faults.down = True
     world.platform_restart(site)
 
@@ -139,7 +143,9 @@ PROVOKED: tuple[tuple[Callable[[World], None], Cause, str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("befall", "cause", "evidence"), PROVOKED, ids=[it[0].__name__ for it in PROVOKED])
+@pytest.mark.parametrize(
+    ("befall", "cause", "evidence"), PROVOKED, ids=[pair[0].__name__ for pair in PROVOKED]
+)
 async def test_provoked(
     befall: Callable[[World], None], cause: Cause, evidence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,17 +155,24 @@ async def test_provoked(
         befall(here.world)
         found = await here.until(
             lambda them: any(
-                it.cause == cause and it.confirmed and evidence in " ".join(it.evidence) for it in them
+                incident.cause == cause and incident.confirmed and evidence in " ".join(incident.evidence)
+                for incident in them
             )
         )
-        about = {it.region for it in found if it.cause == cause and it.topic is Topic.SERVICE}
+        about = {
+            incident.region
+            for incident in found
+            if incident.cause == cause and incident.topic is Topic.SERVICE
+        }
         assert "weu" in about
         assert ("neu" in about) == (cause in {Cause.SHARED, Cause.UNKNOWN} or befall is wrong_path)
 
 
 def test_every_row_is_provoked() -> None:
     """The classification has no row that nobody tried."""
-    assert {it.cause for it in TABLE} == {cause for _, cause, _ in PROVOKED} | {Cause.SETTINGS_CHANGE}
+    assert {explained.cause for explained in TABLE} == {cause for _, cause, _ in PROVOKED} | {
+        Cause.SETTINGS_CHANGE
+    }
     assert (AUTHORITY.cause, set(OTHERS)) == (
         Cause.AUTHORITY,
         {HELD, UNREAD, PACKAGE_SETTING, EXHAUSTED, UNTRUSTED},
@@ -177,9 +190,9 @@ async def test_a_region_that_is_too_slow() -> None:
             while here.endpoint("weu").observed != "Degraded":  # noqa: ASYNC110 -- plain state, it tells nobody
                 await asyncio.sleep(0.05)
         (found,) = await here.until(
-            lambda them: any(it.confirmed and it.cause == Cause.ONE_REGION for it in them)
+            lambda them: any(incident.confirmed and incident.cause == Cause.ONE_REGION for incident in them)
         )
-        assert any("the probe answered 200 after 1." in it for it in found.evidence)
+        assert any("the probe answered 200 after 1." in name for name in found.evidence)
 
 
 async def test_an_endpoint_that_is_always_served() -> None:
@@ -187,7 +200,9 @@ async def test_an_endpoint_that_is_always_served() -> None:
     async with watching() as here:
         here.endpoint("weu").always_serve = True
         here.site(WEU).faults.down = True
-        (found,) = await here.until(lambda them: any(it.confirmed and it.region == "weu" for it in them))
+        (found,) = await here.until(
+            lambda them: any(incident.confirmed and incident.region == "weu" for incident in them)
+        )
         assert found.stays.startswith("traffic will not move: weu is always served (alwaysServe)")
         assert "disable the endpoint weu" in found.stays
         assert "led to neu" in found.stays
@@ -200,9 +215,9 @@ async def test_access_restrictions_keep_traffic_manager_out() -> None:
         here.profile.interval = here.profile.timeout = 1.0
         here.site(WEU).faults.monitor_refused = True
         (found,) = await here.until(
-            lambda them: any(it.confirmed and it.cause == Cause.PROBE_PATH for it in them)
+            lambda them: any(incident.confirmed and incident.cause == Cause.PROBE_PATH for incident in them)
         )
-        assert any("service tag AzureTrafficManager" in it for it in found.evidence)
+        assert any("service tag AzureTrafficManager" in name for name in found.evidence)
 
 
 async def test_a_status_that_the_profile_expects() -> None:
@@ -212,10 +227,11 @@ async def test_a_status_that_the_profile_expects() -> None:
         path_gone(here.world)  # weu answers as the profile wants, neu does not
         (found,) = await here.until(
             lambda them: any(
-                it.confirmed and it.cause == Cause.PROBE_PATH and it.region == "neu" for it in them
+                incident.confirmed and incident.cause == Cause.PROBE_PATH and incident.region == "neu"
+                for incident in them
             )
         )
-        assert any("the probe answered 200 (the profile expects 404)" in it for it in found.evidence)
+        assert any("the probe answered 200 (the profile expects 404)" in name for name in found.evidence)
 
 
 async def test_different_authorities() -> None:
@@ -225,7 +241,7 @@ async def test_different_authorities() -> None:
         (found,) = await here.until(bool)
         assert (found.topic, found.cause) == (Topic.AUTHORITY, Cause.AUTHORITY)
         assert found.severity is Severity.MINOR
-        assert any("two CAs of one name" in it for it in found.evidence)
+        assert any("two CAs of one name" in name for name in found.evidence)
 
 
 async def test_a_held_settings_change() -> None:
@@ -233,13 +249,15 @@ async def test_a_held_settings_change() -> None:
     async with watching(COUNTERPART_SWEEP="0s", COUNTERPART_BASE_URL="https://func.test") as here:
         for name, text in ((WEU, "120"), (NEU, "240")):
             here.world.edit(here.site(name), {"AppConfig:OCSP:Note": text})
-        (found,) = await here.until(lambda them: [it for it in them if it.topic is Topic.SETTINGS])
+        (found,) = await here.until(
+            lambda them: [incident for incident in them if incident.topic is Topic.SETTINGS]
+        )
         assert (found.cause, found.severity, found.region) == (HELD, Severity.MINOR, "")
-        assert any(it.endswith("1 key (AppConfig:OCSP:Note)") for it in found.evidence)
+        assert any(name.endswith("1 key (AppConfig:OCSP:Note)") for name in found.evidence)
         await here.until(lambda _: here.titles)
         assert here.titles == ["scepman: a settings change waits for your decision"]
         (card,) = here.world.receivers["teams"].got
-        links = [it["url"] for it in card.body["attachments"][0]["content"]["actions"]]
+        links = [item["url"] for item in card.body["attachments"][0]["content"]["actions"]]
         assert links[0].startswith("https://func.test/api/decisions/scepman-")
         assert links[1] == f"https://func.test/api/incidents/{found.id}"
 
@@ -249,18 +267,18 @@ async def test_a_site_that_azure_does_not_find(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(absence, "OVER", timedelta(seconds=1))
     async with watching(COUNTERPART_SWEEP="0s") as here:
         here.world.arm.rules.append(lambda _, path: 404 if f"/sites/{WEU}/" in path else None)
-        found = await here.until(lambda them: any(it.cause == UNREAD for it in them))
-        assert {it.topic for it in found if it.cause == UNREAD} == {Topic.SETTINGS}
+        found = await here.until(lambda them: any(incident.cause == UNREAD for incident in them))
+        assert {incident.topic for incident in found if incident.cause == UNREAD} == {Topic.SETTINGS}
 
 
 async def test_a_package_setting_that_leads_to_no_package() -> None:
     """Somebody empties it: the region is down for want of a package, and the incident names the setting."""
     async with watching(COUNTERPART_SWEEP="0s", COUNTERPART_PACKAGE_CHECK_EVERY="100ms") as here:
         here.world.edit(here.site(WEU), {PACKAGE: "false"})
-        found = await here.until(lambda them: any(it.cause == PACKAGE_SETTING for it in them))
-        assert {(it.topic, it.region) for it in found if it.cause == PACKAGE_SETTING} == {
-            (Topic.HOSTS, "weu")
-        }
+        found = await here.until(lambda them: any(incident.cause == PACKAGE_SETTING for incident in them))
+        assert {
+            (incident.topic, incident.region) for incident in found if incident.cause == PACKAGE_SETTING
+        } == {(Topic.HOSTS, "weu")}
 
 
 async def test_a_settings_change_that_breaks_its_region() -> None:
@@ -271,11 +289,14 @@ async def test_a_settings_change_that_breaks_its_region() -> None:
         here.world.edit(here.site(WEU), {"AppConfig:OCSP:Note": "s3cret-note"})
         await here.look()
         region_lost(here.world)
-        found = await here.until(lambda them: any(it.cause == Cause.SETTINGS_CHANGE for it in them))
-        (one,) = [it for it in found if it.open]
+        found = await here.until(
+            lambda them: any(incident.cause == Cause.SETTINGS_CHANGE for incident in them)
+        )
+        (one,) = [incident for incident in found if incident.open]
         assert (one.topic, one.region) == (Topic.SERVICE, "weu")
         assert any(
-            "settings were changed" in it and it.endswith("UTC: AppConfig:OCSP:Note") for it in one.evidence
+            "settings were changed" in name and name.endswith("UTC: AppConfig:OCSP:Note")
+            for name in one.evidence
         )
         assert "s3cret-note" not in rows(here)
         assert "AppConfig:OCSP:Note" not in here.site(NEU).app_settings
@@ -287,14 +308,16 @@ async def test_no_package_host_is_left() -> None:
         hosts = here.world.artifact_hosts.values()
         for host in hosts:
             host.faults.down = True
-        found = await here.until(lambda them: len([it for it in them if it.cause == EXHAUSTED]) == 2)
-        assert {(it.cause, it.severity, it.region) for it in found} == {
+        found = await here.until(
+            lambda them: len([incident for incident in them if incident.cause == EXHAUSTED]) == 2
+        )
+        assert {(incident.cause, incident.severity, incident.region) for incident in found} == {
             (EXHAUSTED, Severity.MINOR, "weu"),
             (EXHAUSTED, Severity.MINOR, "neu"),
         }
         for host in hosts:
             host.faults.down = False
-        await here.until(lambda them: not any(it.open for it in them))
+        await here.until(lambda them: not any(incident.open for incident in them))
 
 
 async def test_no_package_host_is_known_to_be_well() -> None:
@@ -302,7 +325,9 @@ async def test_no_package_host_is_known_to_be_well() -> None:
     # Three checks make a host down and six make it up: what lies between them is longer than rows are recalled.
     async with watching(COUNTERPART_PACKAGE_CHECK_EVERY="2500ms") as here:
         next(iter(here.world.artifact_hosts.values())).faults.down = True
-        (found,) = await here.until(lambda them: [it for it in them if it.topic is Topic.HOSTS])
+        (found,) = await here.until(
+            lambda them: [incident for incident in them if incident.topic is Topic.HOSTS]
+        )
         assert found.cause == UNTRUSTED
         assert "if every check is good" in " ".join(found.evidence)
 
@@ -311,16 +336,16 @@ async def test_scep_alone_fails() -> None:
     """Traffic Manager sees nothing, and goes on sending devices there."""
     async with watching() as here:
         scep_alone_fails(here.world)
-        (found,) = await here.until(lambda them: any(it.confirmed for it in them))
+        (found,) = await here.until(lambda them: any(incident.confirmed for incident in them))
         assert (found.cause, found.mitigated) == (Cause.ONE_REGION, None)
-        assert all(it.observed == "Online" for it in here.profile.endpoints)
+        assert all(endpoint.observed == "Online" for endpoint in here.profile.endpoints)
 
 
 async def test_a_region_that_flaps_is_one_incident() -> None:
     """Lost and found again and again: one incident that says how often, and one card."""
     async with watching(COUNTERPART_FLAP_WINDOW="60s") as here:
         here.site(WEU).faults.flapping = 0.4
-        (found,) = await here.until(lambda them: any(it.flaps > 1 for it in them))
+        (found,) = await here.until(lambda them: any(incident.flaps > 1 for incident in them))
         assert found.region == "weu"
         assert here.kinds.count("incident.opened") <= 1
 
@@ -332,11 +357,11 @@ async def test_a_region_dies() -> None:
     """Confirmed, seen to leave DNS, told on every channel, well again, resolved and told."""
     async with watching() as here:
         region_lost(here.world)
-        (found,) = await here.until(lambda them: any(it.mitigated for it in them))
+        (found,) = await here.until(lambda them: any(incident.mitigated for incident in them))
         assert found.region == "weu"
-        assert any("app-scepman-neu" in it.text for it in found.timeline if it.who == "DNS")
+        assert any("app-scepman-neu" in entry.text for entry in found.timeline if entry.who == "DNS")
         here.site(WEU).faults.down = False
-        await here.until(lambda them: not any(it.open for it in them))
+        await here.until(lambda them: not any(incident.open for incident in them))
         await here.until(lambda _: len(here.titles) >= 3)
         assert here.titles == [
             "scepman / weu: fails",
@@ -350,8 +375,10 @@ async def test_a_region_dies() -> None:
             "Counterpart.Incident.Resolved",
         ]
         got = here.world.receivers
-        assert [it.key for it in got["webhook"].got] == [it.key for it in got["event-grid"].got]
-        assert all(len(msgspec.json.encode(it.body)) < LARGEST for it in got["teams"].got)
+        assert [received.key for received in got["webhook"].got] == [
+            received.key for received in got["event-grid"].got
+        ]
+        assert all(len(msgspec.json.encode(received.body)) < LARGEST for received in got["teams"].got)
 
 
 async def test_a_channel_that_takes_nothing() -> None:
@@ -368,7 +395,7 @@ async def test_a_channel_that_takes_nothing() -> None:
         assert "HTTP 503" in listed
         texts = (rows(here), log.text(), listed, await shell(here, "incidents", "list", "--json"))
         for text in texts:
-            assert not [it for it in here.world.receivers.values() if it.secret in text]
+            assert not [receiver for receiver in here.world.receivers.values() if receiver.secret in text]
         assert "was not taken by teams" in log.text()
 
 
@@ -403,7 +430,7 @@ def kept_log() -> Iterator[Lines]:
 async def shell(here: Watch, *arguments: str) -> str:
     """What a command prints, beside the same store."""
     env = here.cloud.env() | here.cloud.operator_env()
-    without = {name: it for name, it in env.items() if not name.startswith("IDENTITY_")}
+    without = {name: item for name, item in env.items() if not name.startswith("IDENTITY_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cli.main", *arguments),
         cwd=ROOT,
@@ -422,7 +449,7 @@ async def test_many_at_once_become_a_digest(monkeypatch: pytest.MonkeyPatch) -> 
         all_answer_503(here.world)
         await here.until(lambda _: here.kinds.count("incident.opened") == 2 * 3)
         assert len(here.titles) <= 3
-        assert any("more messages" in it for it in here.titles)
+        assert any("more messages" in title for title in here.titles)
 
 
 # -- Azure Monitor ----------------------------------------------------------------------------------------------
@@ -437,11 +464,20 @@ async def test_an_alert_joins_what_is_seen() -> None:
         (found,) = await here.until(lambda them: _alerts(them, "resolved"))
         assert found.stage is Stage.RESOLVED
         await here.until(lambda _: here.world.count("alert-delivered", "scepman") == 2)
-        assert not [it for it in here.world.journal if it.what in {"alert-failed", "alert-dropped"}]
+        assert not [
+            happening
+            for happening in here.world.journal
+            if happening.what in {"alert-failed", "alert-dropped"}
+        ]
 
 
 def _alerts(them: tuple[Incident, ...], word: str) -> list[str]:
-    return [it.text for one in them for it in one.timeline if it.who == "Azure Monitor" and word in it.text]
+    return [
+        entry.text
+        for one in them
+        for entry in one.timeline
+        if entry.who == "Azure Monitor" and word in entry.text
+    ]
 
 
 class Stumbling:
@@ -477,7 +513,7 @@ async def test_an_alert_that_is_not_safe_comes_again() -> None:
         async with alerted(here, dataclasses.replace(here.ports, store=store)):
             here.site(WEU).faults.monitor_refused = True  # Traffic Manager alone sees it fail
             await here.until(lambda them: _alerts(them, "fired"))
-            said = [it.detail for it in here.world.journal if it.what == "alert-failed"]
+            said = [happening.detail for happening in here.world.journal if happening.what == "alert-failed"]
             assert said == ["weu Fired 503", "weu Fired 503"]
 
 
@@ -493,9 +529,9 @@ async def test_held_out_of_dns_and_given_back() -> None:
         here.site(WEU).faults.status = None
         await here.until(lambda _: endpoint.enabled)
         assert "microsoft.network/trafficmanagerprofiles/azureendpoints/write" in {
-            it.lower() for it in here.cloud.used_actions
+            used_action.lower() for used_action in here.cloud.used_actions
         }
-        (found,) = await here.until(lambda them: not any(it.open for it in them))
+        (found,) = await here.until(lambda them: not any(incident.open for incident in them))
         assert found.stage is Stage.RESOLVED
 
 
@@ -513,7 +549,7 @@ async def test_back_by_steps_of_its_weight() -> None:
         assert endpoint.weight == 200
         here.site(WEU).faults.down = False
         await here.until(lambda _: endpoint.enabled and endpoint.weight == 200)
-        sent = [it.detail for it in here.world.journal if it.what == "endpoint-patch"]
+        sent = [happening.detail for happening in here.world.journal if happening.what == "endpoint-patch"]
         assert sent == [
             "endpointStatus=Disabled",
             *(f"endpointStatus=Enabled weight={round(200 * share)}" for share in SHARES),
@@ -525,7 +561,7 @@ async def test_never_the_last_one() -> None:
     async with watching(COUNTERPART_FAILBACK_HOLD="on") as here:
         here.endpoint("neu").enabled = False
         region_lost(here.world)
-        await here.until(lambda them: any(it.confirmed for it in them))
+        await here.until(lambda them: any(incident.confirmed for incident in them))
         for _ in range(3):
             await here.look()
         here.endpoint("neu").enabled = True

@@ -56,14 +56,16 @@ class Running:
         return self.world.sites[f"app-scepman-{short}"]
 
     def endpoint(self, short: str) -> EndpointState:
-        return next(it for it in self.world.profiles["scepman"].endpoints if it.name == short)
+        return next(
+            endpoint for endpoint in self.world.profiles["scepman"].endpoints if endpoint.name == short
+        )
 
     def writes(self, short: str) -> int:
         return sum(
-            it.who == "counterpart"
-            and it.what in {"settings-put", "connections-put"}
-            and it.where.endswith(short)
-            for it in self.world.journal
+            happening.who == "counterpart"
+            and happening.what in {"settings-put", "connections-put"}
+            and happening.where.endswith(short)
+            for happening in self.world.journal
         )
 
     async def round(self) -> Rollout:
@@ -134,11 +136,13 @@ async def test_every_setting_of_a_region_wrong_and_back_again() -> None:
         before = dict(broken.app_settings)
         for _ in range(6):
             await reconcile.watch_packages(on.ports, on.settings)
-        on.world.edit(broken, dict.fromkeys((it for it in before if "ManagedIdentity" not in it), "false"))
+        on.world.edit(
+            broken, dict.fromkeys((name for name in before if "ManagedIdentity" not in name), "false")
+        )
         held = await on.until(State.HELD)
         assert held.plan is not None
         (profile,) = await discover(on.settings.scope, on.ports.profiles)
-        names = tuple(it.key for it in held.plan.changes)
+        names = tuple(change.key for change in held.plan.changes)
         asked = Request(ask=Ask.REVERT, fingerprint=held.plan.fingerprint, by="ada", reason="x", keys=names)
         await reconcile.settle(profile, asked, on.ports, on.settings)
         async with asyncio.timeout(30):
@@ -247,7 +251,11 @@ async def test_settings_that_are_read_stale_after_a_put(readings: int) -> None:
             assert (rollout.state, rollout.flight) == (State.CONVERGED, None)
             assert second.connection_strings == first.connection_strings == strings
             assert (on.writes("neu"), on.writes("weu")) == (2 * travels, 0)
-        assert not [it.text for it in rollout.history if "somebody" in it.text or "did not come" in it.text]
+        assert not [
+            happening.text
+            for happening in rollout.history
+            if "somebody" in happening.text or "did not come" in happening.text
+        ]
         assert (rollout.written, rollout.undone) == ((), ())
         assert not on.world.vaults[COPIES_VAULT].secrets
 
@@ -283,7 +291,7 @@ async def test_a_write_that_is_undone_while_settings_are_read_stale() -> None:
         rollout = await on.until(State.HELD)
         assert second.app_settings == before
         assert rollout.plan is not None
-        assert "undone" in {it.rule for it in rollout.plan.refusals}
+        assert "undone" in {refusal.rule for refusal in rollout.plan.refusals}
         for _ in range(10):
             rollout = await on.until(State.HELD)
         assert (on.writes("neu"), on.writes("weu")) == (2, 0)
@@ -325,7 +333,7 @@ async def test_a_rotation_while_settings_are_read_stale() -> None:
             await on.round()
         assert second.app_settings == {**others, PACKAGE: moved}
         assert (on.writes("neu"), on.writes("weu")) == (1, 0)
-        assert not [it.text for it in packages.history if "somebody" in it.text]
+        assert not [happening.text for happening in packages.history if "somebody" in happening.text]
 
 
 async def test_deleting_a_copy_takes_longer_than_the_next_write() -> None:
@@ -350,13 +358,13 @@ async def test_a_reference_that_the_peer_cannot_read_is_undone() -> None:
         rollout = await on.until(State.HELD)
         assert second.app_settings == before
         assert rollout.plan is not None
-        assert "undone" in {it.rule for it in rollout.plan.refusals}
+        assert "undone" in {refusal.rule for refusal in rollout.plan.refusals}
 
 
 async def how_fared(on: Running, short: str) -> ReferenceStatus:
     """What the product reads of the reference in a region."""
     found = await on.ports.settings_reads.list_references(on.site(short).id)
-    (one,) = [it for it in found if it.name == REFERRED]
+    (one,) = [reference_status for reference_status in found if reference_status.name == REFERRED]
     return one
 
 

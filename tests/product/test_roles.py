@@ -30,7 +30,7 @@ NAMES = sorted(file.stem for file in DIRECTORY.glob("*.json"))
 
 def same(actions: Iterator[str] | set[str] | frozenset[str]) -> set[str]:
     """Actions in one spelling: Azure compares them without casing."""
-    return {it.lower() for it in actions}
+    return {action.lower() for action in actions}
 
 
 async def a_change_travels(on: Running) -> None:
@@ -47,7 +47,9 @@ async def regions_restart_in_order(on: Running) -> None:
     order = Order(work=Work.RESTART, regions=("weu",), by="ada@contoso.test", at=now, reason="one version")
     await reconcile.order(profile, order, on.ports, on.settings)
     async with asyncio.timeout(20):
-        while not any(it.what == "restart" and it.who == "counterpart" for it in on.world.journal):
+        while not any(
+            happening.what == "restart" and happening.who == "counterpart" for happening in on.world.journal
+        ):
             await on.round()
             await asyncio.sleep(0.05)
 
@@ -56,7 +58,7 @@ async def a_region_is_held_out_of_dns() -> set[str]:
     """The failback hold disables an endpoint and enables it again."""
     async with watching(COUNTERPART_FAILBACK_HOLD="on") as here:
         (profile,) = here.world.profiles.values()
-        (endpoint,) = [it for it in profile.endpoints if it.name == "weu"]
+        (endpoint,) = [endpoint for endpoint in profile.endpoints if endpoint.name == "weu"]
         here.site(WEU).faults.status = 503
         await here.until(lambda _: not endpoint.enabled)
         here.site(WEU).faults.status = None
@@ -95,13 +97,13 @@ async def test_looking_needs_the_audit_role_and_nothing_else(tmp_path: Path) -> 
         await shell.run("plan", expect=Exit.HELD)
         assert same(cloud.used_actions) == same(role("audit"))
         assert same(cloud.used_widely["counterpart"]) == same(role("discover"))
-        assert "counterpart" not in {it.who for it in cloud.world.journal}
+        assert "counterpart" not in {happening.who for happening in cloud.world.journal}
 
 
 def test_auditing_is_the_narrower_role() -> None:
     """What the audit role allows, the full role allows; and none of it changes anything."""
     assert role("audit") < role("counterpart")
-    assert not any(it.lower().endswith(("/write", "/delete", "/restart/action")) for it in role("audit"))
+    assert not any(name.lower().endswith(("/write", "/delete", "/restart/action")) for name in role("audit"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,18 +111,18 @@ def test_every_action_says_why_and_where(name: str) -> None:
     """No wildcard, nothing twice, a reason each, and a file that exists and is named in the role."""
     found = definition(name)
     actions = [*found["actions"], *found["dataActions"]]
-    names = [it["action"].lower() for it in actions]
+    names = [action["action"].lower() for action in actions]
     assert len(set(names)) == len(names)
-    assert not any("*" in it for it in names)
-    assert all(it["why"] and (ROOT / it["code"]).is_file() for it in actions)
+    assert not any("*" in name for name in names)
+    assert all(action["why"] and (ROOT / action["code"]).is_file() for action in actions)
     assert set(found) == {"name", "description", "scope", "actions", "dataActions"}
 
 
 @pytest.mark.parametrize("name", ["counterpart", "audit", "discover"])
 def test_an_action_is_named_where_it_is_needed(name: str) -> None:
     """The file that a role's reason names holds the action: a refusal will name it to the operator."""
-    for it in definition(name)["actions"]:
-        assert it["action"] in (ROOT / it["code"]).read_text("utf-8"), it
+    for item in definition(name)["actions"]:
+        assert item["action"] in (ROOT / item["code"]).read_text("utf-8"), item
 
 
 def test_wildcards_cover() -> None:

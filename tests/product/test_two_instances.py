@@ -59,7 +59,10 @@ class Both:
     def noted(self, what: str, site: Site) -> int:
         """How often the product did something to a site."""
         journal = self.cloud.world.journal
-        return sum(it.what == what and it.where == site.name and it.who == "counterpart" for it in journal)
+        return sum(
+            happening.what == what and happening.where == site.name and happening.who == "counterpart"
+            for happening in journal
+        )
 
 
 @contextlib.asynccontextmanager

@@ -59,23 +59,23 @@ class Watch:
         return self.world.sites[name]
 
     def endpoint(self, name: str) -> EndpointState:
-        return next(it for it in self.profile.endpoints if it.name == name)
+        return next(endpoint for endpoint in self.profile.endpoints if endpoint.name == name)
 
     @property
     def titles(self) -> list[str]:
         """The headlines of the cards at the Teams workflow."""
         got = self.world.receivers["teams"].got
-        return [it.body["attachments"][0]["content"]["body"][0]["text"] for it in got]
+        return [received.body["attachments"][0]["content"]["body"][0]["text"] for received in got]
 
     @property
     def kinds(self) -> list[str]:
         """What the JSON webhook was told."""
-        return [it.body["kind"] for it in self.world.receivers["webhook"].got]
+        return [received.body["kind"] for received in self.world.receivers["webhook"].got]
 
     @property
     def events(self) -> list[str]:
         """The types of the events at the topic."""
-        return [it.body["type"] for it in self.world.receivers["event-grid"].got]
+        return [received.body["type"] for received in self.world.receivers["event-grid"].got]
 
     async def look(self) -> None:
         """One turn of the timer; a single round's trouble is passed over."""
@@ -118,7 +118,7 @@ async def watching(world: World | None = None, /, **env: str) -> AsyncIterator[W
 
 
 def all_online(world: World) -> bool:
-    return all(world.profile_status(it) == "Online" for it in world.profiles.values())
+    return all(world.profile_status(profile) == "Online" for profile in world.profiles.values())
 
 
 @contextlib.asynccontextmanager
@@ -144,4 +144,4 @@ def rows(here: Watch) -> str:
     """The whole database with its journal: rows that were overwritten are in there too."""
     files = list(here.cloud.directory.glob("*.sqlite*"))
     assert files
-    return "\n".join(it.read_bytes().decode(errors="replace") for it in files)
+    return "\n".join(file.read_bytes().decode(errors="replace") for file in files)

@@ -87,10 +87,10 @@ class Town:
 
     def _turn(self, *sites: Site, ago: float, well: bool, status: str) -> None:
         self.clock.now = NOW - ago
-        for it in sites:
-            it.ills = set() if well else {"region"}
-            it.status = status
-            self.world._note(it)
+        for site in sites:
+            site.ills = set() if well else {"region"}
+            site.status = status
+            self.world._note(site)
         self.clock.now = NOW
 
 
@@ -379,7 +379,7 @@ def test_a_drill_is_over_when_its_region_is_back_and_stuck_when_it_is_not() -> N
         town.wrong.clear()
         said = town.told("drill.stuck", **facts | {"perhaps_out_because": why})
         assert len(said) == count
-        assert all("in DNS all the time" in it for it in said)
+        assert all("in DNS all the time" in name for name in said)
     town.east.enabled = False
     (wrong,) = town.told("drill.finished", **facts)
     assert "still out of DNS" in wrong

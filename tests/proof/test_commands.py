@@ -31,7 +31,7 @@ def test_chosen_stories_are_played_and_no_other() -> None:
         "crashes", "--share", "100000", "--story", "a drill", "--story", "a change travels", "--cores", "2"
     )
     assert told.returncode == 0, told.stderr
-    names = [it.rpartition("differ")[2].strip() for it in told.stdout.splitlines()]
+    names = [line.rpartition("differ")[2].strip() for line in told.stdout.splitlines()]
     assert names[:-2] == ["a change travels", "a drill"]
     assert "in 2 stories" in told.stdout
 
@@ -43,9 +43,9 @@ def test_no_seed_is_begun_before_a_core_is_free_for_it(cores: int) -> None:
 
     def seeds() -> Iterator[int]:
         nonlocal taken
-        for it in itertools.count(1):
-            taken = it
-            yield -it
+        for number in itertools.count(1):
+            taken = number
+            yield -number
 
     told = itertools.islice(spread(abs, seeds(), cores), 50)
     ahead = [taken - ended for ended, _ in enumerate(told, start=1)]
@@ -62,10 +62,13 @@ def test_all_that_is_asked_is_done() -> None:
 def test_so_many_seeds_are_so_many_on_any_number_of_cores() -> None:
     """Whatever the time: what is counted is the same each time."""
     asked = ("soak", "--seeds", "3", "--begin", "701", "--days", "0.5", "--hours", "0")
-    alone, shared = (ran(*asked, "--cores", it) for it in ("1", "2"))
+    alone, shared = (ran(*asked, "--cores", name) for name in ("1", "2"))
     assert (alone.returncode, shared.returncode) == (0, 0), alone.stderr + shared.stderr
     assert alone.stdout.startswith("seeds 701 to 703: 3 of ")
-    timeless = [it.stdout.replace(it.stdout.splitlines()[1], "") for it in (alone, shared)]
+    timeless = [
+        completed_process.stdout.replace(completed_process.stdout.splitlines()[1], "")
+        for completed_process in (alone, shared)
+    ]
     assert timeless[0] == timeless[1]
 
 

@@ -40,19 +40,19 @@ def test_dying_changes_nothing_in_the_end(story: Story) -> None:
     found = list(deaths(story, share=SHARE))
     assert isinstance(found[0], Effects)
     assert len(found[0].names) > SHARE
-    assert [str(it) for it in found[1:]] == []
+    assert [str(failure) for failure in found[1:]] == []
 
 
 def told(name: str) -> Play:
     """A story, as it ends without a death."""
-    return next(it for it in STORIES if it.name == name).play(Effects())
+    return next(story for story in STORIES if story.name == name).play(Effects())
 
 
 def test_a_letter_may_come_twice_when_who_sent_it_died_before_marking_it() -> None:
     """That one letter and no other, and not without such a death."""
     play = told("a region is lost")
     expected = outcome(play)
-    tells = [it for it in play.observer.effects if it[1] == "tell"]
+    tells = [effect for effect in play.observer.effects if effect[1] == "tell"]
     play.observer.effects.append(tells[1])
     found = outcome(play)
     assert found["told"] != expected["told"]
@@ -94,7 +94,7 @@ def test_a_permit_stands_until_its_time_is_over_or_its_region_was_seen_well() ->
         play.world.rows["permit/x"] = (json.dumps({"permit": permit}).encode(), 1)
         return outcome(play)["permit"] is not None
 
-    for key in [it for it in play.world.rows if it.startswith("permit/")]:
+    for key in [row for row in play.world.rows if row.startswith("permit/")]:
         del play.world.rows[key]
     assert stands(until=60.0, disturbed=False)
     assert stands(until=60.0, disturbed=True, ill=True)
@@ -124,7 +124,9 @@ def test_what_is_died_in_elsewhere_is_a_test(test: str) -> None:
 def test_every_method_of_a_port_is_known_as_an_effect_or_as_a_question() -> None:
     """A method that nobody placed might change something, and no story would be asked for it."""
     ports = [
-        it for hint in get_type_hints(Ports).values() for it in (hint, *get_args(hint)) if is_protocol(it)
+        arg for hint in get_type_hints(Ports).values() for arg in (hint, *get_args(hint)) if is_protocol(arg)
     ]
-    methods = {name for it in ports for name in vars(it) if callable(getattr(it, name)) and name[0] != "_"}
+    methods = {
+        name for port in ports for name in vars(port) if callable(getattr(port, name)) and name[0] != "_"
+    }
     assert methods == METHODS | METHODS_OF.keys() | QUESTIONS

@@ -24,7 +24,7 @@ class Quiet:
     def __init__(self) -> None:
         self.loop = Loop()  # type: ignore[abstract]  # what no port needs of a loop is left out
         self.world = World(
-            self.loop, [Site(it, {PACKAGE: URL}, {}) for it in ("east", "west")], [URL], dice("1")
+            self.loop, [Site(name, {PACKAGE: URL}, {}) for name in ("east", "west")], [URL], dice("1")
         )
         self.observer = Observer(soak=180.0)
         self.observer.watch(self.world)
@@ -52,7 +52,7 @@ class Quiet:
     @property
     def complaints(self) -> list[str]:
         """Of law 8; each once."""
-        return sorted({it.text for it in self.observer.breaches if it.law == 8})
+        return sorted({breach.text for breach in self.observer.breaches if breach.law == 8})
 
 
 UNDER_WAY: dict[str, tuple[str, Row, Row | None]] = {
@@ -106,7 +106,7 @@ def test_a_copy_that_stays_in_the_vault_is_a_breach() -> None:
     quiet = Quiet()
     quiet.world.vault["counterpart-1"] = "old values"
     quiet.pass_(LONG + TURN)
-    assert ["counterpart-1" in it for it in quiet.complaints] == [True]
+    assert ["counterpart-1" in complaint for complaint in quiet.complaints] == [True]
 
 
 def test_a_permit_whose_time_is_over_is_nobodys() -> None:
@@ -172,7 +172,7 @@ def test_a_held_rollout_waits_for_a_person_who_was_told() -> None:
     assert quiet.complaints == []
     quiet.told("resolved", "settings")
     quiet.pass_(LONG + TURN)
-    assert ["not told" in it for it in quiet.complaints] == [True]
+    assert ["not told" in complaint for complaint in quiet.complaints] == [True]
 
 
 @pytest.mark.parametrize("topic", ["service", "authority", "hosts", "settings"])
@@ -183,4 +183,4 @@ def test_an_incident_of_nothing_ends(topic: str) -> None:
     quiet.pass_(LONG)
     assert quiet.complaints == []
     quiet.pass_(TURN)
-    assert ["incident scepman-1" in it for it in quiet.complaints] == [True]
+    assert ["incident scepman-1" in complaint for complaint in quiet.complaints] == [True]

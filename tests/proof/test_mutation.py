@@ -83,15 +83,15 @@ def test_every_survivor_is_explained_and_every_explanation_is_of_a_survivor() ->
 def test_a_digest_is_of_a_modules_text_and_of_nothing_else(tmp_path: Path) -> None:
     """Neither of its name nor of its age; any letter counts."""
     first, second = tmp_path / "a.py", tmp_path / "b.py"
-    for it in (first, second):
-        it.write_text("x = 1\n")
+    for path in (first, second):
+        path.write_text("x = 1\n")
     assert digest("a.py", tmp_path) == digest("b.py", tmp_path)
     second.write_text("x = 2\n")
     assert digest("a.py", tmp_path) != digest("b.py", tmp_path)
 
 
 def a_score(*changes: str, wording: bool = False) -> Mapping[str, Any]:
-    return {"module": "m", "survived": [{"change": it, "wording": wording} for it in changes]}
+    return {"module": "m", "survived": [{"change": change, "wording": wording} for change in changes]}
 
 
 def explained(*changes: str) -> Explanations:

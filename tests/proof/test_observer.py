@@ -20,7 +20,7 @@ class Watched:
 
     def __init__(self, *names: str) -> None:
         self.loop = Loop()  # type: ignore[abstract]  # what no port needs of a loop is left out
-        sites = [Site(it, {"K": "hush", PACKAGE: URL}, {}) for it in names]
+        sites = [Site(name, {"K": "hush", PACKAGE: URL}, {}) for name in names]
         self.world = World(self.loop, sites, [URL], dice("1"))
         self.observer = Observer(soak=180.0, revert=900.0)
         self.observer.watch(self.world)
@@ -64,7 +64,7 @@ class Watched:
     @property
     def complaints(self) -> list[str]:
         """Of law 1."""
-        return [it.text for it in self.observer.breaches if it.law == 1]
+        return [breach.text for breach in self.observer.breaches if breach.law == 1]
 
 
 def a_pair() -> Watched:
@@ -277,7 +277,7 @@ def test_a_change_that_was_put_back_is_a_persons_again() -> None:
     pair.put("east", f"hush-1{BAD}")
     pair.observer.revert = None
     pair.put("east", "hush-2")
-    assert [it.law for it in pair.observer.breaches] == [3]
+    assert [breach.law for breach in pair.observer.breaches] == [3]
 
 
 @pytest.mark.parametrize(("dies", "laws"), [(True, []), (False, [3])])
@@ -294,7 +294,7 @@ def test_a_letter_may_come_again_whose_sender_died_while_it_was_on_its_way(
     pair.observer.told("letter", LETTER, sent)
     pair.wait(60.0)
     pair.observer.told("letter", LETTER, pair.call("send"))
-    assert [it.law for it in pair.observer.breaches] == laws
+    assert [breach.law for breach in pair.observer.breaches] == laws
 
 
 @pytest.mark.parametrize(("early", "laws"), [(SKEW, []), (SKEW + 1.0, [2])])
@@ -305,7 +305,7 @@ def test_a_soak_is_counted_by_clocks_that_may_differ(early: float, laws: list[in
     pair.world.edit("west", {"K": "hush-2"})
     pair.wait(pair.observer.soak - early)
     pair.put("east", "hush-2")
-    assert [it.law for it in pair.observer.breaches] == laws
+    assert [breach.law for breach in pair.observer.breaches] == laws
 
 
 # -- references ---------------------------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def turns(pair: Watched, count: int, *, clean: bool = True) -> None:
 )
 def test_what_did_not_resolve_at_its_source_is_a_bad_change(where: str, barred: str, laws: list[int]) -> None:
     """However well the app was without its secret."""
-    assert [it.law for it in referring(where, barred=barred).observer.breaches] == laws
+    assert [breach.law for breach in referring(where, barred=barred).observer.breaches] == laws
 
 
 def test_what_resolved_a_moment_ago_may_be_written() -> None:
@@ -358,7 +358,7 @@ def test_what_resolved_a_moment_ago_may_be_written() -> None:
         pair.world.start(pair.world.sites["west"])
         pair.wait(late)
         pair.put("east", text)
-        assert [it.law for it in pair.observer.breaches] == laws
+        assert [breach.law for breach in pair.observer.breaches] == laws
 
 
 def test_a_person_may_force_what_does_not_resolve_and_it_may_be_tried_again() -> None:
@@ -380,7 +380,7 @@ def test_what_does_not_resolve_where_we_wrote_it_is_put_back() -> None:
     turns(pair, 10 + UNDONE)
     assert pair.observer.breaches == []
     turns(pair, 3)
-    assert {(it.law, it.text) for it in pair.observer.breaches} == {
+    assert {(breach.law, breach.text) for breach in pair.observer.breaches} == {
         (2, "east still has K, which does not resolve there")
     }
 
@@ -492,7 +492,7 @@ def test_what_was_not_found_makes_nothing_forgotten(
     before = _row(flight=_FLIGHT)
     pair.observer.effects.append((pair.observer.now, "arm.put_app_settings", "east", ()))
     pair.observer.stored("settings-sync/g", _row(**after), before, {missed} - {""})
-    assert [it.law for it in pair.observer.breaches] == broken
+    assert [breach.law for breach in pair.observer.breaches] == broken
 
 
 @pytest.mark.parametrize(
@@ -505,7 +505,7 @@ def test_a_write_may_end_while_a_third_region_is_out_of_sight(missed: str, broke
     flight = {**_FLIGHT, "source": "west", "target": "north"}
     trio.observer.effects.append((trio.observer.now, "arm.put_app_settings", "north", ()))
     trio.observer.stored("settings-sync/g", _row(), _row(flight=flight), {missed})
-    assert [it.law for it in trio.observer.breaches] == broken
+    assert [breach.law for breach in trio.observer.breaches] == broken
 
 
 @pytest.mark.parametrize(("what", "broken"), [("endpoint of east", []), ("the copy", []), ("east", [3])])
@@ -517,7 +517,7 @@ def test_what_was_missed_for_long_may_be_forgotten(what: str, broken: list[int])
         pair.wait(60.0)
     pair.observer.effects.append((pair.observer.now, "arm.put_app_settings", "east", ()))
     pair.observer.stored("settings-sync/g", _row(), _row(flight=_FLIGHT), {what})
-    assert [it.law for it in pair.observer.breaches] == broken
+    assert [breach.law for breach in pair.observer.breaches] == broken
 
 
 def test_a_claim_under_which_nothing_was_written_is_given_back_whoever_is_missed() -> None:
@@ -548,7 +548,7 @@ def test_a_decision_ends_with_a_line(by: str, after: dict[str, object], broken: 
     pair = Watched("east", "west")
     word = {"key": "K", "state": "s", "kind": "take", "by": by}
     pair.observer.stored("settings-sync/g", _row(**after), _row(verdicts=[word]))
-    assert [it.law for it in pair.observer.breaches] == broken
+    assert [breach.law for breach in pair.observer.breaches] == broken
 
 
 @pytest.mark.parametrize("moved", [None, "away", "back"])
@@ -574,4 +574,4 @@ def test_a_digest_that_stands_for_one_letter_is_that_letters_own_card(letter: st
     outages.heard("heard", '{"card": {"title": "its own"}}')
     row = {"id": letter, "sent_at": "2026-03-02T00:00:00Z", "digested": True, "card": {"title": "its own"}}
     outages.letter(f"outbox/teams.{letter}", row | {"given_up_at": None, "perhaps_delivered_at": None})
-    assert [it.law for it in pair.observer.breaches] == laws
+    assert [breach.law for breach in pair.observer.breaches] == laws

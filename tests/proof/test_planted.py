@@ -16,7 +16,7 @@ def test_a_planted_bug_has_its_place(bug: Bug) -> None:
     """Whoever changes the code around a planted bug plants it anew."""
     assert bug.problem() == ""
     assert bug.old != bug.new
-    assert all((ROOT / it).exists() for it in bug.tests)
+    assert all((ROOT / test).exists() for test in bug.tests)
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda it: it.name)
@@ -32,7 +32,7 @@ def test_a_planted_bug_is_caught_by_tests_or_by_a_law_that_it_breaks(bug: Bug) -
 def test_a_bug_that_breaks_another_law_is_not_caught(law: int, code: int, said: str, tmp_path: Path) -> None:
     """A seed on which something else goes wrong has shown nothing of the bug."""
     copy_tree(tmp_path)
-    next(it for it in BUGS if it.name == "a value is logged").plant(tmp_path)
+    next(bug for bug in BUGS if bug.name == "a value is logged").plant(tmp_path)
     done = run(["proof", "bite", "--seeds=1", "--days=0.5", f"--law={law}"], tmp_path)
     assert done.returncode == code, done.stderr
     assert done.stdout.startswith(said)
@@ -47,11 +47,11 @@ def test_nothing_is_caught_where_it_goes_wrong_without_any_bug(tmp_path: Path) -
 
 def test_their_names_tell_them_apart() -> None:
     """One line of a report is one bug."""
-    assert len({it.name for it in BUGS}) == len(BUGS)
+    assert len({bug.name for bug in BUGS}) == len(BUGS)
 
 
 def test_every_decision_module_is_mutated() -> None:
     """The contract names the modules, and each has tests that are run over its mutants."""
     found = modules()
     assert "shared/disruption/permit.py" in found
-    assert all((ROOT / test).is_file() for it in found for test in covering(it))
+    assert all((ROOT / test).is_file() for name in found for test in covering(name))

@@ -19,7 +19,7 @@ def told(report: Report) -> list[str]:
     end: dict[str, Any] = report.end
     rows = {key: json.loads(body) for key, body in end["rows"].items()}
     return [
-        *(repr(it) for it in report.effects),
+        *(repr(effect) for effect in report.effects),
         *(f"{kind}: {end[kind]}" for kind in ("settings", "endpoints", "vault")),
         *(f"{key}: {json.dumps(row, indent=1, sort_keys=True)}" for key, row in sorted(rows.items())),
     ]
@@ -28,7 +28,7 @@ def told(report: Report) -> list[str]:
 @pytest.mark.parametrize("seed", ["4", "7"])
 def test_what_is_skipped_would_have_changed_nothing(seed: str) -> None:
     """With and without, minute by minute: the same effects at the same times, and the same rows."""
-    skipped, played = (Play(seed, seconds=1.5 * DAY, skip=it).run() for it in (True, False))
+    skipped, played = (Play(seed, seconds=1.5 * DAY, skip=number).run() for number in (True, False))
     assert skipped.breaches == played.breaches == []
     assert skipped.skipped > 0.8 * DAY
     assert played.skipped == 0
@@ -37,7 +37,7 @@ def test_what_is_skipped_would_have_changed_nothing(seed: str) -> None:
 
 def test_a_channel_that_is_lost_is_passed_over_as_well() -> None:
     """What waits says when it is tried next; in this seed letters are given up."""
-    skipped, played = (Play("1128", seconds=1.5 * DAY, skip=it).run() for it in (True, False))
+    skipped, played = (Play("1128", seconds=1.5 * DAY, skip=number).run() for number in (True, False))
     assert any(b'"given_up_at":"' in body for body in skipped.end["rows"].values())
     assert skipped.skipped > DAY
     assert told(skipped) == told(played)
@@ -90,7 +90,7 @@ def test_a_turn_that_took_its_time_says_not_how_the_next_one_looks() -> None:
 
 
 @pytest.mark.parametrize(
-    "story", [it for it in STORIES if it.minutes * MINUTE < 2 * DAY], ids=lambda it: it.name
+    "story", [story for story in STORIES if story.minutes * MINUTE < 2 * DAY], ids=lambda it: it.name
 )
 def test_stories_are_the_same_minute_by_minute(story: Story) -> None:
     """With and without, in the other stories of the proof, too; `python -m proof minutes` plays those of days."""
@@ -104,8 +104,8 @@ def test_what_comes_otherwise_is_said() -> None:
         play.world.edit("west", {"AppConfig:K01": f"{SECRET}-{play.skip}"})
 
     told = skipping(Story("one that differs", happens, 20))
-    assert any(it.startswith("- ") and f"{SECRET}-False" in it for it in told)
-    assert any(it.startswith("+ ") and f"{SECRET}-True" in it for it in told)
+    assert any(name.startswith("- ") and f"{SECRET}-False" in name for name in told)
+    assert any(name.startswith("+ ") and f"{SECRET}-True" in name for name in told)
 
 
 def hosts(rows: Rows, **changes: object) -> Rows:

@@ -7,7 +7,7 @@ from proof.observer import LAWS
 from proof.play import DAY, Play
 from proof.weather import Fault, forecast
 
-SEEDS = [str(it) for it in (*range(1, 10), 18)]  # of the rarest faults somebody must draw one
+SEEDS = [str(number) for number in (*range(1, 10), 18)]  # of the rarest faults somebody must draw one
 DAYS = 12.0
 
 
@@ -24,7 +24,7 @@ def test_no_law_is_broken(seed: str) -> None:
 
 def test_all_that_can_happen_happens_in_them() -> None:
     """Between them, in good time before the faults stop."""
-    heaps = [it for seed in SEEDS for it in forecast(seed, (DAYS - 0.5) * DAY)]
+    heaps = [heap for seed in SEEDS for heap in forecast(seed, (DAYS - 0.5) * DAY)]
     assert {fault for heap in heaps for _, fault in heap.faults} == set(Fault)
 
 
@@ -40,7 +40,7 @@ def test_who_reads_changes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None
     """Pages are opened while the decision waits, the drill runs, the incident is open; all is as it is without."""
     read = Play("1", seconds=6 * DAY)
     one = read.run()
-    assert min(read.cast.opened[it] for it in ("decision_page", "drill_status", "incident", "health")) > 0
+    assert min(read.cast.opened[name] for name in ("decision_page", "drill_status", "incident", "health")) > 0
     monkeypatch.setattr(Cast, "open", lambda *_: None)
     other = Play("1", seconds=6 * DAY).run()
     assert one.effects == other.effects

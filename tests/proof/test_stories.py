@@ -22,7 +22,7 @@ def _on_request(settings: Settings) -> Settings:
 def _spoilt_whole(play: Play) -> None:
     """Every setting of a region is set to what it does not bear; a person wants it undone."""
     west = play.world.sites["west"]
-    keys = [it for it in west.app if it.startswith("AppConfig:K")]
+    keys = [name for name in west.app if name.startswith("AppConfig:K")]
     play.world.edit("west", {**dict.fromkeys(keys, f"{SECRET}-1{BAD}"), PACKAGE: "false"})
     for minutes in (30, 60, 90):
         play.loop.call_later(minutes * MINUTE, partial(_undo, play))
@@ -32,7 +32,7 @@ def _undo(play: Play) -> None:
     row = play.cast.row("settings-sync") or {}
     if row.get("state") in {"held", "contained"}:
         body = {"group": "scepman", "fingerprint": row["plan"]["fingerprint"], "by": "ada", "reason": "x"}
-        keys = [it["key"] for it in row["plan"]["decisions"]]
+        keys = [item["key"] for item in row["plan"]["decisions"]]
         contained = row["state"] == "contained"
         said = {"decision": "revert"} if contained else {"decision": "take", "region": "east"}
         play.cast.ask(body | said, keys)
@@ -43,7 +43,7 @@ def test_what_is_to_be_written_to_a_region_that_is_down_is_written() -> None:
     story = Story("spoilt", _spoilt_whole, 180.0, settings=_on_request, rests=False)
     play = story.play(Effects())
     assert not play.observer.breaches
-    east, west = (play.world.sites[it] for it in ("east", "west"))
+    east, west = (play.world.sites[name] for name in ("east", "west"))
     assert {**west.app, PACKAGE: ""} == {**east.app, PACKAGE: ""}
     assert west.app[PACKAGE] == "false"
 
@@ -81,5 +81,5 @@ def test_no_copy_stays_of_a_group_that_is_untagged_while_it_is_verified() -> Non
 @pytest.mark.parametrize("name", ["a look from later than now", "an app with another key"])
 def test_no_law_is_broken_without_a_death(name: str) -> None:
     """The stories of the crash points about time and keys from elsewhere, as they are."""
-    (story,) = [it for it in crashes.STORIES if it.name == name]
+    (story,) = [story for story in crashes.STORIES if story.name == name]
     assert not story.play(Effects()).observer.breaches

@@ -30,7 +30,7 @@ def of(rollout: Rollout | None, **states: HealthState) -> Advice:
 
 def verbs(advice: Advice) -> list[str]:
     """What the commands begin with."""
-    return [" ".join(it.command.split()[1:2]) for it in advice.options]
+    return [" ".join(option.command.split()[1:2]) for option in advice.options]
 
 
 def test_a_contained_change_is_reverted_first() -> None:
@@ -57,7 +57,7 @@ def test_sides_of_healthy_regions_come_first() -> None:
     conflict = Refusal(rule="conflict", keys=("A",), text="two values", way_out="take")
     plan = a_plan(a_decision("A", Action.CONFLICT), refusals=(conflict,))
     advice = of(a_rollout(State.HELD, plan=plan), west=HealthState.DOWN)
-    assert [it.command.split("--all")[0].strip() for it in advice.options] == [
+    assert [option.command.split("--all")[0].strip() for option in advice.options] == [
         "counterpart resolve --group scepman --take east",
         "counterpart resolve --group scepman --take west",
         "counterpart resolve --group scepman --leave",
@@ -140,7 +140,7 @@ def test_an_effect_names_what_is_written_and_restarted() -> None:
 
 def options(advice: Advice) -> list[tuple[str, str, str]]:
     """To the letter: people copy a command as it stands."""
-    return [(it.what, it.effect, it.command) for it in advice.options]
+    return [(option.what, option.effect, option.command) for option in advice.options]
 
 
 TO_EAST = "writes A to east, which restarts"

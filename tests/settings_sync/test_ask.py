@@ -33,7 +33,7 @@ CONFLICT = a_decision("Other", Action.CONFLICT)
 
 def held(*decisions: Decision, rules: Iterable[str] = ("brake",)) -> Rollout:
     """A rollout whose plan holds these decisions."""
-    refusals = tuple(Refusal(rule=it, keys=(), text="a test", way_out=f"mend {it}") for it in rules)
+    refusals = tuple(Refusal(rule=rule, keys=(), text="a test", way_out=f"mend {rule}") for rule in rules)
     return a_rollout(State.HELD, plan=Plan(fingerprint="seen", decisions=decisions, refusals=refusals))
 
 
@@ -86,7 +86,7 @@ def two_sets(state: State) -> Rollout:
 @pytest.mark.parametrize("state", [State.CONTAINED, State.SOAKING])
 def test_what_is_asked_of_a_change_under_way_is_of_that_change(what: Ask, state: State) -> None:
     """Another region's is not put back with it, and does not travel unproved; unless somebody names it."""
-    assert [it.key for it in said(asked(what), two_sets(state))] == [CHANGE.key]
+    assert [verdict.key for verdict in said(asked(what), two_sets(state))] == [CHANGE.key]
     (named,) = said(asked(what, keys=("Sound",)), two_sets(state))
     assert named.key == "Sound"
 
@@ -94,8 +94,8 @@ def test_what_is_asked_of_a_change_under_way_is_of_that_change(what: Ask, state:
 def test_all_else_that_is_asked_is_of_the_whole_plan() -> None:
     """A side is taken of every key; and what a held plan holds is one question."""
     taken = said(asked(Ask.TAKE, region="west"), two_sets(State.CONTAINED))
-    assert [it.key for it in taken] == [CHANGE.key, CONFLICT.key, "Sound"]
-    assert [it.key for it in said(asked(Ask.FORCE), two_sets(State.HELD))] == [CHANGE.key, "Sound"]
+    assert [verdict.key for verdict in taken] == [CHANGE.key, CONFLICT.key, "Sound"]
+    assert [verdict.key for verdict in said(asked(Ask.FORCE), two_sets(State.HELD))] == [CHANGE.key, "Sound"]
 
 
 def test_another_plan_than_the_one_seen_is_stale() -> None:
@@ -117,7 +117,7 @@ def test_to_force_or_reject_needs_a_reason(what: Ask, reason: str) -> None:
 
 def test_approving_is_for_changes_only() -> None:
     """A conflict beside them stays open."""
-    assert [it.key for it in said(asked(Ask.APPROVE), held(CHANGE, CONFLICT))] == [CHANGE.key]
+    assert [verdict.key for verdict in said(asked(Ask.APPROVE), held(CHANGE, CONFLICT))] == [CHANGE.key]
 
 
 @pytest.mark.parametrize("rules", [(), ("conflict",), ("cannot-travel",), ("ambiguous", "first-contact")])
@@ -125,13 +125,13 @@ def test_approving_what_no_approval_lifts_is_refused_with_the_ways_out(rules: tu
     """Nobody is left thinking that an approval did something."""
     with pytest.raises(IllegalTransition, match="nothing to approve") as refused:
         said(asked(Ask.APPROVE), held(CHANGE, rules=rules))
-    assert str(refused.value).endswith("held" + "".join(f"; {it}: mend {it}" for it in rules))
+    assert str(refused.value).endswith("held" + "".join(f"; {rule}: mend {rule}" for rule in rules))
 
 
 def test_sides_are_taken_of_conflicts_and_changes_alike() -> None:
     """All keys, unless some are named; the region in any case."""
     both = said(asked(Ask.TAKE, region="EAST"), held(CHANGE, CONFLICT))
-    assert [(it.key, it.side) for it in both] == [(CHANGE.key, "east"), (CONFLICT.key, "east")]
+    assert [(verdict.key, verdict.side) for verdict in both] == [(CHANGE.key, "east"), (CONFLICT.key, "east")]
     (one,) = said(asked(Ask.TAKE, region="east", keys=("Other",)), held(CHANGE, CONFLICT))
     assert one.key == "Other"
 

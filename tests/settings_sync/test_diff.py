@@ -139,7 +139,9 @@ def test_local_keys_leave_no_footprint() -> None:
 def test_fields_of_a_fingerprint_do_not_run_together() -> None:
     """`ab` and `c` are not `a` and `bc`, for values and for digests."""
     assert SECRET.value("ab", Value("c")) != SECRET.value("a", Value("bc"))
-    assert SECRET.value("a", Value(Json("null"))) not in {SECRET.value("a", Value(it)) for it in ("", "null")}
+    assert SECRET.value("a", Value(Json("null"))) not in {
+        SECRET.value("a", Value(name)) for name in ("", "null")
+    }
     assert SECRET.parts("k", "t", ("ab",)) != SECRET.parts("k", "ta", ("b",))
     assert digest("ab", "c") != digest("a", "bc")
 
@@ -164,4 +166,4 @@ def test_what_is_ambiguous_is_part_of_the_footprint() -> None:
 def test_an_entry_says_how_much_room_it_takes() -> None:
     """A connection string as well as an app setting: name, value, and two bytes."""
     found = seen({"Url": "1234"}, {"Db": ("12345678", "Custom")}).entries
-    assert {it.name: it.size for it in found.values()} == {"Url": 9, "Db": 12}
+    assert {entry.name: entry.size for entry in found.values()} == {"Url": 9, "Db": 12}

@@ -14,7 +14,7 @@ KEY = FingerprintKey("a secret")
 def by_hand(*fields: bytes) -> str:
     """As it is written down: each field with its length before it."""
     secret = hashlib.sha256(b"counterpart fingerprint key\0a secret").digest()
-    body = b"".join(len(it).to_bytes(8, "big") + it for it in fields)
+    body = b"".join(len(field).to_bytes(8, "big") + field for field in fields)
     return hmac.new(secret, body, hashlib.sha256).hexdigest()[:32]
 
 

@@ -30,7 +30,7 @@ def plan_of(world: World) -> Plan:
 
 def held(world: World) -> dict[str, str]:
     """What is held by its name, with the rule."""
-    return {key: it.rule for it in plan_of(world).refusals if it.alone for key in it.keys}
+    return {key: refusal.rule for refusal in plan_of(world).refusals if refusal.alone for key in refusal.keys}
 
 
 async def rung(world: World) -> None:
@@ -52,7 +52,7 @@ async def travels_beside(changes: Mapping[str, str], world: World | None = None)
 
 async def test_two_spellings_are_no_deletion() -> None:
     """The key is shown as ambiguous with both names; nothing is deleted, and other changes travel."""
-    world = World({LICENCE: val(), **{f"K{it:02}": val() for it in range(4)}})
+    world = World({LICENCE: val(), **{f"K{number:02}": val() for number in range(4)}})
     await travels_beside({LINUX_LICENCE: val("other")}, world)
     (shown,) = plan_of(world).decisions
     assert (shown.key, shown.action) == (LICENCE, Action.AMBIGUOUS)
@@ -128,7 +128,7 @@ async def test_what_the_platform_would_refuse_is_held_by_its_name(name: str, val
 
 async def test_settings_that_are_too_long_together_are_held() -> None:
     """What would take the target over the environment block is held before any PUT; what makes room travels."""
-    most = {f"L{it}": val("x" * 9_900) for it in range(6)}
+    most = {f"L{number}": val("x" * 9_900) for number in range(6)}
     world = await travels_beside(
         {"New": val("y" * 9_000)}, World({**most, "K00": val("old"), "L9": val("z" * 900)})
     )
@@ -143,7 +143,7 @@ async def test_settings_that_are_too_long_together_are_held() -> None:
 
 async def test_a_target_that_grew_meanwhile_is_not_written_over_its_limit() -> None:
     """Between the plan and the PUT a person fills the target: nothing is written, and the next plan holds it."""
-    world = World({f"L{it}": val("x" * 9_900) for it in range(5)})
+    world = World({f"L{number}": val("x" * 9_900) for number in range(5)})
     await world.ticks(2)
     world.edit("west", {"New": val("y" * 9_000)})
     filled = False
@@ -177,7 +177,7 @@ async def test_a_side_that_cannot_travel_is_not_taken_and_the_other_one_is() -> 
 
 async def test_what_cannot_travel_may_be_replaced() -> None:
     """A value that cannot be said anywhere gives way to one that can, and comes back when that one is undone."""
-    world = World({"K": val("\ud800"), **{f"K{it:02}": val() for it in range(4)}})
+    world = World({"K": val("\ud800"), **{f"K{number:02}": val() for number in range(4)}})
     await world.ticks(2)
     world.edit("west", {"K": val("sound")})
     await world.ring()
@@ -207,10 +207,15 @@ STRINGS = st.dictionaries(NAMES, st.tuples(VALUES, st.sampled_from(["Custom", ""
 async def settled(world: World, on_conflict: Ask) -> None:
     """A person decides what holds the plan as a whole."""
     for _ in range(2):
-        holding = [it for it in plan_of(world).refusals if not it.alone]
+        holding = [refusal for refusal in plan_of(world).refusals if not refusal.alone]
         if not holding:
             return
-        keys = {key for it in holding if it.rule in {"conflict", "first-contact"} for key in it.keys}
+        keys = {
+            key
+            for refusal in holding
+            if refusal.rule in {"conflict", "first-contact"}
+            for key in refusal.keys
+        }
         if keys:
             await world.ask(on_conflict, region="west", keys=keys, reason="a test")
         else:
@@ -240,19 +245,19 @@ async def test_whatever_settings_are_called_and_say_the_others_travel(
     world.edit("east", {**east})
     await world.ring()
     await settled(world, Ask.REJECT)
-    for name, it in strings.items():
-        world.connect("west", name, it)
+    for name, pair in strings.items():
+        world.connect("west", name, pair)
     world.edit("west", {**later, "Sound": val(2)})
     await world.ring()
     await settled(world, Ask.TAKE)
     for _ in range(16):
         await world.tick()
-    names = {it.key.lower() for it in plan_of(world).decisions}
+    names = {decision.key.lower() for decision in plan_of(world).decisions}
     assert world.has("east", "Sound") == val(2)
     there_now = world.app.sites[site_id("east").lower()]
     for name, value in later.items():
         key = app_key(name).lower()
-        there = [it for own, it in there_now.items() if app_key(own).lower() == key]
+        there = [name for own, name in there_now.items() if app_key(own).lower() == key]
         assert value in there or key in names, f"{name!r} neither arrived nor is named"
     for name, string in strings.items():
         assert world.string("east", name) == string or connection_key(name).lower() in names

@@ -26,7 +26,7 @@ def answer(
 ) -> Decision:
     """The merge's answer for the key A among three regions; `north` has what the baseline has."""
     sides = [
-        a_side({"A": it}, region=name) for name, it in (("west", west), ("east", east), ("north", north))
+        a_side({"A": item}, region=name) for name, item in (("west", west), ("east", east), ("north", north))
     ]
     baseline = {} if base is None else {"A": base}
     (found,) = merge(
@@ -125,7 +125,7 @@ def word(kind: VerdictKind, state: str, *, side: str = "", reason: str = "it is 
         (
             lambda: answer(
                 "1", "2", "0", north="1",
-                written=tuple(Written(*it, "0") for it in OURS),
+                written=tuple(Written(*pair, "0") for pair in OURS),
             ),
             Action.CONFLICT,
             "we wrote it differently in east and north and west, and the region it came from is gone",
@@ -153,7 +153,7 @@ def test_a_key_that_stays_says_where() -> None:
     """By the policy, in the regions that have it; it has no state, as there is nothing to decide."""
     sides = [a_side({}, region="west", local=("A", "B")), a_side({}, region="east", local=("A",))]
     found = merge(sides, baseline={})
-    assert [(it.key, it.action, it.reason, it.state) for it in found] == [
+    assert [(decision.key, decision.action, decision.reason, decision.state) for decision in found] == [
         ("A", Action.KEEP_LOCAL, "the policy keeps it in its region (east, west)", ""),
         ("B", Action.KEEP_LOCAL, "the policy keeps it in its region (west)", ""),
     ]
@@ -211,15 +211,15 @@ def test_the_state_names_all_that_a_person_saw() -> None:
         answer("1", "0", "0", undecided=True),
         answer("1", "0", "0", north="1"),
     ]
-    assert len({plain.state, *(it.state for it in others)}) == len(others) + 1
+    assert len({plain.state, *(other.state for other in others)}) == len(others) + 1
     assert answer("1", "1", "0", written=(Written("east", "A", "1", "0"),)).state == plain.state
     (renamed, *_) = merge(
-        [a_side({"B": it}, region=name) for name, it in (("west", "1"), ("east", "0"), ("north", "0"))],
+        [a_side({"B": item}, region=name) for name, item in (("west", "1"), ("east", "0"), ("north", "0"))],
         baseline={"B": "0"},
     )
     assert renamed.state != plain.state
     turned = merge(
-        [a_side({"A": it}, region=name) for name, it in (("north", "0"), ("east", "0"), ("west", "1"))],
+        [a_side({"A": item}, region=name) for name, item in (("north", "0"), ("east", "0"), ("west", "1"))],
         baseline={"A": "0"},
     )
     assert turned == (plain,)

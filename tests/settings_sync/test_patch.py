@@ -58,8 +58,11 @@ def planned(source: Side, target: Side) -> tuple[Planned, ...]:
 def shown(settings: RegionSettings) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
     """Settings as plain texts."""
     return (
-        {name: it.reveal() for name, it in settings.app.items()},
-        {name: (it.value.reveal(), it.type) for name, it in settings.connections.items()},
+        {name: value.reveal() for name, value in settings.app.items()},
+        {
+            name: (connection_string.value.reveal(), connection_string.type)
+            for name, connection_string in settings.connections.items()
+        },
     )
 
 
@@ -110,7 +113,7 @@ def test_the_way_back_leaves_alone_what_somebody_else_changed(app: App, old: App
     copy = copied(keys, source.side, target.side, target.settings)
     changed = Place("east", theirs)
     back, _ = shown(after(backward(copy, keys, changed.side), changed.settings))
-    ours = {it.key for it in keys if changed.side.print_of(it.key) == it.new}
+    ours = {key.key for key in keys if changed.side.print_of(key.key) == key.new}
     for name in NAMES:
         assert back.get(name) == (old if name in ours else theirs).get(name)
 
@@ -217,7 +220,7 @@ def test_what_is_there_already_hides_nothing_behind_it() -> None:
     change = forward(
         planned(source.side, before.side), source.side, half.side, source.settings, source.policy
     )
-    assert {name: it and it.reveal() for name, it in change.app.items()} == {"B:C": "2", "D": "3"}
+    assert {name: value and value.reveal() for name, value in change.app.items()} == {"B:C": "2", "D": "3"}
 
 
 def test_a_copy_that_cannot_be_read_says_how_and_nothing_of_itself() -> None:

@@ -26,7 +26,7 @@ def planned(
     undone: Iterable[str] = (),
 ) -> Plan:
     """The plan for decisions that take west's values to east."""
-    west = a_side({it.key: "new" for it in decisions}, region="west")
+    west = a_side({decision.key: "new" for decision in decisions}, region="west")
     return plan(
         decisions,
         sides or [west, a_side({}, region="east")],
@@ -38,27 +38,31 @@ def planned(
 
 def rules(of: Plan) -> list[str]:
     """The rules that hold the plan."""
-    return [it.rule for it in of.refusals]
+    return [refusal.rule for refusal in of.refusals]
 
 
 def said(decisions: Iterable[Decision], kind: VerdictKind = VerdictKind.APPROVE) -> list[Verdict]:
     """A person's word on each."""
     return [
-        Verdict(key=it.key, state=it.state, kind=kind, by="ada", reason="yes", at=START, side="west")
-        for it in decisions
+        Verdict(
+            key=decision.key, state=decision.state, kind=kind, by="ada", reason="yes", at=START, side="west"
+        )
+        for decision in decisions
     ]
 
 
 def changes(count: int, of: int) -> list[Decision]:
     """So many changed keys of so many."""
-    return [a_decision(f"K{it:02}", Action.TAKE if it < count else Action.AGREE) for it in range(of)]
+    return [
+        a_decision(f"K{number:02}", Action.TAKE if number < count else Action.AGREE) for number in range(of)
+    ]
 
 
 def test_a_plain_change_is_held_by_nothing() -> None:
     """One replicated key goes its way."""
     one = planned([a_decision("A")])
     assert rules(one) == []
-    assert [it.key for it in one.changes] == ["A"]
+    assert [change.key for change in one.changes] == ["A"]
 
 
 def test_agreement_and_local_keys_are_counted_and_not_told() -> None:
@@ -71,13 +75,13 @@ def test_agreement_and_local_keys_are_counted_and_not_told() -> None:
         ]
     )
     assert (plan_.agreed, plan_.local) == (1, 1)
-    assert [it.key for it in plan_.decisions] == ["C"]
+    assert [decision.key for decision in plan_.decisions] == ["C"]
     assert plan_.changes == ()
 
 
 def test_what_all_have_deleted_is_not_counted_as_agreed() -> None:
     """Right after a deletion has travelled the count is the one that the next look will find."""
-    pair = [a_side({"A": "1"}, region=it) for it in ("west", "east")]
+    pair = [a_side({"A": "1"}, region=name) for name in ("west", "east")]
     gone = [a_decision("A", Action.AGREE), a_decision("B", Action.AGREE)]
     assert planned(gone, sides=pair).agreed == 1
 
@@ -143,7 +147,7 @@ def test_the_brake_is_a_matter_of_numbers_alone(count: int, more: int, local: in
     """The rule holds for all numbers; keys that the policy keeps local are no part of the whole."""
     decisions = [
         *changes(count, count + more),
-        *(a_decision(f"L{it}", Action.KEEP_LOCAL) for it in range(local)),
+        *(a_decision(f"L{number}", Action.KEEP_LOCAL) for number in range(local)),
     ]
     total = count + more
     expected = total >= BRAKE_FROM and count > BRAKE_SHARE * total
@@ -180,13 +184,13 @@ def test_an_ambiguous_spelling_holds_its_key_alone() -> None:
     assert held.refusals[0].keys == ("B:C",)
     assert "east" in held.refusals[0].text
     assert not held.is_held
-    assert [it.key for it in held.changes] == ["A"]
+    assert [change.key for change in held.changes] == ["A"]
 
 
 def side_of(name: str, os: Os, *names: str) -> Side:
     """A region of a platform that has these settings, keyed by their canonical names."""
     return Side(
-        region=a_region(name, os=os), entries={it.replace("__", ":"): Entry(it, "new") for it in names}
+        region=a_region(name, os=os), entries={name.replace("__", ":"): Entry(name, "new") for name in names}
     )
 
 
@@ -243,7 +247,8 @@ def test_a_translated_value_that_does_not_fit_its_template_cannot_travel() -> No
 def test_a_translated_value_needs_the_targets_own_name() -> None:
     """Where the target lacks the name that the template asks for, the plan says so before anything is written."""
     by_location = (
-        msgspec.structs.replace(it, template="{location}") for it in a_policy(Url=KeyClass.TRANSLATED).rules
+        msgspec.structs.replace(rule, template="{location}")
+        for rule in a_policy(Url=KeyClass.TRANSLATED).rules
     )
     policy = Policy(by_location)
     nowhere = a_side({}, region=a_region("east", location=""))

@@ -34,7 +34,7 @@ PLAN = Plan(
 
 def test_numbers_of_keys() -> None:
     """One key, two keys, no keys; other nouns as well."""
-    assert [counted(it) for it in (0, 1, 2)] == ["0 keys", "1 key", "2 keys"]
+    assert [counted(number) for number in (0, 1, 2)] == ["0 keys", "1 key", "2 keys"]
     assert counted(2, "region") == "2 regions"
 
 

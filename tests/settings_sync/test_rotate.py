@@ -43,13 +43,13 @@ def held_by(world: World) -> list[str]:
     """The rules that hold the plan."""
     plan = world.row.plan
     assert plan is not None
-    return [it.rule for it in plan.refusals]
+    return [refusal.rule for refusal in plan.refusals]
 
 
 def rows(world: World) -> dict[Key, bytes]:
     """What is remembered of settings, packages and permits, and whose the store is."""
     kinds = ("settings-sync", "packages", "permits", "fingerprint-key")
-    return {it: stored.row.body for it, stored in world.store.rows.items() if str(it).startswith(kinds)}
+    return {key: stored.row.body for key, stored in world.store.rows.items() if str(key).startswith(kinds)}
 
 
 async def test_a_foreign_key_changes_nothing() -> None:
@@ -63,11 +63,11 @@ async def test_a_foreign_key_changes_nothing() -> None:
     assert rows(world) == before
     assert world.written == []
     summary = await summarize(world.profile_id, world.ports, world.settings)
-    assert any("not the key of this store" in it for it in summary.attention)
+    assert any("not the key of this store" in name for name in summary.attention)
     world.settings = right
     await world.ring()
     assert held_by(world) == ["identity"]
-    assert [it.key for it in world.row.verdicts] == ["K01"]
+    assert [verdict.key for verdict in world.row.verdicts] == ["K01"]
 
 
 async def test_people_are_told_of_a_foreign_key_once_a_day() -> None:
@@ -77,7 +77,7 @@ async def test_people_are_told_of_a_foreign_key_once_a_day() -> None:
     for _ in range(5):
         world.clock.advance(60)
         await reconcile.run_all(world.ports, world.settings)
-    told = [str(it) for it in world.store.rows if "foreign-key" in str(it)]
+    told = [str(row) for row in world.store.rows if "foreign-key" in str(row)]
     assert len(told) == 1
 
 
@@ -134,11 +134,11 @@ async def test_a_rotation_forgets_nothing() -> None:
     assert {key for key, _ in after.baseline} == {key for key, _ in before.baseline}
     same = {key for key, print_ in after.baseline if print_ == dict(before.baseline)[key]}
     assert same == {"K01"}, "only what no region has any more keeps the fingerprint that it had"
-    assert [(it.key, it.kind, it.by, it.at) for it in after.verdicts] == [
-        (it.key, it.kind, it.by, it.at) for it in before.verdicts
+    assert [(verdict.key, verdict.kind, verdict.by, verdict.at) for verdict in after.verdicts] == [
+        (verdict.key, verdict.kind, verdict.by, verdict.at) for verdict in before.verdicts
     ]
     assert held_by(world) == ["identity"]
-    assert any("rotated" in it.text for it in after.history)
+    assert any("rotated" in happening.text for happening in after.history)
     world.edit("west", Vault=val(), K00=val("new"))
     await world.ring()
     await world.until(State.CONVERGED)
@@ -152,9 +152,9 @@ async def test_a_rotation_does_not_begin_a_soak_anew() -> None:
     await world.ticks(2)
     world.edit("west", K00=val("new"))
     await world.ring()
-    since = {it.region: it.at for it in world.row.footprints}
+    since = {footprint.region: footprint.at for footprint in world.row.footprints}
     await rotated(world)
-    assert {it.region: it.at for it in world.row.footprints} == since
+    assert {footprint.region: footprint.at for footprint in world.row.footprints} == since
     await world.until(State.CONVERGED)
     assert world.written == ["east"]
 
@@ -207,7 +207,7 @@ async def test_a_word_may_be_the_first_to_find_the_new_key() -> None:
     await world.until(State.CONVERGED)
     assert world.has("west", "Vault") == val()
     assert world.row.key_id == world.settings.secret.id
-    assert "K01" in {it.key for it in world.row.verdicts}
+    assert "K01" in {verdict.key for verdict in world.row.verdicts}
 
 
 async def test_a_lost_key_is_begun_anew() -> None:
@@ -219,7 +219,9 @@ async def test_a_lost_key_is_begun_anew() -> None:
     world.new_key(rotate=False)
     done = await reconcile.reset_baseline([profile], "ada", "purged", world.ports, world.settings)
     assert done == (profile.name,)
-    assert any("baseline reset by ada: purged; 1 decision" in it.text for it in world.row.history)
+    assert any(
+        "baseline reset by ada: purged; 1 decision" in happening.text for happening in world.row.history
+    )
     await world.ring()
     assert (world.row.state, held_by(world)) == (State.HELD, ["first-contact"])
     assert world.row.verdicts == ()
@@ -239,7 +241,7 @@ async def test_a_reset_in_the_middle_of_a_write_leaves_nothing_behind() -> None:
     await reconcile.reset_baseline([profile], "ada", "purged", world.ports, world.settings)
     await world.ring()
     await world.clean()
-    assert any("a write to east was under way" in it.text for it in world.row.history)
+    assert any("a write to east was under way" in happening.text for happening in world.row.history)
 
 
 def without_key(row: Rollout) -> tuple[object, ...]:
@@ -250,12 +252,12 @@ def without_key(row: Rollout) -> tuple[object, ...]:
         row.state,
         [key for key, _ in row.baseline],
         row.undecided,
-        [(it.region, it.at) for it in row.footprints],
-        [(it.region, it.key, it.old is None) for it in row.written],
-        [(it.key, it.kind, it.side) for it in row.verdicts],
+        [(footprint.region, footprint.at) for footprint in row.footprints],
+        [(written.region, written.key, written.old is None) for written in row.written],
+        [(verdict.key, verdict.kind, verdict.side) for verdict in row.verdicts],
         len(row.undone),
-        [(it.key, it.action, it.sources, it.targets) for it in plan.decisions],
-        [(it.rule, it.keys) for it in plan.refusals],
+        [(decision.key, decision.action, decision.sources, decision.targets) for decision in plan.decisions],
+        [(refusal.rule, refusal.keys) for refusal in plan.refusals],
     )
 
 

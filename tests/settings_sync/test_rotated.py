@@ -37,7 +37,7 @@ def under(letter: str) -> list[Side]:
 def states(sides: list[Side], row: Rollout) -> dict[str, str]:
     """By key, as a person saw it."""
     found = merge(sides, baseline=dict(row.baseline), undecided=row.undecided, written=row.written)
-    return {it.key: it.state for it in found}
+    return {decision.key: decision.state for decision in found}
 
 
 def a_word(key: str, state: str) -> Verdict:
@@ -81,10 +81,14 @@ def test_all_that_a_row_says_of_values_is_said_under_the_new_key() -> None:
     assert set(after.written) == {Written("west", "A", "n1", "n0"), Written("east", "U", "n8", None)}
     assert after.left[0].keys == (Planned("A", "n0", "n1"), Planned("B", None, "gone"))
     assert msgspec.structs.replace(after.left[0], keys=()) == msgspec.structs.replace(row.left[0], keys=())
-    assert [it.digest for it in after.footprints] == [footprint(new[0]), "another", "left"]
-    assert [it.at for it in after.footprints] == [START] * 3, "a soak goes on"
+    assert [item.digest for item in after.footprints] == [footprint(new[0]), "another", "left"]
+    assert [item.at for item in after.footprints] == [START] * 3, "a soak goes on"
     now = states(new, after)
-    assert [(it.key, it.state) for it in after.verdicts] == [("A", now["A"]), ("U", now["U"]), ("B", "older")]
+    assert [(verdict.key, verdict.state) for verdict in after.verdicts] == [
+        ("A", now["A"]),
+        ("U", now["U"]),
+        ("B", "older"),
+    ]
     assert after.undone == tuple(sorted((now["U"], "an older one")))
     assert states(old, row)["A"] != now["A"]
     assert (after.undecided, after.state) == (row.undecided, row.state)

@@ -29,7 +29,7 @@ def a_verdict(key: str, kind: VerdictKind = VerdictKind.TAKE) -> Verdict:
 
 def texts(row: Rollout | None) -> list[str]:
     assert row is not None
-    return [it.text for it in row.history]
+    return [happening.text for happening in row.history]
 
 
 def test_what_several_regions_have_alike_is_held_once() -> None:
@@ -58,7 +58,7 @@ def test_what_several_regions_have_alike_is_held_once() -> None:
 def test_first_goes_what_is_there_for_people_to_read() -> None:
     """The plan, then the older half of the history, of which some lines stay."""
     lines = tuple(Happening(START, a_rollout().state, str(number)) for number in range(20))
-    plan = Plan(fingerprint="f", decisions=tuple(a_decision(str(it)) for it in range(4)))
+    plan = Plan(fingerprint="f", decisions=tuple(a_decision(str(number)) for number in range(4)))
     row = a_rollout(plan=plan, history=lines, verdicts=(a_verdict("A"), a_verdict("B")))
     seen: list[tuple[int, list[str]]] = []
     for _ in range(4):
@@ -67,7 +67,7 @@ def test_first_goes_what_is_there_for_people_to_read() -> None:
         assert shorter.plan is not None
         seen.append((len(shorter.plan.decisions), texts(shorter)))
         row = shorter
-    numbers = [str(it) for it in range(20)]
+    numbers = [str(number) for number in range(20)]
     assert seen == [(2, numbers), (1, numbers), (1, numbers[10:]), (1, numbers[12:])]
     assert len(row.verdicts) == 2
 
@@ -116,7 +116,7 @@ def test_of_what_was_written_half_of_the_keys_go() -> None:
     row = a_rollout(lots=lots(written), undecided=("Z",))
     shorter = row.shorter()
     assert shorter is not None
-    assert {(it.region, it.key) for it in shorter.written} == {("east", "C"), ("north", "C")}
+    assert {(written.region, written.key) for written in shorter.written} == {("east", "C"), ("north", "C")}
     assert shorter.undecided == ("A", "B", "Z")
     assert texts(shorter) == [
         "the memory of what was written of 2 keys dropped, since the row is full; decide anew"
@@ -129,7 +129,7 @@ def test_of_what_was_written_half_of_the_keys_go() -> None:
 
 def test_what_was_forgotten_is_told_in_few_lines() -> None:
     """The youngest eight."""
-    row: Rollout | None = a_rollout(verdicts=tuple(a_verdict(str(it)) for it in range(1024)))
+    row: Rollout | None = a_rollout(verdicts=tuple(a_verdict(str(number)) for number in range(1024)))
     while row is not None and (shorter := row.shorter()) is not None:
         row = shorter
-    assert [it.split()[0] for it in texts(row)] == ["128", "64", "32", "16", "8", "4", "2", "1"]
+    assert [text.split()[0] for text in texts(row)] == ["128", "64", "32", "16", "8", "4", "2", "1"]

@@ -119,7 +119,7 @@ def test_every_name_is_accounted_for(names: list[str]) -> None:
     assert told == by_key(reversed(names))
     assert sorted(name for spellings in told.values() for name in spellings) == sorted(names)
     assert all(canonical(spellings[0]) == key for key, spellings in told.items())
-    assert all({app_key(it).lower() for it in told[key]} == {key.lower()} for key in told)
+    assert all({app_key(name).lower() for name in told[key]} == {key.lower()} for key in told)
     assert len({key.lower() for key in told}) == len(told)
 
 

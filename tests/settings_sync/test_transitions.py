@@ -63,7 +63,7 @@ POLICY = a_policy()
 
 def sides(west: dict[str, Print], east: dict[str, Print], **more: dict[str, Print]) -> list[Side]:
     """Regions with these fingerprints."""
-    return [a_side(it, region=name) for name, it in {"west": west, "east": east, **more}.items()]
+    return [a_side(entry, region=name) for name, entry in {"west": west, "east": east, **more}.items()]
 
 
 def looked(rollout: Rollout, seen: list[Side], now: datetime) -> Rollout:
@@ -84,14 +84,14 @@ def stepped(
     """Look and decide; every region is healthy since long, but the sick ones."""
     after, decisions = look(rollout, seen, POLICY, now)
     health = {
-        it.region.name: a_health(
-            Health.UNKNOWN if it.region.name in sick.split() else Health.HEALTHY,
+        side.region.name: a_health(
+            Health.UNKNOWN if side.region.name in sick.split() else Health.HEALTHY,
             at=now,
             since=START - SOAK,
-            probe=503 if it.region.name in sick.split() else 200,
+            probe=503 if side.region.name in sick.split() else 200,
             scep=ScepProof(at=now, ca_sha256="ca"),
         )
-        for it in seen
+        for side in seen
     }
     view = View(sides=seen, decisions=decisions, health=health, now=now, worker=worker, unresolved=unresolved)
     return turn(after, view, rules)
@@ -133,17 +133,17 @@ def test_every_state_has_its_sentence_and_can_be_reached_and_left() -> None:
     """From converged to each, and from each back to converged; each sentence is its state's alone."""
     assert set(SENTENCES) == set(MOVES) == set(State)
     assert len(set(SENTENCES.values())) == len(State)
-    assert all(it.endswith(".") for it in SENTENCES.values())
+    assert all(sentence.endswith(".") for sentence in SENTENCES.values())
     reached, border = {State.CONVERGED}, {State.CONVERGED}
-    while border := {it for state in border for it in MOVES[state]} - reached:
+    while border := {move for state in border for move in MOVES[state]} - reached:
         reached |= border
     assert reached == set(State)
-    assert all(State.CONVERGED in MOVES[it] for it in State if it is not State.CONVERGED)
+    assert all(State.CONVERGED in MOVES[state] for state in State if state is not State.CONVERGED)
 
 
 def test_verifying_is_entered_by_writing_only() -> None:
     """Nothing is verified that was not written."""
-    assert [it for it, to in MOVES.items() if State.VERIFYING in to] == [State.WRITING]
+    assert [state for state, to in MOVES.items() if State.VERIFYING in to] == [State.WRITING]
 
 
 def test_the_same_said_again_is_no_news() -> None:
@@ -152,7 +152,7 @@ def test_the_same_said_again_is_no_news() -> None:
     assert enter(row, State.SOAKING, "one", START + MINUTE) is row
     for number in range(10):
         row = enter(row, State.SOAKING, ("one", "two")[number % 2], START)
-    assert [it.text for it in row.history] == ["one", "two"]
+    assert [happening.text for happening in row.history] == ["one", "two"]
     assert row.reason == "two"
 
 
@@ -222,7 +222,7 @@ def test_one_region_alone_teaches_nothing() -> None:
     row, _ = changed()
     alone = looked(row, [a_side({"A": "9"})], START + MINUTE)
     assert alone.baseline == row.baseline
-    assert {it.region for it in alone.footprints} == {"west", "east"}
+    assert {footprint.region for footprint in alone.footprints} == {"west", "east"}
     assert stepped(row, [a_side({"A": "9"})], START + MINUTE).rollout.state is State.CONVERGED
 
 
@@ -230,7 +230,7 @@ def test_a_footprint_stands_since_its_region_was_last_seen_to_change() -> None:
     """Another region's change does not move it."""
     row, _ = changed()
     later = looked(row, sides({"A": "1"}, {"A": "0", "B": "1"}), START + MINUTE)
-    at = {it.region: it.at for it in later.footprints}
+    at = {footprint.region: footprint.at for footprint in later.footprints}
     assert at == {"west": START, "east": START + MINUTE}
 
 
@@ -284,7 +284,7 @@ def test_who_puts_another_value_in_the_place_of_ours_is_not_overwritten(north: s
     row = msgspec.structs.replace(
         looked(changed()[0], there, START),
         baseline=(("A", "0"),),
-        lots=lots(Written(it, "A", "1", "0") for it in ("east", "north")),
+        lots=lots(Written(name, "A", "1", "0") for name in ("east", "north")),
     )
     seen = [west, east, a_side({"A": north}, region="north")]
     after, (decision,) = look(row, seen, POLICY, START)
@@ -423,9 +423,9 @@ def flying(keys: tuple[Planned, ...], phase: Phase = Phase.CLAIMED) -> Rollout:
     return a_rollout(
         state,
         flight=flight,
-        baseline=tuple((it.key, it.old) for it in keys if it.old is not None),
+        baseline=tuple((planned.key, planned.old) for planned in keys if planned.old is not None),
         footprints=(Footprint("west", "-", START), Footprint("east", "-", START)),
-        lots=lots(Written("east", it.key, it.new, it.old) for it in keys),
+        lots=lots(Written("east", planned.key, planned.new, planned.old) for planned in keys),
     )
 
 
@@ -473,7 +473,7 @@ def test_the_second_part_of_what_the_policy_puts_back_is_left_when_the_region_an
     half = sides({"A": "1", "B": "1"}, {"A": "1", "B": "0"})
     row = long_since(flying(TWO), half)
     (_, decisions) = look(row, half, POLICY, START)
-    state = next(it.state for it in decisions if it.key == "B")
+    state = next(decision.state for decision in decisions if decision.key == "B")
     word = Verdict(key="B", state=state, kind=VerdictKind.TAKE, by=by, reason="bad", at=START, side="west")
     row = msgspec.structs.replace(row, verdicts=(word,))
     found = stepped(row, half, START, worker="v", sick=sick)
@@ -498,7 +498,7 @@ def test_a_healthy_region_is_not_undone_because_nobody_looked() -> None:
     row = landed(flying(TWO[:1]), START, RULES)
     new, late = sides({"A": "1"}, {"A": "1"}), START + timedelta(seconds=RULES.verify_deadline + 60)
     looked, decisions = look(row, new, POLICY, late)
-    seen = {it.region.name: a_health(at=late, since=late) for it in new}
+    seen = {side.region.name: a_health(at=late, since=late) for side in new}
     found = turn(looked, View(sides=new, decisions=decisions, health=seen, now=late, worker="w"), RULES)
     assert found.step == Rest()
     assert found.rollout.state is State.VERIFYING
@@ -547,7 +547,7 @@ def test_somebody_elses_key_is_theirs_and_the_rest_is_seen_through() -> None:
         after = stepped(flying(TWO, phase), theirs, START, worker="v").rollout
         assert after.flight is not None
         assert after.flight.keys == TWO[:1]
-        assert {it.key for it in after.written} == {"A"}
+        assert {written.key for written in after.written} == {"A"}
         assert len(after.undone) == 1
 
 
@@ -624,8 +624,8 @@ def test_a_claim_is_carried_out_only_if_it_still_fits(
 def asked_about(row: Rollout, *, after: timedelta = SOAK, sick: str = "") -> tuple[str, tuple[str, ...]]:
     """Whose references are in question, so long after START, with every region well but one."""
     now = START + after
-    states = {it: Health.UNKNOWN if it == sick else Health.HEALTHY for it in ("west", "east")}
-    health = {name: a_health(it, at=now, since=START - SOAK) for name, it in states.items()}
+    states = {name: Health.UNKNOWN if name == sick else Health.HEALTHY for name in ("west", "east")}
+    health = {name: a_health(state, at=now, since=START - SOAK) for name, state in states.items()}
     return in_question(row, health, now, RULES)
 
 
@@ -725,7 +725,7 @@ def policys_word() -> tuple[Rollout, list[Side], Rules, datetime]:
     row, seen = changed()
     late = START + timedelta(seconds=rules.soak_deadline)
     said = stepped(row, seen, late, sick="west", rules=rules)
-    assert [it.side for it in said.rollout.verdicts] == ["east"]
+    assert [verdict.side for verdict in said.rollout.verdicts] == ["east"]
     return said.rollout, seen, rules, late
 
 
@@ -773,7 +773,7 @@ def test_the_policy_reverts_nothing_that_only_stands_out_of_dns(scep: ScepProof 
     row, seen = changed()
     late = START + timedelta(seconds=rules.soak_deadline)
     after, decisions = look(row, seen, POLICY, late)
-    health = {it: a_health(Health.UNKNOWN, at=late, scep=scep) for it in ("west", "east")}
+    health = {name: a_health(Health.UNKNOWN, at=late, scep=scep) for name in ("west", "east")}
     view = View(sides=seen, decisions=decisions, health=health, now=late, worker="w")
     contained = turn(after, view, rules)
     assert contained.step == Rest()

@@ -52,7 +52,7 @@ POLICY = a_policy()
 
 
 def pair(west: dict[str, Print], east: dict[str, Print], **more: dict[str, Print]) -> list[Side]:
-    return [a_side(it, region=name) for name, it in {"west": west, "east": east, **more}.items()]
+    return [a_side(entry, region=name) for name, entry in {"west": west, "east": east, **more}.items()]
 
 
 def decided(
@@ -74,10 +74,11 @@ def decided(
 def agreed(*names: str, at: dict[str, timedelta] | None = None, **changes: object) -> Rollout:
     """A row whose regions agreed in A and B, an hour ago unless told otherwise."""
     row = a_rollout(baseline=(("A", "0"), ("B", "0")), key_id="id")
-    seen = [a_side({"A": "0", "B": "0"}, region=it) for it in names or ("west", "east")]
+    seen = [a_side({"A": "0", "B": "0"}, region=name) for name in names or ("west", "east")]
     (row, _) = look(row, seen, POLICY, START - HOUR)
     stood = tuple(
-        msgspec.structs.replace(it, at=START + (at or {}).get(it.region, -HOUR)) for it in row.footprints
+        msgspec.structs.replace(footprint, at=START + (at or {}).get(footprint.region, -HOUR))
+        for footprint in row.footprints
     )
     return msgspec.structs.replace(row, footprints=stood, **changes)
 
@@ -108,7 +109,7 @@ HALF = pair({"A": "1", "B": "0"}, {"A": "1", "B": "0"})  # east has what we wrot
 def test_a_region_that_leaves_while_it_is_written_is_seen_to_when_it_is_back(phase: Phase) -> None:
     """Others may be written meanwhile; its copy stays in the vault for as long as it lives."""
     row = flying(phase)
-    left = [a_side({"A": "1", "B": "0"}, region=it) for it in ("north", "west")]
+    left = [a_side({"A": "1", "B": "0"}, region=name) for name in ("north", "west")]
     turned = decided(row, left)
     assert row.flight is not None
     assert turned.step == Close(row.flight, away=True)
@@ -145,7 +146,7 @@ def test_what_has_no_way_back_is_forgotten_with_a_line() -> None:
 )
 def test_who_is_left_is_named(names: tuple[str, ...], left: str) -> None:
     """A person sees which region there still is, or that there is none."""
-    found = decided(agreed(), [a_side({"A": "0", "B": "0"}, region=it) for it in names])
+    found = decided(agreed(), [a_side({"A": "0", "B": "0"}, region=name) for name in names])
     assert found.step == Rest()
     assert left in found.rollout.reason
 
@@ -175,12 +176,12 @@ def test_all_that_holds_a_plan_is_told() -> None:
     found = decided(agreed(), seen).rollout
     assert found.state is RolloutState.HELD
     assert found.plan is not None
-    texts = [it.text for it in found.plan.refusals]
+    texts = [refusal.text for refusal in found.plan.refusals]
     assert found.reason == "; ".join(texts)
 
 
 def _of(decisions: tuple[Decision, ...], key: str) -> Decision:
-    return next(it for it in decisions if it.key == key)
+    return next(decision for decision in decisions if decision.key == key)
 
 
 # -- before a write --------------------------------------------------------------------------------------------
@@ -219,10 +220,10 @@ def test_the_change_that_stood_longest_travels_first() -> None:
     row = agreed("west", "east", "north", at={"east": -MINUTE * 5, "west": -MINUTE * 10})
     seen = pair({"A": "1", "B": "0"}, {"A": "0", "B": "1"}, north={"A": "0", "B": "0"})
     stood = _standing(row, seen, west=-MINUTE * 10, east=-MINUTE * 5)
-    well = {it: a_health(since=START - HOUR) for it in ("west", "east", "north")}
+    well = {name: a_health(since=START - HOUR) for name in ("west", "east", "north")}
     first = decided(stood, seen, health=well)
     assert isinstance(first.step, Write)
-    assert (first.step.flight.source, [it.key for it in first.step.flight.keys]) == ("west", ["A"])
+    assert (first.step.flight.source, [planned.key for planned in first.step.flight.keys]) == ("west", ["A"])
     both = pair({"A": "1", "B": "0"}, {"A": "1", "B": "0"}, north={"A": "0", "B": "0"})
     of_two = decided(_standing(row, both, west=-MINUTE * 10, east=-MINUTE * 5), both, health=well)
     assert isinstance(of_two.step, Write)
@@ -231,7 +232,10 @@ def test_the_change_that_stood_longest_travels_first() -> None:
 
 def _standing(row: Rollout, seen: list[Side], **at: timedelta) -> Rollout:
     (row, _) = look(row, seen, POLICY, START - HOUR)
-    stood = (msgspec.structs.replace(it, at=START + at.get(it.region, -HOUR)) for it in row.footprints)
+    stood = (
+        msgspec.structs.replace(footprint, at=START + at.get(footprint.region, -HOUR))
+        for footprint in row.footprints
+    )
     return msgspec.structs.replace(row, footprints=tuple(stood))
 
 
@@ -441,7 +445,7 @@ def test_a_stranger_that_is_alone_makes_nothing_undecided() -> None:
 
 def test_a_key_that_became_local_is_undecided_no_more() -> None:
     """The policy took it out of the comparison."""
-    seen = [a_side({"B": "0"}, region=it, local=("A",)) for it in ("west", "east")]
+    seen = [a_side({"B": "0"}, region=name, local=("A",)) for name in ("west", "east")]
     (row, _) = look(agreed(undecided=("A",)), seen, POLICY, START)
     assert row.undecided == ()
     assert dict(row.baseline) == {"B": "0"}
@@ -478,7 +482,7 @@ def test_a_word_counts_for_the_plan_but_not_for_what_was_undone() -> None:
 
 def _rules(row: Rollout) -> list[str]:
     assert row.plan is not None
-    return [it.rule for it in row.plan.refusals]
+    return [refusal.rule for refusal in row.plan.refusals]
 
 
 def test_a_region_whose_site_is_another_is_a_new_one() -> None:
@@ -508,9 +512,9 @@ def test_a_region_that_left_is_forgotten_while_others_are_there() -> None:
     """Only one that is alone keeps the place of those that are away."""
     three = agreed("west", "east", "north")
     (two, _) = look(three, pair({"A": "0", "B": "0"}, {"A": "0", "B": "0"}), POLICY, START)
-    assert [it.region for it in two.footprints] == ["west", "east"]
+    assert [footprint.region for footprint in two.footprints] == ["west", "east"]
     (one, _) = look(three, [a_side({"A": "0", "B": "0"})], POLICY, START)
-    assert [it.region for it in one.footprints] == ["west", "east", "north"]
+    assert [footprint.region for footprint in one.footprints] == ["west", "east", "north"]
 
 
 def test_the_same_said_three_lines_ago_is_news() -> None:
@@ -518,4 +522,4 @@ def test_the_same_said_three_lines_ago_is_news() -> None:
     row = a_rollout(footprints=(Footprint("west", "-", START),))
     for reason in ("one", "two", "three", "one"):
         row = enter(row, RolloutState.SOAKING, reason, START)
-    assert [it.text for it in row.history] == ["one", "two", "three", "one"]
+    assert [happening.text for happening in row.history] == ["one", "two", "three", "one"]

@@ -154,7 +154,7 @@ async def test_names_are_translated_between_windows_and_linux(source: str, name:
 
 async def test_a_translated_value_gets_the_names_of_the_region_that_it_comes_to() -> None:
     """Each region's own host name stands in its value."""
-    urls = {it: {"Url": f"https://{host(it)}/{val('old')}"} for it in ("west", "east")}
+    urls = {name: {"Url": f"https://{host(name)}/{val('old')}"} for name in ("west", "east")}
     world = await started(World(differs=urls, policy=a_policy(Url=KeyClass.TRANSLATED)))
     assert (await world.rollout()).state is State.CONVERGED
     world.edit("west", Url=f"https://{host('west')}/{val('new')}")
@@ -259,7 +259,7 @@ async def test_a_change_taken_back_between_two_peers_is_taken_back_in_the_first(
     world.edit("west", K00=val("old"))
     await world.ring()
     await settled(world)
-    assert {world.has(it, "K00") for it in TRIO} == {val("old")}
+    assert {world.has(name, "K00") for name in TRIO} == {val("old")}
     assert world.has("north", "K00") == val("old")
     assert world.written == ["east", "east"]
 
@@ -279,7 +279,9 @@ async def test_a_source_that_changes_again_while_its_peer_is_verified_travels_ag
     rollout = await world.rollout()
     assert "no permit" in rollout.reason
     rollout = await settled(world)
-    assert not any("conflict" in it.text or it.state is State.HELD for it in rollout.history)
+    assert not any(
+        "conflict" in happening.text or happening.state is State.HELD for happening in rollout.history
+    )
     assert world.has("east", "K00") == val("newer")
     assert world.written == ["east", "east"]
 
@@ -383,7 +385,7 @@ async def test_a_sound_change_of_the_peer_is_not_put_back_with_a_bad_one() -> No
     assert world.has("west", "K00") == val("old")
     world.well("west")
     await settled(world)
-    assert [world.has(it, "K01") for it in ("west", "east")] == [val("sound")] * 2
+    assert [world.has(name, "K01") for name in ("west", "east")] == [val("sound")] * 2
 
 
 async def test_a_region_that_comes_back_before_the_word_is_given_changes_nothing_of_it() -> None:
@@ -393,8 +395,8 @@ async def test_a_region_that_comes_back_before_the_word_is_given_changes_nothing
     await world.until(State.SOAKING)
     await world.ask(Ask.REVERT)
     await settled(world)
-    assert [world.has(it, "K00") for it in ("west", "east")] == [val("old")] * 2
-    assert [world.has(it, "K01") for it in ("west", "east")] == [val("sound")] * 2
+    assert [world.has(name, "K00") for name in ("west", "east")] == [val("old")] * 2
+    assert [world.has(name, "K01") for name in ("west", "east")] == [val("sound")] * 2
 
 
 async def test_the_policy_reverts_a_bad_change_by_itself() -> None:
@@ -408,7 +410,9 @@ async def test_the_policy_reverts_a_bad_change_by_itself() -> None:
     assert world.written == ["west"]
     world.well("west")
     rollout = await settled(world)
-    assert any("on_bad_change" in it.text or "east to west" in it.text for it in rollout.history)
+    assert any(
+        "on_bad_change" in happening.text or "east to west" in happening.text for happening in rollout.history
+    )
 
 
 async def test_when_both_regions_are_sick_the_policy_reverts_nothing() -> None:
@@ -462,7 +466,7 @@ async def test_force_waives_the_soak_and_needs_a_reason() -> None:
         await world.ask(Ask.FORCE)
     await world.ask(Ask.FORCE, reason="we must")
     assert world.written == ["east"]
-    assert any("we must" in it.text for it in (await world.rollout()).history)
+    assert any("we must" in happening.text for happening in (await world.rollout()).history)
     await settled(world)
 
 
@@ -507,14 +511,14 @@ async def test_a_conflict_is_held_until_a_person_takes_a_side() -> None:
     rollout = await world.rollout()
     assert rollout.state is State.HELD
     assert rollout.plan is not None
-    assert [(it.rule, it.keys) for it in rollout.plan.refusals] == [("conflict", ("K00",))]
+    assert [(refusal.rule, refusal.keys) for refusal in rollout.plan.refusals] == [("conflict", ("K00",))]
     assert world.written == []
     with pytest.raises(NotFound, match="K00"):
         await world.ask(Ask.REVERT, keys=["K00"])
     await world.ask(Ask.TAKE, region="east", keys=["K00"])
     await settled(world)
-    assert {world.has(it, "K00") for it in world.regions} == {val("east's")}
-    assert {world.has(it, "K01") for it in world.regions} == {val("new")}
+    assert {world.has(region, "K00") for region in world.regions} == {val("east's")}
+    assert {world.has(region, "K01") for region in world.regions} == {val("new")}
 
 
 async def test_a_word_whose_taker_died_is_acted_upon_by_the_next_wake_up() -> None:
@@ -568,7 +572,7 @@ async def test_an_identity_approval_outlives_the_first_of_three_regions_writes()
     await world.ask(Ask.APPROVE)
     rollout = await settled(world)
     assert world.written == ["east", "north"]
-    states = [it.state for it in rollout.history]
+    states = [happening.state for happening in rollout.history]
     assert State.HELD not in states[states.index(State.WRITING) :]
 
 
@@ -610,7 +614,7 @@ async def test_a_word_where_nothing_is_asked_is_refused() -> None:
 async def test_the_brake_holds_a_large_change_until_it_is_approved() -> None:
     """Four of ten keys: somebody may have pasted the wrong file."""
     world = await started(World(plain(10)))
-    world.edit("west", {f"K{it:02}": val("new") for it in range(4)})
+    world.edit("west", {f"K{number:02}": val("new") for number in range(4)})
     await world.ring()
     await world.ticks(10)
     rollout = await world.rollout()
@@ -738,7 +742,9 @@ async def test_a_region_that_joins_has_no_past_with_the_others() -> None:
     rollout = await world.rollout()
     assert rollout.state is State.HELD
     assert rollout.plan is not None
-    assert [(it.rule, it.keys) for it in rollout.plan.refusals] == [("first-contact", ("K00",))]
+    assert [(refusal.rule, refusal.keys) for refusal in rollout.plan.refusals] == [
+        ("first-contact", ("K00",))
+    ]
     await world.ask(Ask.TAKE, region="west")
     await settled(world)
     assert world.has("east", "K00") == val("new")
@@ -754,7 +760,7 @@ async def test_an_endpoint_that_is_led_to_another_site_is_another_region() -> No
     await world.ring()
     rollout = await world.rollout()
     assert rollout.plan is not None
-    assert [it.rule for it in rollout.plan.refusals] == ["first-contact"]
+    assert [refusal.rule for refusal in rollout.plan.refusals] == ["first-contact"]
 
 
 # -- somebody else changes the peer ----------------------------------------------------------------------------
@@ -800,7 +806,7 @@ async def test_other_keys_that_a_person_changes_before_the_write_stay_theirs() -
     world.copies.before = undisturbed
     assert world.has("east", "K01") == val("theirs")
     await settled(world)
-    assert {world.has(it, "K01") for it in world.regions} == {val("theirs")}
+    assert {world.has(region, "K01") for region in world.regions} == {val("theirs")}
     assert world.app.writes == [(site_id("east"), ("K00",)), (site_id("west"), ("K01",))]
 
 
@@ -847,7 +853,7 @@ async def test_a_person_who_puts_the_peer_back_is_not_overruled() -> None:
     rollout = await world.rollout()
     assert rollout.state is State.HELD
     assert rollout.plan is not None
-    assert [it.rule for it in rollout.plan.refusals] == ["undone"]
+    assert [refusal.rule for refusal in rollout.plan.refusals] == ["undone"]
     assert world.written == ["east"]
     await world.clean()
 
@@ -865,7 +871,7 @@ async def test_one_of_two_written_keys_changed_by_a_person_leaves_the_other_veri
     assert world.has("east", "K01") == val("new")
     assert world.has("east", "K00") == val("theirs")
     assert rollout.plan is not None
-    assert [it.key for it in rollout.plan.decisions] == ["K00"]
+    assert [decision.key for decision in rollout.plan.decisions] == ["K00"]
     await world.clean()
 
 
@@ -896,8 +902,8 @@ async def test_a_peer_that_does_not_come_back_gets_its_old_values_again() -> Non
     rollout = await world.until(State.HELD)
     assert world.app.sites[site_id("east").lower()] == before
     assert rollout.plan is not None
-    assert [it.rule for it in rollout.plan.refusals] == ["undone"]
-    assert any("503" in it.text for it in rollout.history)
+    assert [refusal.rule for refusal in rollout.plan.refusals] == ["undone"]
+    assert any("503" in happening.text for happening in rollout.history)
     await world.clean()
     world.well("east")
     await world.ticks(60)
@@ -990,7 +996,7 @@ async def test_a_reference_that_does_not_resolve_in_the_peer_is_put_back() -> No
     await world.ring()
     rollout = await world.until(State.HELD)
     assert world.has("east", "K00") == val("old")
-    assert any("references are not resolved: K00" in it.text for it in rollout.history)
+    assert any("references are not resolved: K00" in happening.text for happening in rollout.history)
     await world.clean()
 
 
@@ -1074,7 +1080,7 @@ async def test_a_source_whose_references_cannot_be_read_for_a_moment_is_asked_ag
     assert rollout.state is State.SOAKING
     why = "whether the Key Vault references of west resolve could not be read; it is asked again"
     assert rollout.reason == why
-    assert [it.text for it in rollout.history].count(why) == 1
+    assert [happening.text for happening in rollout.history].count(why) == 1
     world.app.before_read = undisturbed
     await settled(world)
     assert world.has("east", "K00") == REFERENCE
@@ -1117,7 +1123,7 @@ async def test_a_peer_whose_scep_breaks_while_its_probe_is_well_is_put_back() ->
     await world.ring()
     rollout = await world.until(State.HELD)
     assert world.has("east", "K00") == val("old")
-    assert any("SCEP does not" in it.text for it in rollout.history)
+    assert any("SCEP does not" in happening.text for happening in rollout.history)
 
 
 async def test_connection_strings_are_put_back_too() -> None:
@@ -1181,7 +1187,7 @@ async def test_without_its_copy_a_peer_is_left_to_people_and_nothing_hangs() -> 
     world.sick("east")
     await world.until(State.CONVERGED, within=60)
     rollout = await world.rollout()
-    assert any("mend it by hand" in it.text for it in rollout.history)
+    assert any("mend it by hand" in happening.text for happening in rollout.history)
     assert world.written == ["east"]
     await world.clean()
 
@@ -1288,7 +1294,9 @@ async def test_a_region_that_leaves_in_the_middle_of_a_write_leaves_nothing_behi
     await world.ring()
     await world.until(State.VERIFYING)
     whole = world.profiles.profiles
-    world.profiles.profiles = [a_profile(*(it for it in whole[0].endpoints if it.name != gone))]
+    world.profiles.profiles = [
+        a_profile(*(endpoint for endpoint in whole[0].endpoints if endpoint.name != gone))
+    ]
     await world.ring()
     await world.ticks(15)
     if gone == "east":  # its old values are kept for it
@@ -1312,7 +1320,9 @@ async def test_a_region_that_left_in_the_middle_of_a_write_is_seen_to_when_it_is
     await world.ring()
     await world.until(State.VERIFYING)
     whole = world.profiles.profiles
-    world.profiles.profiles = [a_profile(*(it for it in whole[0].endpoints if it.name != "east"))]
+    world.profiles.profiles = [
+        a_profile(*(endpoint for endpoint in whole[0].endpoints if endpoint.name != "east"))
+    ]
     await world.ticks(15)
     world.profiles.profiles = whole
     if ill:
@@ -1402,9 +1412,9 @@ async def test_a_site_that_is_deleted_under_its_endpoint_stays_a_region() -> Non
     assert "nothing is compared" in (await world.rollout()).reason
     found = await summarize(world.profile_id, world.ports, world.settings)
     assert found.in_step.answer is Answer.UNKNOWN
-    assert any("a region that cannot be read" in it for it in found.attention)
+    assert any("a region that cannot be read" in name for name in found.attention)
     whole = world.profiles.profiles[0].endpoints
-    world.profiles.profiles = [a_profile(*(it for it in whole if it.name != "east"))]
+    world.profiles.profiles = [a_profile(*(endpoint for endpoint in whole if endpoint.name != "east"))]
     await world.ticks(4)
     await settled(world)
     assert world.has("north", "K00") == val("new")
@@ -1469,7 +1479,7 @@ async def test_a_copy_that_the_vault_misses_once_is_asked_for_again() -> None:
     world.copies.copies.update(kept)
     await world.ticks(20)
     assert world.has("east", "K00") == val("old")
-    assert not any("mend it by hand" in it.text for it in (await world.rollout()).history)
+    assert not any("mend it by hand" in happening.text for happening in (await world.rollout()).history)
     await world.clean()
 
 
@@ -1477,7 +1487,7 @@ async def test_an_older_answer_of_traffic_manager_drops_no_decision() -> None:
     """A third region joins while a change soaks, a side is taken, and a round comes with the cached two regions."""
     world = World(regions=TRIO, differs={"north": {"K01": val("own"), "K02": val("own")}})
     trio = world.profiles.profiles
-    pair = a_profile(*(it for it in trio[0].endpoints if it.name != "north"))
+    pair = a_profile(*(endpoint for endpoint in trio[0].endpoints if endpoint.name != "north"))
     world.profiles.profiles = [pair]
     await started(world)
     world.edit("west", K00=val("new"))
@@ -1486,10 +1496,10 @@ async def test_an_older_answer_of_traffic_manager_drops_no_decision() -> None:
     world.clock.advance(5)
     world.profiles.profiles = trio
     await world.ask(Ask.TAKE, region="west", keys=("K01", "K02"))
-    said = {it.key for it in (await world.rollout()).verdicts}
+    said = {verdict.key for verdict in (await world.rollout()).verdicts}
     assert said == {"K01", "K02"}
     await reconcile.run(pair, world.ports, world.settings, doorbell=True, read_at=read_at)
-    assert {it.key for it in (await world.rollout()).verdicts} == said
+    assert {verdict.key for verdict in (await world.rollout()).verdicts} == said
     await settled(world)
     assert world.has("north", "K01") == val("old")
 
@@ -1498,7 +1508,7 @@ async def test_a_round_that_was_overtaken_decides_nothing() -> None:
     """It began with two regions, and a person decided for three before it read the row."""
     world = World(regions=TRIO, differs={"north": {"K01": val("own")}})
     trio = world.profiles.profiles
-    pair = a_profile(*(it for it in trio[0].endpoints if it.name != "north"))
+    pair = a_profile(*(endpoint for endpoint in trio[0].endpoints if endpoint.name != "north"))
     world.profiles.profiles = [pair]
     await started(world)
     tools = reconcile.settings_tools(world.ports, world.settings)
@@ -1524,9 +1534,10 @@ async def test_a_decision_that_is_good_no_longer_ends_with_a_line() -> None:
     rollout = await world.rollout()
     assert rollout.verdicts == ()
     found = await summarize(world.profile_id, world.ports, world.settings)
-    assert any("1 decision dropped" in it for it in found.attention)
+    assert any("1 decision dropped" in name for name in found.attention)
     assert any(
-        "1 decision dropped" in it.text and "K00 (take west by ada)" in it.text for it in rollout.history
+        "1 decision dropped" in happening.text and "K00 (take west by ada)" in happening.text
+        for happening in rollout.history
     )
 
 
@@ -1855,7 +1866,7 @@ async def test_a_claim_is_given_up_when_getting_ready_took_too_long() -> None:
     world.copies.before = undisturbed
     assert world.written == []
     rollout = await world.rollout()
-    assert any("took too long" in it.text for it in rollout.history)
+    assert any("took too long" in happening.text for happening in rollout.history)
     assert "not seen since" in rollout.reason
     await settled(world)
     assert world.written == ["east"]
@@ -1889,7 +1900,7 @@ async def test_another_ones_look_leaves_no_claim_lying(effect: str) -> None:
     while not looked:
         await world.ticks(1)
     rollout = await world.rollout()
-    assert "another look" in {it.text for it in rollout.history}
+    assert "another look" in {happening.text for happening in rollout.history}
     if effect == "keep":
         assert rollout.flight is None
         assert world.copies.copies == {}
@@ -1907,7 +1918,7 @@ async def test_one_groups_trouble_is_not_anothers() -> None:
     await world.store.put(Row(rollout_key(broken.id), b'{"from": "another version"}'), if_version=None)
     rounds = await reconcile.run_all(world.ports, world.settings)
     world.shown += rounds
-    assert [isinstance(it, reconcile.Failure) for it in rounds] == [True, False]
+    assert [isinstance(item, reconcile.Failure) for item in rounds] == [True, False]
 
 
 async def test_a_flight_survives_its_worker() -> None:

@@ -54,7 +54,7 @@ async def fetch(
         session.request(
             method,
             f"https://{host.address}:{cloud.https_port}{path or PATHS[host.name]}",
-            headers={"Host": host.name} | {name.replace("_", "-"): it for name, it in headers.items()},
+            headers={"Host": host.name} | {name.replace("_", "-"): item for name, item in headers.items()},
             server_hostname=host.name,
             allow_redirects=False,
         ) as answer,
@@ -89,7 +89,9 @@ def test_a_package_is_a_zip_that_the_standard_library_reads() -> None:
     with zipfile.ZipFile(io.BytesIO(content.read(0, content.size))) as archive:
         assert archive.testzip() is None
         assert {"SCEPman.dll", "SCEPman.deps.json", "SCEPman"} <= set(archive.namelist())
-        assert {it.date_time[:3] for it in archive.infolist()} == {(2026, 6, 1)}  # as the version tells
+        assert {member.date_time[:3] for member in archive.infolist()} == {
+            (2026, 6, 1)
+        }  # as the version tells
     assert (unpacked(content).version, unpacked(content).system) == ("3.1.26152", "linux")
     assert Package("3.1.26152", "linux").content is content
 
@@ -98,7 +100,7 @@ def test_a_large_package_takes_no_room() -> None:
     """100 MB of it are one member of zeros, readable from either end and by zipfile."""
     content = Package("3.1.26152", "windows", ballast=100_000_000).content
     assert content.size > 100_000_000
-    assert sum(len(it) for it in content._parts if isinstance(it, bytes)) < 1 << 20
+    assert sum(len(part) for part in content._parts if isinstance(part, bytes)) < 1 << 20
     assert content.read(0, 4) == b"PK\x03\x04"
     assert content.read(content.size - 22, content.size)[:4] == b"PK\x05\x06"
     assert content.read(50_000_000, 50_000_010) == bytes(10)
@@ -122,7 +124,7 @@ def test_an_altered_package_differs_in_one_member_only() -> None:
     for content in (package.content, damaged(package, "altered")):
         with zipfile.ZipFile(io.BytesIO(content.read(0, content.size))) as archive:
             assert archive.testzip() is None
-            crcs.append({it.filename: (it.file_size, it.CRC) for it in archive.infolist()})
+            crcs.append({member.filename: (member.file_size, member.CRC) for member in archive.infolist()})
     differing = [name for name in crcs[0] if crcs[0][name] != crcs[1][name]]
     assert crcs[0].keys() == crcs[1].keys()
     assert differing == ["SCEPman.dll"]
@@ -145,7 +147,7 @@ async def test_a_file_whole(cloud: Premises, name: str) -> None:
     with zipfile.ZipFile(io.BytesIO(got.body)) as archive:
         assert archive.testzip() is None
     assert (await fetch(cloud, host, "/dist/nothing.zip")).status == 404
-    assert [(it.method, it.status, it.sent) for it in host.served][:2] == [
+    assert [(served.method, served.status, served.sent) for served in host.served][:2] == [
         ("GET", 200, len(got.body)),
         ("HEAD", 200, 0),
     ]
@@ -311,7 +313,9 @@ def test_the_blob_host_lags_behind_and_may_stay_behind() -> None:
 
     def versions(at: float) -> list[str]:
         found = [hosts[name].current(path, at) for name, path in PATHS.items()]
-        return [it.what.version for it in found if it and isinstance(it.what, Package)]
+        return [
+            published.what.version for published in found if published and isinstance(published.what, Package)
+        ]
 
     assert versions(now) == ["3.1.26152", "3.1.26152"]
     release(both, "production", NEWER, at=now, lag=300.0)
@@ -333,7 +337,7 @@ def site_of(world: World) -> Site:
 
 def fetched(world: World) -> list[str]:
     """What the journal says of downloads."""
-    return [it.detail for it in world.journal if it.what == "package-fetch"]
+    return [happening.detail for happening in world.journal if happening.what == "package-fetch"]
 
 
 def test_a_start_runs_what_the_host_has_at_that_moment() -> None:

@@ -81,7 +81,7 @@ class Called:
 
     @property
     def alerts(self) -> list[dict[str, Any]]:
-        return [json.loads(it) for it in self.bodies]
+        return [json.loads(body) for body in self.bodies]
 
 
 @dataclass
@@ -97,11 +97,17 @@ class Alerting:
 
     def set(self, endpoint: str, observed: str) -> None:
         """What Traffic Manager sees of an endpoint."""
-        next(it for it in self.world.profiles[PROFILE].endpoints if it.name == endpoint).observed = observed
+        next(
+            item for item in self.world.profiles[PROFILE].endpoints if item.name == endpoint
+        ).observed = observed
 
     def journal(self) -> list[str]:
         """What Azure Monitor did, in order."""
-        return [f"{it.what} {it.detail}" for it in self.world.journal if it.what.startswith("alert-")]
+        return [
+            f"{happening.what} {happening.detail}"
+            for happening in self.world.journal
+            if happening.what.startswith("alert-")
+        ]
 
 
 @contextlib.asynccontextmanager
@@ -128,8 +134,11 @@ async def test_an_endpoint_is_lost_and_found(tmp_path: Path) -> None:
         on.set("west", "Online")
         await until(lambda: len(on.hook.bodies) == 2)
     fired, resolved = on.hook.alerts
-    read = [parse(it) for it in on.hook.bodies]
-    assert [(it.condition, it.endpoints) for it in read] == [("Fired", ("west",)), ("Resolved", ("west",))]
+    read = [parse(body) for body in on.hook.bodies]
+    assert [(alert.condition, alert.endpoints) for alert in read] == [
+        ("Fired", ("west",)),
+        ("Resolved", ("west",)),
+    ]
     assert read[0].id == read[1].id
     assert read[0].at < read[1].at
     assert fired["data"]["essentials"]["alertTargetIDs"] == [on.world.profiles[PROFILE].id.lower()]

@@ -65,7 +65,7 @@ async def test_every_way_to_fail_is_recorded_with_its_reason(tmp_path: Path) -> 
         world.profiles[PROFILE].enabled = True
         assert (await device.check()).ok
     assert (gone.ok, gone.site, gone.reason) == (False, "", f"{SERVICE}: NXDOMAIN")
-    assert [it.site for it in device.attempts] == [WEST, WEST, WEST, WEST, "", WEST]
+    assert [attempt.site for attempt in device.attempts] == [WEST, WEST, WEST, WEST, "", WEST]
     assert len(device.failures) == 5
     assert device.availability == pytest.approx(1 / 6)
 
@@ -73,7 +73,7 @@ async def test_every_way_to_fail_is_recorded_with_its_reason(tmp_path: Path) -> 
 async def served_by(device: Device, site: str) -> None:
     """Wait until a region has served the device; TimeoutError when it does not."""
     async with asyncio.timeout(20):
-        while not any(it.ok and it.site == site for it in device.attempts):  # noqa: ASYNC110 -- it just records
+        while not any(attempt.ok and attempt.site == site for attempt in device.attempts):  # noqa: ASYNC110 -- it just records
             await asyncio.sleep(0.01)
 
 
@@ -86,9 +86,9 @@ async def test_a_watching_device_sees_the_failover(tmp_path: Path) -> None:
             await served_by(device, WEST)
             world.sites[WEST].faults.down = True
             await served_by(device, NORTH)
-    lost = [it for it in device.attempts if not it.ok]
+    lost = [attempt for attempt in device.attempts if not attempt.ok]
     assert lost
-    assert {it.site for it in lost} == {WEST}
+    assert {attempt.site for attempt in lost} == {WEST}
     assert device.attempts[0].ok
     assert device.attempts[-1].site == NORTH
 
@@ -154,8 +154,12 @@ async def test_the_real_client_enrols_through_the_service_name(tmp_path: Path) -
         assert (enrolment.ok, enrolment.installed, enrolment.site) == (True, True, site), enrolment.reason
         assert enrolment.certificate is not None
         subject = enrolment.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        assert [it.value for it in subject] == [name]
-    signed = [it.where for it in world.journal if it.what == "scep" and it.detail == "PKIOperation 200"]
+        assert [name_attribute.value for name_attribute in subject] == [name]
+    signed = [
+        happening.where
+        for happening in world.journal
+        if happening.what == "scep" and happening.detail == "PKIOperation 200"
+    ]
     assert signed == [WEST, NORTH]
 
 

@@ -88,15 +88,15 @@ async def test_addresses_and_no_answer(tmp_path: Path) -> None:
     profile = world.profiles[PROFILE]
     targets = ("192.0.2.1", "192.0.2.2", "2001:db8::1")
     profile.endpoints[:] = [
-        EndpointState(it, kind="externalEndpoints", target=it, priority=number + 1)
-        for number, it in enumerate(targets)
+        EndpointState(name, kind="externalEndpoints", target=name, priority=number + 1)
+        for number, name in enumerate(targets)
     ]
     async with running(world, tmp_path, dns_service.serve) as cloud:
         four, six = await query(cloud, FQDN), await query(cloud, FQDN, "AAAA")
         profile.routing = "Geographic"
         nobody = await query(cloud, FQDN)
-    assert sorted(it.to_text() for it in four.answer[0]) == ["192.0.2.1", "192.0.2.2"]
-    assert [it.to_text() for it in six.answer[0]] == ["2001:db8::1"]
+    assert sorted(item.to_text() for item in four.answer[0]) == ["192.0.2.1", "192.0.2.2"]
+    assert [item.to_text() for item in six.answer[0]] == ["2001:db8::1"]
     assert (nobody.rcode(), nobody.answer) == (dns.rcode.NOERROR, [])
     assert [rr.rdtype for rr in nobody.authority] == [dns.rdatatype.SOA]
 

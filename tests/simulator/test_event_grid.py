@@ -58,7 +58,7 @@ async def webhook(*statuses: int) -> AsyncIterator[Webhook]:
 
 def told(world: World, what: str) -> list[str]:
     """The details of one kind of happening."""
-    return [it.detail for it in world.journal if it.what == what]
+    return [happening.detail for happening in world.journal if happening.what == what]
 
 
 @pytest.mark.parametrize(

@@ -128,8 +128,10 @@ async def test_a_managed_identity_keeps_a_secret_under_an_expiry(
         again = await client.set_secret("rollback-1", "S3CRET-new")
         got = await client.get_secret("rollback-1")
         first = await client.get_secret("rollback-1", made.properties.version)
-        names = [it.name async for it in client.list_properties_of_secrets()]
-        versions = [it.version async for it in client.list_properties_of_secret_versions("rollback-1")]
+        names = [secret.name async for secret in client.list_properties_of_secrets()]
+        versions = [
+            version.version async for version in client.list_properties_of_secret_versions("rollback-1")
+        ]
         deleted = await client.delete_secret("rollback-1")
         with pytest.raises(ResourceNotFoundError, match="SecretNotFound"):
             await client.get_secret("rollback-1")
@@ -142,8 +144,12 @@ async def test_a_managed_identity_keeps_a_secret_under_an_expiry(
     assert deleted.scheduled_purge_date == deleted.deleted_date + timedelta(days=90)  # type: ignore[operator]
     vault = cloud.world.vaults["kv-contoso"]
     assert vault.secrets == {}
-    assert [it.value for it in vault.deleted["rollback-1"]] == ["S3CRET-old", "S3CRET-new"]
-    told = [(it.what, it.who, it.detail) for it in cloud.world.journal if it.what == "secret-set"]
+    assert [secret.value for secret in vault.deleted["rollback-1"]] == ["S3CRET-old", "S3CRET-new"]
+    told = [
+        (happening.what, happening.who, happening.detail)
+        for happening in cloud.world.journal
+        if happening.what == "secret-set"
+    ]
     assert told == [("secret-set", "counterpart", "rollback-1")] * 2
 
 
@@ -157,7 +163,7 @@ async def test_a_vault_that_fails(cloud: Premises, *, after_effect: bool) -> Non
             await client.set_secret("copy", "one")
         assert error.value.status_code == 503
         faults.status = None
-        names = [it.name async for it in client.list_properties_of_secrets()]
+        names = [secret.name async for secret in client.list_properties_of_secrets()]
     assert names == (["copy"] if after_effect else [])
 
 
@@ -168,7 +174,7 @@ async def test_a_deleted_secret_is_kept_until_it_is_purged(cloud: Premises) -> N
         await client.delete_secret("copy")
         with pytest.raises(ResourceExistsError, match="deleted but recoverable"):
             await client.set_secret("copy", "two")
-        assert [it.name async for it in client.list_deleted_secrets()] == ["copy"]
+        assert [secret.name async for secret in client.list_deleted_secrets()] == ["copy"]
         await client.recover_deleted_secret("copy")
         assert (await client.get_secret("COPY")).value == "one"
         await client.delete_secret("copy")
@@ -192,8 +198,8 @@ async def test_deleting_and_recovering_take_a_while(cloud: Premises) -> None:
                 await client.get_secret("copy")
             with pytest.raises(ResourceNotFoundError):
                 await client.get_deleted_secret("copy")
-            assert [it.name async for it in client.list_properties_of_secrets()] == []
-            assert [it.name async for it in client.list_deleted_secrets()] == []
+            assert [secret.name async for secret in client.list_properties_of_secrets()] == []
+            assert [secret.name async for secret in client.list_deleted_secrets()] == []
 
         await client.set_secret("copy", "one")
         await client.send_request(HttpRequest("DELETE", "/secrets/copy"))
@@ -229,8 +235,8 @@ async def test_vaults_are_apart_and_lists_come_in_pages(cloud: Premises) -> None
     async with secrets(cloud, credential) as one, secrets(cloud, credential, "kv-counterpart") as other:
         for number in range(30):
             await one.set_secret(f"s{number:02}", "v")
-        assert len([it async for it in one.list_properties_of_secrets()]) == 30
-        assert [it async for it in other.list_properties_of_secrets()] == []
+        assert len([secret async for secret in one.list_properties_of_secrets()]) == 30
+        assert [secret async for secret in other.list_properties_of_secrets()] == []
 
 
 async def test_the_challenge_names_the_resource_and_the_tenant(cloud: Premises) -> None:

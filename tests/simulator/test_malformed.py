@@ -209,5 +209,5 @@ async def test_what_the_azure_cli_shows_of_an_app(caller: Caller) -> None:
         assert (await caller.arm(method, f"{site.id}{tail}", "2025-05-01", None))[0] == 200
     body = json.dumps({"format": "WebDeploy"}).encode()
     _, text = await caller.arm("POST", f"{site.id}/publishxml", "2025-05-01", body)
-    urls = {it.get("publishMethod"): it.get("publishUrl") for it in ET.fromstring(text)}  # noqa: S314 -- ours
+    urls = {element.get("publishMethod"): element.get("publishUrl") for element in ET.fromstring(text)}  # noqa: S314 -- ours
     assert urls["FTP"] == f"ftps://ftp.{site.host}/site/wwwroot"

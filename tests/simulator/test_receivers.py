@@ -74,11 +74,11 @@ def test_what_a_workflow_takes(body: bytes, status: int | None) -> None:
 def test_every_rate_is_kept(most: int, seconds: float) -> None:
     """So many posts in so many seconds and no more; a faster world has shorter seconds."""
     spread = [number * seconds / most * 0.99 for number in range(most)]
-    alone = [it for it in RATES if it[1] <= seconds]
+    alone = [rate for rate in RATES if rate[1] <= seconds]
     refusal = throttled(spread, spread[-1] + 0.001, 1.0)
     assert refusal == Refusal(429, refusal.reason, refusal.retry_after) if refusal else not alone
     assert throttled(spread, seconds * 10 + 100_000, 1.0) is None
-    quick = [it / 10 for it in spread]
+    quick = [seconds / 10 for seconds in spread]
     assert bool(throttled(quick, quick[-1] + 0.0001, 10.0)) == bool(refusal)
 
 
@@ -129,7 +129,7 @@ async def test_a_workflow_over_https(tmp_path: Path) -> None:
         assert (status, json.loads(text)["error"]["code"]) == (400, "TriggerInputSchemaMismatch")
         teams.faults.status, teams.faults.retry_after = 503, 7
         assert (await post(cloud, "teams", message()))[0] == 503
-    assert [it.body["attachments"][0]["content"] for it in teams.got] == [CARD]
+    assert [received.body["attachments"][0]["content"] for received in teams.got] == [CARD]
     assert teams.secret not in repr(cloud.world.journal)
 
 
@@ -162,7 +162,7 @@ async def test_a_topic_over_https(tmp_path: Path) -> None:
         ):
             assert (await post(cloud, "event-grid", body, path, **batch, **headers))[0] == expected, headers
         assert (await post(cloud, "event-grid", body, **batch, **{"aeg-sas-key": topic.secret}))[0] == 400
-    assert [it.body for it in topic.got] == [EVENT, EVENT]
+    assert [received.body for received in topic.got] == [EVENT, EVENT]
 
 
 class Text(HTMLParser):

@@ -108,7 +108,7 @@ async def test_settings_are_replaced_as_a_whole(azure: Azure) -> None:
     changed = {"AppConfig:LicenseKey": "S3CRET-new", "Other": ""}
     after = await apps.update_application_settings(GROUP, WEST, {"properties": changed})
     assert after.properties == changed == site.app_settings == site.loaded
-    assert [(it.what, it.who) for it in azure.world.journal] == [
+    assert [(happening.what, happening.who) for happening in azure.world.journal] == [
         ("settings-put", "operator"),
         ("restart", "platform"),
     ]
@@ -225,8 +225,8 @@ async def test_key_vault_references(azure: Azure) -> None:
     }
     await azure.web.web_apps.update_application_settings(GROUP, WEST, {"properties": settings})
     references = azure.web.web_apps.get_app_settings_key_vault_references(GROUP, WEST)
-    found = {it.name: it.properties async for it in references}
-    assert {name: it.status for name, it in found.items()} == {
+    found = {reference.name: reference.properties async for reference in references}
+    assert {name: item.status for name, item in found.items()} == {
         "Named": "Resolved",
         "ByUri": "Resolved",
         "NoSecret": "SecretNotFound",
@@ -236,7 +236,7 @@ async def test_key_vault_references(azure: Azure) -> None:
     }
     newest = vault.secrets["scepman-api-token"][-1]
     assert found["Named"].active_version == newest.version
-    assert newest.value not in repr([it.as_dict() for it in found.values()])
+    assert newest.value not in repr([item.as_dict() for item in found.values()])
     loaded = azure.world.sites[WEST].loaded
     assert (loaded["Named"], loaded["NoSecret"]) == (newest.value, settings["NoSecret"])
 
@@ -259,8 +259,8 @@ async def test_references_come_in_pages(azure: Azure) -> None:
     text = "@Microsoft.KeyVault(VaultName=kv-scepman;SecretName=scepman-api-token)"
     azure.world.put_app_settings(azure.world.sites[WEST], {f"R{n:02}": text for n in range(45)}, "test")
     references = azure.web.web_apps.get_app_settings_key_vault_references(GROUP, WEST)
-    assert len([it async for it in references]) == 45
-    assert len([it for it in azure.cloud.requests if it.method == "GET"]) == 3
+    assert len([reference async for reference in references]) == 45
+    assert len([request for request in azure.cloud.requests if request.method == "GET"]) == 3
 
 
 async def test_a_vault_that_does_not_know_the_site(azure: Azure) -> None:
@@ -278,16 +278,16 @@ async def test_a_vault_that_does_not_know_the_site(azure: Azure) -> None:
 
 async def test_profiles(azure: Azure) -> None:
     """One list has every profile with the vendor's values and its endpoints' status."""
-    (profile,) = [it async for it in azure.traffic.profiles.list_by_subscription()]
+    (profile,) = [item async for item in azure.traffic.profiles.list_by_subscription()]
     assert profile.id == f"{PROFILES}/scepman"
     assert profile.tags == {"counterpart": "managed"}
     assert (profile.dns_config.ttl, profile.dns_config.fqdn) == (30, "scepman.trafficmanager.test")
     monitor = profile.monitor_config
     assert (monitor.protocol, monitor.path, monitor.interval_in_seconds) == ("HTTPS", "/probe", 10)
     assert (monitor.tolerated_number_of_failures, monitor.timeout_in_seconds) == (3, 5)
-    assert [it.endpoint_monitor_status for it in profile.endpoints] == ["Online", "Online"]
+    assert [endpoint.endpoint_monitor_status for endpoint in profile.endpoints] == ["Online", "Online"]
     assert profile.endpoints[0].target_resource_id == f"{SITES}/{WEST}"
-    by_group = [it.name async for it in azure.traffic.profiles.list_by_resource_group(GROUP)]
+    by_group = [item.name async for item in azure.traffic.profiles.list_by_resource_group(GROUP)]
     assert by_group == ["scepman"]
 
 
@@ -301,7 +301,7 @@ async def test_an_endpoint_is_switched_off_and_on(azure: Azure) -> None:
     on = await endpoints.update(*place, {"properties": {"endpointStatus": "Enabled", "weight": 5}})
     assert (on.endpoint_monitor_status, on.weight) == ("CheckingEndpoint", 5)
     assert (await endpoints.get(*place)).properties.weight == 5
-    assert [(it.where, it.who, it.detail) for it in azure.world.journal] == [
+    assert [(happening.where, happening.who, happening.detail) for happening in azure.world.journal] == [
         ("scepman/weu", "operator", "endpointStatus=Disabled"),
         ("scepman/weu", "operator", "endpointStatus=Enabled weight=5"),
     ]
@@ -319,7 +319,9 @@ async def test_a_profile_is_changed_and_set(azure: Azure) -> None:
     }
     body = {"location": "global", "properties": {"trafficRoutingMethod": "Priority", "endpoints": [endpoint]}}
     made = await profiles.create_or_update(GROUP, "second", body)
-    assert [(it.name, it.target) for it in made.endpoints] == [("only", f"{NORTH}.azurewebsites.test")]
+    assert [(endpoint.name, endpoint.target) for endpoint in made.endpoints] == [
+        ("only", f"{NORTH}.azurewebsites.test")
+    ]
     assert azure.world.profiles["second"].routing == "Priority"
 
 
@@ -337,7 +339,7 @@ async def test_how_endpoints_are_probed(azure: Azure) -> None:
     await azure.ask("PATCH", path, TRAFFIC, body={"properties": {"customHeaders": own}})
     _, _, after = await azure.ask("GET", f"{PROFILES}/scepman", TRAFFIC)
     assert after["properties"]["monitorConfig"] == monitor | sent["monitorConfig"]
-    assert [it["properties"]["customHeaders"] for it in after["properties"]["endpoints"]] == [own, None]
+    assert [item["properties"]["customHeaders"] for item in after["properties"]["endpoints"]] == [own, None]
     profile = azure.world.profiles["scepman"]
     assert (profile.expected, profile.headers) == (((200, 202),), {"Host": "scep.contoso.test"})
 
@@ -380,7 +382,7 @@ async def test_subscriptions_and_tenants(azure: Azure) -> None:
     """Newer api-versions tell the tenant; every one tells the id and the state."""
     for version in ("2016-06-01", "2019-11-01", SUBSCRIPTIONS):
         _, _, body = await azure.ask("GET", "/subscriptions", version)
-        assert [it["subscriptionId"] for it in body["value"]] == [SUBSCRIPTION]
+        assert [item["subscriptionId"] for item in body["value"]] == [SUBSCRIPTION]
         assert ("tenantId" in body["value"][0]) == (version >= "2019")
         _, _, one = await azure.ask("GET", f"/subscriptions/{SUBSCRIPTION.upper()}", version)
         assert one["state"] == "Enabled"
@@ -392,7 +394,7 @@ async def test_groups_and_providers(azure: Azure) -> None:
     """Resource groups and providers can be looked up."""
     base = f"/subscriptions/{SUBSCRIPTION}"
     _, _, groups = await azure.ask("GET", f"{base}/resourcegroups", GROUPS)
-    assert [it["name"] for it in groups["value"]] == [GROUP]
+    assert [group["name"] for group in groups["value"]] == [GROUP]
     _, _, group = await azure.ask("GET", f"{base}/resourceGroups/{GROUP}", GROUPS)
     assert group == groups["value"][0]
     _, _, provider = await azure.ask("GET", f"{base}/providers/microsoft.web", GROUPS)
@@ -528,10 +530,10 @@ async def test_a_role_on_a_resource_is_none_on_its_subscription(azure: Azure) ->
     await azure.web.web_apps.get(GROUP, WEST)
     for listed in (azure.web.web_apps.list(), azure.web.web_apps.list_by_resource_group(GROUP)):
         with pytest.raises(HttpResponseError) as refused:
-            [it async for it in listed]
+            [item async for item in listed]
         assert refused.value.status_code == 403
     azure.cloud.wide_roles["operator"] = frozenset({"Microsoft.Web/sites/Read"})
-    assert [it.name async for it in azure.web.web_apps.list()]
+    assert [stored.name async for stored in azure.web.web_apps.list()]
     assert azure.cloud.used_widely["operator"] == {"Microsoft.Web/sites/Read"}
 
 
@@ -579,7 +581,7 @@ async def test_throttling(azure: Azure) -> None:
     spent = [
         limits.spend(azure.cloud.operator, "PUT", SUBSCRIPTION, "Microsoft.Web/sites") for _ in range(200)
     ]
-    assert [it["x-ms-ratelimit-remaining-subscription-writes"] for it in spent[:2]] == ["199", "198"]
+    assert [entry["x-ms-ratelimit-remaining-subscription-writes"] for entry in spent[:2]] == ["199", "198"]
     with pytest.raises(ArmError) as refused:
         limits.spend(azure.cloud.operator, "PUT", SUBSCRIPTION, "Microsoft.Web/sites")
     assert (refused.value.status, refused.value.code) == (429, "SubscriptionRequestsThrottled")

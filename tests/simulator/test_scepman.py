@@ -18,7 +18,7 @@ SCEP = "/certsrv/mscep/mscep.dll"
 
 def broken(world: World, site: Site) -> set[Component]:
     """The components that do not work."""
-    return {it.component for it in problems(seen(world, site))}
+    return {problem.component for problem in problems(seen(world, site))}
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,11 @@ async def test_healthy_hosts_answer_under_every_name_with_one_ca(tmp_path: Path)
     assert b"Version: 3.1.26152" in page
     assert b"Not Connected" not in page
     assert world.count("probe", WEST) == 2
-    assert [it.detail for it in world.journal if it.what == "scep" and it.where == NORTH] == [
-        "GetCACert 200"
-    ] * 2
+    assert [
+        happening.detail
+        for happening in world.journal
+        if happening.what == "scep" and happening.where == NORTH
+    ] == ["GetCACert 200"] * 2
 
 
 async def test_a_storage_fault_fails_the_probe_while_scep_goes_on(tmp_path: Path) -> None:

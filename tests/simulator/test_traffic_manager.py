@@ -121,9 +121,13 @@ async def test_the_prober_finds_a_lost_region_and_its_return(tmp_path: Path) -> 
         assert answers(world.profiles[PROFILE], world) == [N]
         world.sites[WEST].faults.down = False
         await until(lambda: west.observed == "Online")
-    said = [it.detail for it in world.journal if it.what == "endpoint-status"]
+    said = [happening.detail for happening in world.journal if happening.what == "endpoint-status"]
     assert said.count("north Online") == 1
-    assert [it for it in said if it.startswith("west")] == ["west Online", "west Degraded", "west Online"]
+    assert [name for name in said if name.startswith("west")] == [
+        "west Online",
+        "west Degraded",
+        "west Online",
+    ]
     assert world.count("monitor-probe", NORTH) >= 2
     assert world.count("probe", NORTH) == 0
 
@@ -157,7 +161,7 @@ async def test_external_endpoints_are_probed(tmp_path: Path) -> None:
     endpoints[0] = EndpointState("west", kind="externalEndpoints", target=W)
     endpoints[1] = EndpointState("north", kind="externalEndpoints", target="nobody.contoso.test", priority=2)
     async with running(world, tmp_path, scepman.serve, traffic_manager.serve):
-        await until(lambda: [it.observed for it in endpoints] == ["Online", "Degraded"])
+        await until(lambda: [endpoint.observed for endpoint in endpoints] == ["Online", "Degraded"])
 
 
 async def test_access_restrictions_keep_the_prober_out(tmp_path: Path) -> None:
@@ -179,7 +183,10 @@ async def test_a_disabled_or_stopped_endpoint_is_not_probed_and_begins_anew(tmp_
         west.enabled = False
         world.stop_site(world.sites[NORTH], "a person")
         await until(lambda: west.observed == north.observed == "CheckingEndpoint")
-        assert {world.monitor_status(profile, it) for it in profile.endpoints} == {"Disabled", "Stopped"}
+        assert {world.monitor_status(profile, endpoint) for endpoint in profile.endpoints} == {
+            "Disabled",
+            "Stopped",
+        }
         since = len(world.journal)
         await asyncio.sleep(0.3)
         assert world.count("monitor-probe", WEST, since=since) == 0

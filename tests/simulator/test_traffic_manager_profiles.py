@@ -412,7 +412,9 @@ async def test_subnets_decide(azure: Azure) -> None:
     )
     world, profile = azure.world, azure.world.profiles["new"]
     inside = ("192.0.2.200/32", "198.51.100.8/32")
-    assert {resolve(profile, world, turn=0, client=it) for it in inside} == {(f"{WEST}.azurewebsites.test",)}
+    assert {resolve(profile, world, turn=0, client=name) for name in inside} == {
+        (f"{WEST}.azurewebsites.test",)
+    }
     assert resolve(profile, world, turn=0, client="203.0.113.1/32") == (f"{NORTH}.azurewebsites.test",)
     profile.endpoints.pop()
     assert resolve(profile, world, turn=0, client="203.0.113.1/32") == ()
@@ -422,7 +424,9 @@ async def test_many_values(azure: Azure) -> None:
     """Healthy addresses of the kind that is asked for, as many as the profile wants, in turn."""
     addresses = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1")
     await azure.made(
-        "new", *(external(it.replace(":", "-"), it) for it in addresses), trafficRoutingMethod="MultiValue"
+        "new",
+        *(external(address.replace(":", "-"), address) for address in addresses),
+        trafficRoutingMethod="MultiValue",
     )
     world, profile = azure.world, azure.world.profiles["new"]
     assert resolve(profile, world, turn=1) == ("192.0.2.2", "192.0.2.3")

@@ -91,7 +91,7 @@ async def test_an_edit_from_outside(cloud: Premises) -> None:
     assert site.app_settings["AppConfig:LicenseKey"] == f"{MARK}edited"
     assert "AppConfig:RemoteDebug" not in site.app_settings
     _, journal = await told(cloud, "/journal?since=0")
-    assert [(it["what"], it["who"]) for it in journal] == [
+    assert [(item["what"], item["who"]) for item in journal] == [
         ("settings-put", "a person"),
         ("restart", "platform"),
         ("package-fetch", "platform"),
@@ -257,8 +257,10 @@ def test_the_azure_cli_can_use_it(tmp_path: Path) -> None:
         az("login", "--service-principal", *signed_in, "--tenant", found["AZURE_TENANT_ID"])
         site = ("--resource-group", "rg-scepman", "--name", "app-scepman-weu")
         az("webapp", "config", "appsettings", "set", *site, "--settings", "AppConfig:CRL:ValidityDays=3")
-        settings = {it["name"]: it["value"] for it in az("webapp", "config", "appsettings", "list", *site)}
+        settings = {
+            item["name"]: item["value"] for item in az("webapp", "config", "appsettings", "list", *site)
+        }
         profiles = az("network", "traffic-manager", "profile", "list")
     assert settings["AppConfig:CRL:ValidityDays"] == "3"
     assert len(settings) >= 40
-    assert [(it["name"], len(it["endpoints"])) for it in profiles] == [("scepman", 2)]
+    assert [(profile["name"], len(profile["endpoints"])) for profile in profiles] == [("scepman", 2)]
