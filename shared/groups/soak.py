@@ -3,7 +3,12 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.groups.model import Health, State
+from shared.groups.model import Health, MonitorStatus, State
+
+_TAKEN_OUT = {
+    MonitorStatus.DISABLED,
+    MonitorStatus.INACTIVE,
+}  # by a person: the endpoint, or the whole profile
 
 
 class Start(StrEnum):
@@ -34,6 +39,7 @@ def came_back(health: Health | None, start: Start, since: datetime, soak: float)
     span = timedelta(seconds=soak)
     if health.state is State.HEALTHY and health.at - max(since, health.since) >= span:
         return True
-    # What was healthy and out of DNS cannot be more than answering; what was healthy must be so again.
+    # A region whose endpoint is out of DNS cannot be more than answering; another one must be healthy again.
     answered = health.probe is not None and health.probe.ok
-    return start is Start.ANSWERING and answered and health.at - since >= span
+    as_before = start is Start.ANSWERING or (start is Start.HEALTHY and health.monitor in _TAKEN_OUT)
+    return as_before and answered and health.at - since >= span

@@ -198,7 +198,8 @@ def look(
     is_same = has_regions(rollout, [side.region for side in sides])
     rollout = _taken_up(rollout, sides, now)
     rollout = _join(rollout, sides)
-    rollout = msgspec.structs.replace(rollout, lots=lots(_as_seen(rollout, sides)))
+    known = _with_source(rollout, sides, tuple(_as_seen(rollout, sides)))
+    rollout = msgspec.structs.replace(rollout, lots=lots(known))
     decisions = merge(
         sides,
         baseline=dict(rollout.baseline),
@@ -382,6 +383,25 @@ def _as_seen(rollout: Rollout, sides: Sequence[Side]) -> Iterator[Written]:
             yield from standing
         else:
             yield Written(region, key, there, old=digest("theirs", there), theirs=True)
+
+
+def _with_source(rollout: Rollout, sides: Sequence[Side], written: Sequence[Written]) -> Iterator[Written]:
+    """Yield what we wrote, without the values whose source is among the regions that just left.
+
+    Such a value stands in its region as if the change had been made there: it travels on, and is not put back.
+    """
+    gone = {footprint.region for footprint in rollout.footprints} - {side.region.name for side in sides}
+    if not gone or len(sides) < MANY:
+        yield from written
+        return
+    ours = {(one.region, one.key) for one in written if not one.theirs}
+    own = {
+        (one.key, side.print_of(one.key))
+        for one in written
+        for side in sides
+        if (side.region.name, one.key) not in ours
+    }
+    yield from (one for one in written if one.theirs or (one.key, one.print) in own)
 
 
 def _baseline(prints: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

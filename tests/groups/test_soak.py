@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from shared.groups.model import ScepProof, State
+from shared.groups.model import MonitorStatus, ScepProof, State
 from shared.groups.soak import Start, came_back, start_of
 from tests.builders import a_health
 from tests.fakes.clock import START
@@ -38,6 +39,26 @@ def test_no_worse_than_before() -> None:
     in_time = a_health(State.UNKNOWN, at=START + timedelta(seconds=SOAK))
     assert came_back(in_time, Start.ANSWERING, START, SOAK)
     assert not came_back(a_health(at=START, since=START), Start.HEALTHY, START, 0.0), "from before"
+
+
+@pytest.mark.parametrize(
+    ("monitor", "probe", "back"),
+    [
+        (MonitorStatus.DISABLED, 200, True),
+        (MonitorStatus.INACTIVE, 200, True),
+        (MonitorStatus.DEGRADED, 200, False),
+        (MonitorStatus.DISABLED, 503, False),
+    ],
+)
+def test_a_region_that_a_person_takes_out_meanwhile_need_only_answer(
+    monitor: MonitorStatus,
+    probe: int,
+    back: bool,  # noqa: FBT001 -- a table
+) -> None:
+    """Its endpoint was disabled while it was verified: it is as well as such a region can be."""
+    health = a_health(State.UNKNOWN, at=START + timedelta(seconds=200), probe=probe)
+    taken_out = msgspec.structs.replace(health, monitor=monitor)
+    assert came_back(taken_out, Start.HEALTHY, START, SOAK) is back
 
 
 def test_a_proof_from_before_says_nothing() -> None:

@@ -294,6 +294,21 @@ def test_who_puts_another_value_in_the_place_of_ours_is_not_overwritten(north: s
     assert again.written == after.written
 
 
+def test_a_change_stays_where_it_was_taken_when_its_source_leaves() -> None:
+    """West's change is in east and well there when west leaves: it goes on to north, and is not put back in east."""
+    row, _ = changed()
+    before = [*sides({"A": "1"}, {"A": "1"}), a_side({"A": "0"}, region="north")]
+    known = looked(looked(row, [*before[:2], a_side({"A": "1"}, region="north")], START), before, START)
+    sent = msgspec.structs.replace(
+        known, baseline=(("A", "0"),), undecided=(), lots=lots([Written("east", "A", "1", "0")])
+    )
+    _, (decision,) = look(sent, before, POLICY, START)
+    assert (decision.action, decision.sources, decision.targets) == (Action.TAKE, ("west",), ("north",))
+    after, (decision,) = look(sent, before[1:], POLICY, START)
+    assert (decision.action, decision.sources, decision.targets) == (Action.TAKE, ("east",), ("north",))
+    assert after.written == ()
+
+
 def test_a_word_is_not_good_for_a_value_that_was_put_back_since() -> None:
     """West was chosen, and east written; who puts east's old value back says otherwise, and is not overruled."""
     row, _ = changed()
