@@ -132,7 +132,7 @@ def _is_local(on: Bench, name: str) -> bool:
 
 
 async def _counted(on: Bench, name: str, job: Any, peer: Site, who: str) -> tuple[list[Figure], float]:
-    """What a job cost: Resource Manager's calls, writes and restarts of the peer; and its seconds."""
+    """Return what a job cost: Resource Manager's calls, writes and restarts of the peer; and its seconds."""
     world = on.cloud.world
     mark, calls = len(world.journal), len(on.cloud.requests)
     began = time.perf_counter()

@@ -14,7 +14,7 @@ PROOFS = 24 * 12 + 1  # every five minutes
 
 
 async def converged_day() -> list[Figure]:
-    """What a day costs in which nothing happens."""
+    """Return what a day costs in which nothing happens."""
     hands, store, changes = Hands(), Rows(), Changes()
     azure = Azure(1, hands)
     ports, settings = ports_of(azure, store, hands, changes), settings_of()

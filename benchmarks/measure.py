@@ -14,5 +14,5 @@ class Figure:
 
     @property
     def kept(self) -> bool:
-        """Whether the figure keeps its budget; one without a budget always does."""
+        """Return whether the figure keeps its budget; one without a budget always does."""
         return self.budget is None or self.value <= self.budget

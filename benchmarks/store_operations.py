@@ -69,7 +69,7 @@ class OwnHosts(Azure):
 
 
 async def own_hosts() -> list[Figure]:
-    """What a quiet round reads of the store in a fleet whose every site has a package host of its own."""
+    """Return what a quiet round reads of the store in a fleet whose every site has a package host of its own."""
     logging.disable(logging.CRITICAL)
     few, many = await _rows_and_operations(10), await _rows_and_operations(100)
     logging.disable(logging.NOTSET)

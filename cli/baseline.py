@@ -25,7 +25,7 @@ app = typer.Typer(name="baseline", help="What the regions last agreed on.", no_a
 
 @app.callback()
 def _several() -> None:
-    """What the regions last agreed on, and how to begin anew."""
+    """Manage the baseline: the values that the regions last agreed on."""
 
 
 @app.command(epilog="Example: counterpart baseline reset --reason 'the vault was purged with the key in it'")

@@ -185,7 +185,7 @@ def _default(name: str) -> float:
 
 
 def _a_day(groups: int) -> Iterator[tuple[str, float, str]]:
-    """What is asked for in a day with so many pairs, and how that is counted."""
+    """Yield what is asked for in a day with so many pairs, and how that is counted."""
     figures = _figures()
     regions = groups * _REGIONS
     ticks = _DAY / 60

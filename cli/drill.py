@@ -75,7 +75,7 @@ Watch = Annotated[bool, typer.Option("--watch", help="Stay, and show how it goes
 
 
 class Format(StrEnum):
-    """What a report is for."""
+    """The formats of a report."""
 
     MARKDOWN = "markdown"
     JSON = "json"

@@ -1,4 +1,4 @@
-"""Where the command line takes its configuration from: the environment, and a file of variables over it."""
+"""The configuration of the command line: the environment, and a file of variables over it."""
 
 import os
 import re

@@ -55,7 +55,7 @@ Group = Annotated[str, typer.Option("--group", help="Only this group's, by its p
 
 
 class Format(StrEnum):
-    """What an export is for."""
+    """The formats of an export."""
 
     MARKDOWN = "markdown"  # the beginning of a post-mortem
     JSON = "json"

@@ -209,7 +209,7 @@ def revert(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a command that decides was called with."""
+    """The arguments of a command that decides."""
 
     ask: Ask
     fingerprint: str  # empty: the present plan

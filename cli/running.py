@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, options, the run from settings to ports, and how errors are told."""
+"""Exit codes, options, the run from settings to ports, and error messages that every command shares."""
 
 import asyncio
 import contextlib
@@ -91,7 +91,7 @@ async def next_round(group_id: str, ports: Ports, settings: Settings) -> reconci
 
 
 async def signed_in(by: str, ports: Ports, *, needed: bool = True) -> str:
-    """Who decides: who was named, else who is signed in to Azure.
+    """Return who decides: who was named, else who is signed in to Azure.
 
     `needed`: False for what must work while Entra does not: it is recorded then that nobody could be named.
 

@@ -66,7 +66,7 @@ def look(
     evidence: Sequence[str] = (),
     id: str = "",  # noqa: A002 -- the fact's own field
 ) -> Fact:
-    """What a look said."""
+    """Return what a look said."""
     return Fact(
         kind=Kind.LOOK,
         at=at(seconds),

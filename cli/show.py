@@ -1,4 +1,4 @@
-"""How the command line shows things: one table or list for people, one JSON document for programs."""
+"""Output of the command line: one table or list for people, one JSON document for programs."""
 
 import sys
 from collections.abc import Sequence

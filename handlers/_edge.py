@@ -1,4 +1,4 @@
-"""What happens at the edge, once for all handlers: acknowledged or redelivered, and which status an error is.
+"""The edge of all handlers: acknowledge or redeliver, and map errors to statuses.
 
 `settle` is for triggers that redeliver on failure, `answer` for HTTP. No handler catches errors itself.
 """

@@ -28,7 +28,7 @@ Reason = Annotated[str, msgspec.Meta(max_length=400)]
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is posted."""
+    """The body of the request."""
 
     group: Name
     decision: Ask
@@ -40,7 +40,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Restart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is posted for an ordered restart; no regions means all."""
+    """The body of a request for an ordered restart; no regions means all."""
 
     group: Name
     decision: Literal["restart"]
@@ -50,7 +50,7 @@ class Restart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is posted to take an incident on."""
+    """The body of a request that acknowledges an incident."""
 
     incident: Name
     decision: Literal["acknowledge"]
@@ -59,7 +59,7 @@ class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is posted to end a failback hold: the region goes back into DNS now."""
+    """The body of a request that ends a failback hold: the region goes back into DNS now."""
 
     group: Name
     decision: Literal["release"]

@@ -25,7 +25,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is posted."""
+    """The body of the request."""
 
     group: str
     region: str

@@ -18,7 +18,7 @@ from shared.settings import Settings
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be posted."""
+    """The body of the request, which may be empty."""
 
     reason: Annotated[str, msgspec.Meta(max_length=400)] = ""
     by: Annotated[str, msgspec.Meta(max_length=200)] = ""

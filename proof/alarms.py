@@ -127,7 +127,7 @@ class Alarms:
         return "" if so else f"{site.name} has not answered since {SEEN:.0f} s before"
 
     def _wrong_cause(self, cause: str, site: Site, begin: float) -> str:
-        """What speaks against a cause, which is told with each card, however late in the incident."""
+        """Return what speaks against a cause, which is told with each card, however late in the incident."""
         match cause:
             case "unknown":
                 return ""

@@ -38,7 +38,7 @@ class Budget:
         self._asked.clear()
 
     def over(self, at: float, calls: Mapping[str, int]) -> str:
-        """What of a turn's calls is more than the budget has, or nothing."""
+        """Return what of a turn's calls is more than the budget has, or nothing."""
         for name, count in calls.items():
             if name.startswith(FREE):
                 continue

@@ -532,7 +532,7 @@ class Cast:
         self.armed.append((until, when, name, count, act))
 
     def awaits(self, name: str) -> bool:
-        """Whether something is to be done right before or after such a call."""
+        """Return whether something is to be done right before or after such a call."""
         now = self.loop.time()
         return any(now < until and name.startswith(its_name) for until, _, its_name, _, _ in self.armed)
 

@@ -127,7 +127,7 @@ class Story:
 
 
 def outcome(play: Play) -> dict[str, Any]:
-    """Where everything is in the end, times and texts left out."""
+    """Return where everything is in the end, times and texts left out."""
     world = play.world
     kinds = ("settings-sync", "packages", "failback-holds", "permit", "drill-slots")
     rows = {kind: play.cast.row(kind) or {} for kind in kinds}
@@ -240,7 +240,7 @@ def deaths(story: Story, *, share: int = 1) -> Iterator[Failure | Effects]:
 
 
 def pardoned(found: dict[str, Any], expected: dict[str, Any], death: Effects, play: Play) -> dict[str, Any]:
-    """What was found after a death, without the differences that a death may make. Nothing else may differ."""
+    """Return what was found after a death, without the differences that a death may make. Nothing else may differ."""
     found = dict(found)
     if death.unmarked:
         # Sending is at least once: that a letter was sent is known to nobody when who sent it died before marking it.

@@ -117,7 +117,7 @@ def _location(body: bytes, over: _Stretch) -> bytes:
 
 
 def _looked(body: bytes, over: _Stretch) -> bytes:
-    """What a group's regions looked like at the last of the turns: as before, seen anew.
+    """Return what a group's regions looked like at the last of the turns: as before, seen anew.
 
     A region at which the last turn did not look, since its site is gone, is not looked at by the next one either.
     """

@@ -149,7 +149,7 @@ class Happenings:
             self.at(later, lambda: self._look(dice), self._content)
 
     def _content(self) -> bool:
-        """Whether a person who comes and looks finds nothing to be seen to."""
+        """Return whether a person who comes and looks finds nothing to be seen to."""
         row = self.cast.row("settings-sync")
         waits = row is not None and row["state"] in {"held", "contained"}
         return not waits and not any("settings" in site.ills for site in self.world.sites.values())

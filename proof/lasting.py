@@ -122,7 +122,7 @@ class Lasting:
             )
 
     def _is_sound(self) -> bool:
-        """Whether nothing in the world keeps anything from ending."""
+        """Return whether nothing in the world keeps anything from ending."""
         world = self._world
         sites = world.sites.values()
         return (
@@ -136,7 +136,7 @@ class Lasting:
         )
 
     def _under_way(self) -> list[str]:
-        """What has been begun and is not over."""
+        """Return what has been begun and is not over."""
         rows, now = self._world.rows, self._world.clock.time()
         for key in self._changed | self._begun.keys():
             row = msgspec.json.decode(rows[key][0]) if key in rows else None

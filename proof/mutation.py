@@ -74,7 +74,7 @@ class Score:
 
     @property
     def share_of_tests(self) -> float:
-        """What the tests notice of that alone which the type checker lets through."""
+        """Return what the tests notice of that alone which the type checker lets through."""
         left = self.mutants - self.by_types
         return (self.noticed - self.by_types) / left if left else 1.0
 
@@ -224,7 +224,7 @@ class Change:
 
 
 def changed(mutated: str, names: Collection[str]) -> Mapping[str, Change]:
-    """What these mutants changed, by the text that mutmut made of the module."""
+    """Return what these mutants changed, by the text that mutmut made of the module."""
     functions = {
         node.name: node for node in ast.walk(ast.parse(mutated)) if isinstance(node, ast.FunctionDef)
     }

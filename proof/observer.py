@@ -367,7 +367,7 @@ class Observer:
             )
 
     def _is_begun(self, flight: _Row) -> bool:
-        """Whether we wrote to the region of a write or a rotation since it was claimed."""
+        """Return whether we wrote to the region of a write or a rotation since it was claimed."""
         region, since = flight.get("target") or flight["region"], seconds(flight["claimed_at"]) - SKEW
         return any(
             where == region and what.startswith(("arm.put", "arm.restart"))
@@ -453,7 +453,7 @@ class Observer:
     # -- rules
 
     def _is_quiet(self) -> bool:
-        """Whether nothing has happened for so long that nothing may follow from it any more."""
+        """Return whether nothing has happened for so long that nothing may follow from it any more."""
         begin = self.now - SETTLED
         sites = self._world.sites.values()
         return (
@@ -495,7 +495,7 @@ class Observer:
         self.check(6, not late, lambda: f"{site.name} is still out, though {what} should have given it back")
 
     def _undoable(self, site: Site, at: float, tick: Tick) -> bool:
-        """Whether what was written then was to be put back in this turn: nothing else keeps who would."""
+        """Return whether what was written then was to be put back in this turn: nothing else keeps who would."""
         begin = tick.began - SERVED
         others = [other.past[-1] for other in self._others(site)]
         return at + VERIFIED <= tick.began and all(
@@ -523,7 +523,7 @@ class Observer:
             self._starting[site.name] = self.now
 
     def _is_refuge(self, site: Site, at: float) -> bool:
-        """Whether it served devices by evidence that was good then: nothing from before we took it out."""
+        """Return whether it served devices by evidence that was good then: nothing from before we took it out."""
         taken = self._last_taken.get(site.name, -1e9)
         begin = max(at - FRESH, taken) if taken < at else at - FRESH
         return any(moment.well and moment.offered for moment in site.within(begin, at))
@@ -542,11 +542,11 @@ class Observer:
         return None
 
     def _is_starting(self, site: Site) -> bool:
-        """Whether it was restarted by us and is not well yet."""
+        """Return whether it was restarted by us and is not well yet."""
         return not site.well and self.now - self._starting.get(site.name, -1e9) < WAITED
 
     def _is_drilled(self, region: str) -> bool:
-        """Whether a drill took it out, and it is not offered again."""
+        """Return whether a drill took it out, and it is not offered again."""
         site = self._world.sites[region]
         if region not in self._drilled or self.now - self._switched[region] >= WAITED:
             return False
@@ -604,7 +604,7 @@ class Observer:
         )
 
     def _is_lost(self, site: Site, name: str, call: Call) -> bool:
-        """Whether a person's change is there of which the regions never agreed, and which nobody decided."""
+        """Return whether a person's change is there of which the regions never agreed, and which nobody decided."""
         edited = self._key(site.name, name).edited
         if edited <= max(self._agreed.get(name, -1e9), self._word.get(name, -1e9)):
             return False
@@ -635,7 +635,7 @@ class Observer:
         return self._forced.get(name, -1e9) > self._agreed.get(name, -1e9)
 
     def _held(self, region: str, name: str, value: object, at: float) -> bool:
-        """Whether a region had the value a moment ago: as late as the last reading may have been."""
+        """Return whether a region had the value a moment ago: as late as the last reading may have been."""
         past = self._key(region, name).past
         ends = [*(since for since, _ in past[1:]), 1e12]
         return any(item == value and end >= at - FRESH for (_, item), end in zip(past, ends, strict=True))
@@ -651,7 +651,7 @@ class Observer:
         return stood and _longest_illness(source, begin, at - BEHIND) < BLINK
 
     def _resolved(self, source: Site, name: str, value: object, at: float) -> bool:
-        """Whether a reference resolved in a region by the last look, or is none."""
+        """Return whether a reference resolved in a region by the last look, or is none."""
         fared = self._key(source.name, name).fared
         ends = [*(since for since, _ in fared[1:]), 1e12]
         return not _is_reference(value) or any(
@@ -680,7 +680,7 @@ class Observer:
             self._differ.add(name)
 
     def _differed(self, begin: float) -> bool:
-        """Whether the regions differed at any time since then in something that nobody left different.
+        """Return whether the regions differed at any time since then in something that nobody left different.
 
         Whoever left them different spoke of the regions that there were then.
         """
@@ -736,7 +736,7 @@ def _concerned(flight: _Row | None) -> set[object]:
 
 
 def _forgets(name: str, before: _Row, row: _Row) -> bool:
-    """Whether something of a row is not in it any more; of a flight only that it is over counts."""
+    """Return whether something of a row is not in it any more; of a flight only that it is over counts."""
     if name == "flight":
         flown, flies = before.get("flight"), row.get("flight")
         return flown is not None and (flies is None or bool(flies["id"] != flown["id"]))
@@ -769,7 +769,7 @@ def _longest_illness(site: Site, begin: float, end: float) -> float:
 
 
 def _any(times: list[float], begin: float, end: float) -> bool:
-    """Whether one of these times, which are in order, is in a span."""
+    """Return whether one of these times, which are in order, is in a span."""
     at = bisect_left(times, begin)
     return at < len(times) and times[at] <= end
 

@@ -30,7 +30,7 @@ class Bug:
     ] = ()  # or the laws of which it must break one in the simulation; another one does not count
 
     def problem(self, root: Path = ROOT) -> str:
-        """Why it does not fit the source as it is, or nothing."""
+        """Return why it does not fit the source as it is, or nothing."""
         count = (root / self.file).read_text().count(self.old)
         return "" if count == 1 else f"{self.name}: {self.file} has its place {count} times, not once"
 
@@ -589,7 +589,7 @@ BUGS: Final = (
 
 
 def clean(bugs: Sequence[Bug], place: Path) -> str:
-    """What goes wrong without any bug in the tests and seeds that are to catch them, or nothing."""
+    """Return what goes wrong without any bug in the tests and seeds that are to catch them, or nothing."""
     copy_tree(place)
     tests = sorted({test for bug in bugs for test in bug.tests})
     for by in [_tests(*tests)] * bool(tests) + [_seeds()] * any(bug.laws for bug in bugs):
@@ -600,7 +600,7 @@ def clean(bugs: Sequence[Bug], place: Path) -> str:
 
 
 def caught(bug: Bug, place: Path) -> str:
-    """What caught the bug, or nothing."""
+    """Return what caught the bug, or nothing."""
     copy_tree(place)
     bug.plant(place)
     done = run(_seeds(*bug.laws) if bug.laws else _tests(*bug.tests), place)

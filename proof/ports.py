@@ -113,7 +113,7 @@ class Process:
 
     @property
     def busy(self) -> bool:
-        """Whether it is at something."""
+        """Return whether it is at something."""
         return bool(self._tasks)
 
 
@@ -438,7 +438,7 @@ class Azure:
         )
 
     async def list_references(self, id_: str) -> tuple[ReferenceStatus, ...]:
-        """How App Service fared with each."""
+        """Return how App Service fared with each."""
         region = region_of(id_)
         return await self._line.read("arm.list_references", lambda: self._references(region), region)
 
@@ -522,14 +522,14 @@ class Probes:
         )
 
     async def resolve(self, name: str) -> NameAnswer:
-        """Where the profile's name leads."""
+        """Return where the profile's name leads."""
         led = await self._line.read("dns.resolve", self._led, name)
         return NameAnswer(at=self._now(), names=(led,), addresses=("192.0.2.1",))
 
     async def ask(
         self, host: str, *, port: int, path: str, scep: bool, expected: StatusRanges = ONLY_200
     ) -> ServiceAnswer:
-        """What a device gets through the profile's name."""
+        """Return what a device gets through the profile's name."""
         del scep, expected
         answer = await self.resolve(host)
         said = await self.get_probe(answer.names[0], ProbeRequest(port=port, path=path))
@@ -553,7 +553,7 @@ class Packages:
         self._line, self._world = line, world
 
     async def check(self, url: Value, *, known: str = "") -> Check:
-        """What lies there."""
+        """Return what lies there."""
         host = self._world.hosts.get(url.reveal())
         version = await self._line.read("package.check", lambda: host.version if host and host.up else 0)
         at = Clock(self._line.process).now()
@@ -571,7 +571,7 @@ class Packages:
         return Check(at=at, package=package, etag=package.digest, status=206, bytes_read=20_000)
 
     async def get_version(self, host: str, *, port: int) -> str:
-        """What the app says of itself."""
+        """Return what the app says of itself."""
         del port
         site = self._world.sites[region_of(host)]
         return await self._line.read("page.version", lambda: f"2.{site.runs}" if site.well else "", host)

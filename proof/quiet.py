@@ -68,12 +68,12 @@ def noop(before: Rows, after: Rows, *, calm: bool) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def kind(key: str) -> str:
-    """What a row is about: the first part of its key."""
+    """Return what a row is about: the first part of its key."""
     return key.partition("/")[0]
 
 
 def _says_more(key: str, before: bytes, after: bytes) -> bool:
-    """Whether a row that was written anew says more than when it was looked."""
+    """Return whether a row that was written anew says more than when it was looked."""
     match kind(key):
         case "artifact-hosts":  # the groups of this turn may have looked at it before it was checked
             return _standing(before) != _standing(after)
@@ -100,7 +100,7 @@ def _timeless(body: bytes) -> bytes:
 
 
 def _standing(body: bytes) -> tuple[Any, ...]:
-    """What a choice of hosts asks of one, but for how long it has been so."""
+    """Return what a choice of hosts asks of one, but for how long it has been so."""
     row = read(body)
     return row["state"], row["good_since"], row["served"], row["certificate_until"]
 
@@ -194,7 +194,7 @@ class _Asked:
     settings: Settings
 
     def once(self, at: float) -> float:
-        """What was behind us at the last turn does not come again."""
+        """Leave out what was behind us at the last turn: it does not come again."""
         return at if at >= self.truth.began + self.truth.skew else math.inf
 
     def well_since(self, region: str) -> float:
@@ -237,7 +237,7 @@ class _Asked:
         return night + (0 if night > begin else _DAY)
 
     def retention(self, kind: str) -> float:
-        """How long rows of an archive are kept."""
+        """Return how long rows of an archive are kept."""
         return (self.settings.incidents if kind == "incidents" else self.settings.drills).retention
 
     def _next(self, key: str, every: float) -> float:
@@ -272,7 +272,7 @@ def _archived_at(body: bytes) -> float:
 
 @functools.lru_cache(maxsize=4096)
 def is_sent(body: bytes) -> bool:
-    """Whether somebody has taken a letter."""
+    """Return whether somebody has taken a letter."""
     return bool(read(body).get("sent_at"))
 
 

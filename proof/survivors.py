@@ -43,7 +43,7 @@ def explanations() -> Explanations:
 
 
 def rows() -> Mapping[str, Mapping[str, Any]]:
-    """What `python -m proof.mutation` wrote down, by module."""
+    """Return what `python -m proof.mutation` wrote down, by module."""
     found: Mapping[str, Mapping[str, Any]] = json.loads((ROOT / "proof" / "mutation.json").read_text("utf-8"))
     return found
 
@@ -62,7 +62,7 @@ def unexplained(score: Mapping[str, Any], explained: Explanations) -> Sequence[s
 
 
 def problems(measured: Sequence[Mapping[str, Any]], explained: Explanations) -> Sequence[str]:
-    """What is wrong with the explanations: missing, of nothing, or twice."""
+    """Return what is wrong with the explanations: missing, of nothing, or twice."""
     found = []
     for score in measured:
         module, left = score["module"], unexplained(score, explained)

@@ -237,7 +237,7 @@ _NEVER_IN_QUIET: Final = (
 
 
 def stirs(names: str) -> bool:
-    """Whether calls of these names are made only where something happens."""
+    """Return whether calls of these names are made only where something happens."""
     return names.startswith(_NEVER_IN_QUIET)
 
 
@@ -257,7 +257,7 @@ class _Spell:
     hit: bool = False
 
     def fits(self, name: str, region: str) -> bool:
-        """Whether it is about such a call."""
+        """Return whether it is about such a call."""
         names, at, only = self.names.partition("@")
         return name.startswith(names) and (not at or only == region)
 
@@ -291,7 +291,7 @@ class Weather:
         self._spells.append(_Spell(names, fate, until, share, left, on_hit))
 
     def fate(self, name: str, now: float, dice: random.Random, region: str = "") -> Fate:
-        """What becomes of this call."""
+        """Return what becomes of this call."""
         if not self._spells:
             return FINE
         self._spells = [spell for spell in self._spells if now < spell.until and spell.left != 0]
@@ -305,7 +305,7 @@ class Weather:
         return FINE
 
     def fair(self, now: float) -> bool:
-        """Whether nothing can go wrong with a call of a turn in which nothing happens, as far as is known."""
+        """Return whether nothing can go wrong with a call of a turn in which nothing happens, as far as is known."""
         return all(stirs(spell.names) for spell in self._spells if now < spell.until and spell.left != 0)
 
     def clear(self) -> None:

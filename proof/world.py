@@ -123,7 +123,7 @@ class Site:
 
     @property
     def well(self) -> bool:
-        """Whether it answers devices."""
+        """Return whether it answers devices."""
         return not self.ills
 
     @property
@@ -132,7 +132,7 @@ class Site:
         return {**self.app, **{STRING + name: pair for name, pair in self.strings.items()}}
 
     def within(self, begin: float, end: float) -> Iterator[Moment]:
-        """How it was between two times, the moment in which the first one lies included."""
+        """Yield how it was between two times, the moment in which the first one lies included."""
         first = max(0, bisect_right(self.past, begin, key=lambda it: it.at) - 1)
         for item in self.past[first:]:
             if item.at > end:
@@ -233,7 +233,7 @@ class World:
 
     @property
     def deaf(self) -> bool:
-        """Whether the channel is lost."""
+        """Return whether the channel is lost."""
         return self.clock.time() < self.deaf_until
 
     @property
@@ -287,7 +287,7 @@ class World:
         self._switch(self.sites[region], enabled, None, None)
 
     def leads_nowhere(self, site: Site, begin: float = 1e12) -> bool:
-        """Whether a region's package setting leads to no host now, or did at some time since then."""
+        """Return whether a region's package setting leads to no host now, or did at some time since then."""
         return site.app.get(PACKAGE) not in self.hosts or site.astray >= begin
 
     # -- the product's requests
@@ -415,7 +415,7 @@ class World:
         self.start(site)
 
     def _fared(self, site: Site) -> dict[str, str]:
-        """How App Service fares with each reference of a region now."""
+        """Return how App Service fares with each reference of a region now."""
         denied = "AccessToKeyVaultDenied" if site.name in self.barred else ""
         return {
             name: denied or looked_up(item, site.name)
@@ -463,7 +463,7 @@ class World:
 
 
 def fails(value: str, region: str) -> bool:
-    """Whether an app of that region does not bear the value."""
+    """Return whether an app of that region does not bear the value."""
     _, bad, where = value.partition(BAD)
     return bool(bad) and (not where or where == f"@{region}")
 
@@ -474,7 +474,7 @@ def reference(secret: str, where: str = "") -> str:
 
 
 def looked_up(text: str, region: str) -> str:
-    """How App Service fares with a reference in a region that may read the vault."""
+    """Return how App Service fares with a reference in a region that may read the vault."""
     _, missing, where = text.partition(MISSING)
     if missing and where == ")":
         return "SecretNotFound"
@@ -482,5 +482,5 @@ def looked_up(text: str, region: str) -> str:
 
 
 def _patience(site: Site) -> float:
-    """How long Traffic Manager takes to notice: its tolerated failures, or its next probe."""
+    """Return how long Traffic Manager takes to notice: its tolerated failures, or its next probe."""
     return 20.0 if site.well else float((TOLERATED + 1) * INTERVAL)

@@ -23,7 +23,7 @@ class Absence(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_proof(self) -> bool:
-        """Whether the thing may be taken for gone."""
+        """Return whether the thing may be taken for gone."""
         return self.readings >= READINGS and self.last - self.since >= OVER
 
 
@@ -56,7 +56,7 @@ class Begun(Protocol):
 
 
 class Sorted[B: Begun](msgspec.Struct, frozen=True):
-    """What was begun with regions that left their group."""
+    """The work begun with regions that left their group, sorted."""
 
     back: tuple[B, ...]  # the region is there again
     away: tuple[B, ...]
@@ -64,7 +64,7 @@ class Sorted[B: Begun](msgspec.Struct, frozen=True):
 
 
 def is_over(begun: Begun, now: datetime, way_back: timedelta) -> bool:
-    """Whether there is no way back any more, wherever the region is."""
+    """Return whether there is no way back any more, wherever the region is."""
     return now - begun.claimed_at >= way_back
 
 

@@ -19,7 +19,7 @@ VERSION = "1.4"
 
 
 class Tone(StrEnum):
-    """How a card's headline is coloured: Adaptive Cards' own words."""
+    """The colour of a card's headline, in Adaptive Cards' own words."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -35,7 +35,7 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What people are told: a headline, facts, sentences, links."""
+    """One notification: a headline, facts, sentences, links."""
 
     title: str
     tone: Tone = Tone.ACCENT
@@ -73,7 +73,7 @@ def adaptive(card: Card, most: int = MOST_LINES) -> dict[str, Any]:
 
 
 def message(card: Card) -> bytes:
-    """What is posted to a Teams workflow: the card in its envelope, as JSON, at most `LARGEST` bytes."""
+    """Return what is posted to a Teams workflow: the card in its envelope, as JSON, at most `LARGEST` bytes."""
     for most in range(MOST_LINES, -1, -1):
         body = _enveloped(adaptive(card, most))
         if len(body) <= LARGEST:

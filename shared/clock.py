@@ -11,7 +11,7 @@ SECOND: Final = timedelta(seconds=1)  # what a `Date` header is exact to
 
 
 class Clock(Protocol):
-    """What time it is, and waiting."""
+    """Tells the time, and waits."""
 
     def now(self) -> datetime:
         """The time, aware, in UTC."""
@@ -73,7 +73,7 @@ class Compared:
 
     @property
     def wrong(self) -> str:
-        """Why nothing may be done by our clock; empty: it is right, as far as is known."""
+        """Return why nothing may be done by our clock; empty: it is right, as far as is known."""
         if abs(self._ahead) <= LIMIT:
             return ""
         way = "ahead of" if self._ahead > timedelta() else "behind"

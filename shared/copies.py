@@ -72,5 +72,5 @@ class Listed:
 
 
 def kept_key(name: str) -> Key:
-    """Where the row of a copy lies."""
+    """Return where the row of a copy lies."""
     return key("copies", name)

@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Effect(StrEnum):
-    """What a call that ended in an error did to the other side. Set where foreign errors are translated."""
+    """The effect of a call that ended in an error. Set where foreign errors are translated."""
 
     NOT_APPLIED = "not applied"
     UNKNOWN = "unknown"
@@ -42,7 +42,7 @@ class PermanentError(AppError):
 
 
 class BadEvent(PermanentError):
-    """What arrived cannot be read, or is not ours."""
+    """An event or request cannot be read, or is not ours."""
 
 
 class SettingsError(PermanentError):
@@ -62,7 +62,7 @@ class UnsafePlan(PermanentError):
 
 
 class StalePlan(PermanentError):
-    """What was seen is no longer so: look again, then decide again."""
+    """The plan no longer fits: plan again, then decide again."""
 
 
 class IllegalTransition(PermanentError):
@@ -86,7 +86,7 @@ class Denied(PermanentError):
 
 
 class TooLarge(PermanentError):
-    """What is to be stored is longer than a row holds, and nothing of it can go."""
+    """The row is too long for the store, and nothing of it can be dropped."""
 
 
 class TransientError(AppError):

@@ -39,7 +39,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     headers: bool = False  # the profile's probes bring headers; what they say stays with Traffic Manager
 
     def is_late(self, now: datetime) -> bool:
-        """Whether it is no use any more. Sent in the future counts too: a clock is wrong, and the age unknown."""
+        """Return whether it is of no use any more; also when it was sent in the future, by a clock that is wrong."""
         return age(self.read_at, now) > LIFETIME
 
 
@@ -100,7 +100,7 @@ def parse(text: str) -> Errand:
 
 
 def is_ours(errand: Errand, scope: Scope) -> bool:
-    """Whether the group is one that this configuration watches: a message is not taken at its word."""
+    """Return whether the group is one that this configuration watches: a message is not taken at its word."""
     inside = set(errand.profile.id.lower().split("/")[2:3])
     return bool(inside & set(scope.all_subscriptions)) and bool(chosen((errand.profile,), scope))
 
@@ -114,7 +114,7 @@ def shuffled(profiles: Iterable[Profile], now: datetime) -> tuple[Profile, ...]:
 
 
 def failing(group_id: str, name: str, now: datetime, unreadable: str = "") -> Message:
-    """What people are told of a group whose rounds fail in a way that nobody foresaw: once a day for each group.
+    """Return the notification of a group whose rounds end in an unexpected error: once a day for each group.
 
     `unreadable`: why a row of it cannot be read, when it is that.
     """
@@ -138,7 +138,7 @@ def failing(group_id: str, name: str, now: datetime, unreadable: str = "") -> Me
 
 
 def wrong_clock(now: datetime, why: str) -> Message:
-    """What people are told when this machine's clock is wrong: once a day."""
+    """Return what people are told when this machine's clock is wrong: once a day."""
     return _once_a_day(
         "wrong-clock",
         now,
@@ -157,7 +157,7 @@ def wrong_clock(now: datetime, why: str) -> Message:
 
 
 def foreign_key(now: datetime, why: str) -> Message:
-    """What people are told when the fingerprint key is not the store's: once a day, as one key is for all groups."""
+    """Return the notification that the fingerprint key is not the store's: once a day, for all groups together."""
     return _once_a_day(
         "foreign-key",
         now,

@@ -1,4 +1,4 @@
-"""What people and programs are to be told: rows written with the decision, sent after, at least once.
+"""The transactional outbox: messages are written with the decision, and sent after it, at least once.
 
 `post` writes one row per channel, once for each message id, whoever calls it how often. `send` sends what is due: a
 row is claimed by compare-and-swap before it is sent and marked after. A failure is tried again with growing pauses;
@@ -72,7 +72,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a letter counts once it was told. Most of the rows are such letters, and no more of them is read."""
+    """The delivery status of a message. Most rows are sent messages, of which nothing else is read."""
 
     id: str
     channel: str
@@ -84,7 +84,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def waiting(self) -> bool:
-        """Whether it is still to be sent."""
+        """Return whether it is still to be sent."""
         return self.sent_at is None and self.given_up_at is None and self.perhaps_delivered_at is None
 
 
@@ -122,7 +122,7 @@ class Channel(Protocol):
 
     @property
     def for_people(self) -> bool:
-        """Whether many messages should become one digest."""
+        """Return whether many messages should become one digest."""
         ...
 
     async def send(self, letter: Letter) -> None:
@@ -131,7 +131,7 @@ class Channel(Protocol):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What one call of `send` did."""
+    """The result of one call of `send`."""
 
     sent: int = 0
     failed: int = 0
@@ -145,7 +145,7 @@ type _Due = tuple[Letter, Version]
 
 
 def letter_key(channel: str, message_id: str) -> Key:
-    """Where a message for a channel lies."""
+    """Return where a message for a channel lies."""
     return key(PREFIX, f"{channel}.{message_id}")
 
 
@@ -220,7 +220,7 @@ def _urgent(due: Sequence[_Due]) -> tuple[list[_Due], list[_Due]]:
 
 
 async def waiting(store: Store) -> tuple[Letter, ...]:
-    """What is not sent, given up or still to be tried: for people who ask."""
+    """Return what is not sent, given up or still to be tried: for people who ask."""
     return tuple(
         [message async for message, _ in readable(store, f"{PREFIX}/", Letter) if message.sent_at is None]
     )
@@ -230,7 +230,7 @@ async def waiting(store: Store) -> tuple[Letter, ...]:
 
 
 class _Beside:
-    """Whether something was posted and not yet sent, and a task that sends it."""
+    """The task that sends messages as soon as they are enqueued, beside the round's work."""
 
     def __init__(self, deliver: Callable[[], Awaitable[None]]) -> None:
         self._deliver = deliver
@@ -482,7 +482,7 @@ def _waiting(rows: Iterable[Stored]) -> Iterator[_Due]:
 
 
 def _due(waiting: Iterable[_Due], now: datetime) -> list[_Due]:
-    """What of it may be sent now, in order. What is told of one subject is never overtaken by what came after it."""
+    """Yield the messages that may be sent now, in order. A later message never overtakes another of its subject."""
     due: list[_Due] = []
     blocked = set[str]()
     for row in sorted(waiting, key=lambda it: (it[0].at, it[0].rank, it[0].id)):
@@ -496,7 +496,7 @@ def _due(waiting: Iterable[_Due], now: datetime) -> list[_Due]:
 
 
 def _is_burst(letters: Iterable[Mark], due: int, now: datetime) -> bool:
-    """Whether sending each would make more than `BURST` cards in an hour."""
+    """Return whether sending each would make more than `BURST` cards in an hour."""
     lately = sum(
         letter.sent_at is not None and not letter.digested and age(letter.sent_at, now) < HOUR
         for letter in letters

@@ -39,7 +39,7 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
-    """What was so when, as a picture: lanes over seconds, with marked moments."""
+    """A chart over time: lanes over seconds, with marked moments."""
 
     title: str
     begin: float
@@ -49,7 +49,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """What a page says."""
+    """The content of a page."""
 
     title: str
     tone: str = "accent"  # good, warning, attention or accent

@@ -21,7 +21,7 @@ from shared.store import Recalling, Store
 
 
 class Identity(Protocol):
-    """Who is signed in to Azure here."""
+    """The identity that is signed in to Azure here."""
 
     async def name(self) -> str:
         """A person's user principal name, or an application's id. Raises Unavailable: nobody is signed in."""
@@ -55,12 +55,12 @@ class Ports:
 
     @property
     def wrong_clock(self) -> str:
-        """Why nothing is written here; empty: our clock is right, as far as is known."""
+        """Return why nothing is written here; empty: our clock is right, as far as is known."""
         return self.compared.wrong if self.compared is not None else ""
 
     @cached_property
     def directory(self) -> Directory:
-        """Whose site an event names; remembered for a moment, for as long as these ports live."""
+        """Return whose site an event names; remembered for a moment, for as long as these ports live."""
         return Directory(self.profiles, self.clock)
 
     @cached_property
@@ -70,7 +70,7 @@ class Ports:
 
     @cached_property
     def pulse(self) -> Pulse:
-        """What this process knows of the timer."""
+        """Return what this process knows of the timer."""
         return Pulse()
 
     @cached_property

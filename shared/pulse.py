@@ -1,4 +1,4 @@
-"""Whether the timer still fires: the row that says when it did last.
+"""The timer's heartbeat: a row that says when it fired last.
 
 Timers of a Functions app have been seen to stop for good while its other triggers went on. So each firing is written
 down, and a trigger that finds the last one too long ago takes the timer's turn.
@@ -25,18 +25,18 @@ class Heartbeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     taken_at: datetime | None = None
 
     def overdue(self, now: datetime) -> str:
-        """Why the timer is overdue; empty: it is not."""
+        """Return why the timer is overdue; empty: it is not."""
         if age(self.fired_at, now) < OVERDUE:
             return ""
         return f"timer overdue: it fired last at {moment(self.fired_at)}"
 
     def is_free(self, now: datetime) -> bool:
-        """Whether nobody takes its turn now."""
+        """Return whether nobody takes its turn now."""
         return self.taken_at is None or age(self.taken_at, now) >= EVERY
 
 
 class Pulse:
-    """What this process knows of the timer: the row is read again only when what is known of it is old."""
+    """This process's knowledge of the timer; the row is read again only when that is old."""
 
     def __init__(self) -> None:
         self._known: Heartbeat | None = None
@@ -46,11 +46,11 @@ class Pulse:
         self._known = await revise(store, ROW, Heartbeat, lambda _: Heartbeat(now))
 
     def is_old(self, now: datetime) -> bool:
-        """Whether what is known here does not say that the timer is on time: the row must be asked."""
+        """Return whether what is known here does not say that the timer is on time: the row must be asked."""
         return self._known is None or bool(self._known.overdue(now))
 
     async def claim(self, store: Store, now: datetime) -> str:
-        """Why its turn is ours to take now, since the timer is overdue; empty: it is not.
+        """Return why its turn is ours to take now, since the timer is overdue; empty: it is not.
 
         Where it never fired, its time runs from now. Raises Conflict and what the store raises.
         """

@@ -137,7 +137,7 @@ def _convert(field: Field, env: Mapping[str, str], problems: list[str]) -> Any:
 
 
 def _together(found: Mapping[str, Any]) -> Iterator[str]:
-    """What is right by itself and wrong beside another setting."""
+    """Yield what is right by itself and wrong beside another setting."""
     least = found["COUNTERPART_SOAK"] + 2 * found["COUNTERPART_PROBE_EVERY"]
     if found["COUNTERPART_VERIFY_DEADLINE"] < least:
         yield (

@@ -130,7 +130,7 @@ class _Kept:
         self._found: dict[tuple[bytes, type], Any] = {}  # the one that was asked for last at the end
 
     def get[T](self, body: bytes, kind: type[T]) -> T | None:
-        """What is known of such a row."""
+        """Return what is known of such a row."""
         found: T | None = self._found.pop((body, kind), None)
         if found is not None:
             self._found[body, kind] = found

@@ -1,4 +1,4 @@
-"""How times and durations are said to people, and text that fits into a line. Pure."""
+"""Times and durations for people, and text that fits into a line. Pure."""
 
 from datetime import datetime
 from typing import Final

@@ -116,7 +116,7 @@ async def run(asked: argparse.Namespace) -> None:
 
 
 def described(cloud: Cloud) -> str:
-    """Where everything is, one line each."""
+    """Return where everything is, one line each."""
     hosts = ", ".join(f"{site.host} ({site.address})" for site in list(cloud.world.sites.values())[:6])
     lines = {
         "Resource Manager": cloud.arm_url,

@@ -47,7 +47,7 @@ class AlertState:
 def checked(
     state: AlertState, average: float | None, rule: AlertRule, *, now: float, new_id: str
 ) -> tuple[AlertState, Condition | None]:
-    """What one check makes of the state, and what is to be told. Without data nothing changes."""
+    """Return what one check makes of the state, and what is to be told. Without data nothing changes."""
     if average is None:
         return state, None
     if average < rule.threshold:

@@ -89,7 +89,7 @@ class Operation:
 
     @property
     def of_one(self) -> bool:
-        """Whether it is about one resource, so that a role on that resource is enough for it."""
+        """Return whether it is about one resource, so that a role on that resource is enough for it."""
         return f"/providers/{self.type}/{{" in self.path
 
 

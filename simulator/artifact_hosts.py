@@ -111,12 +111,12 @@ class ArtifactHost:
         self.files.setdefault(path, []).append(Published(what, at))
 
     def current(self, path: str, now: float) -> Published | None:
-        """What lies at a path now."""
+        """Return what lies at a path now."""
         due = [file for file in self.files.get(path, []) if file.at <= now]
         return max(due, key=lambda it: it.at, default=None)
 
     def faults_of(self, path: str) -> FileFaults:
-        """What is wrong with a path: its own faults when it has any, else the host's."""
+        """Return what is wrong with a path: its own faults when it has any, else the host's."""
         return self.file_faults.get(path, self.faults)
 
 
@@ -173,7 +173,7 @@ class Reply:
 
 
 def answer(host: ArtifactHost, path: str, now: float, asked: Mapping[str, str] | None = None) -> Reply:
-    """What the host answers to a GET; `asked` has the request's headers with lower-case names."""
+    """Return what the host answers to a GET; `asked` has the request's headers with lower-case names."""
     wrong = host.faults_of(path)
     if wrong.redirect:
         return Reply(302, {"Location": wrong.redirect})
@@ -214,7 +214,7 @@ def _headers(host: ArtifactHost, found: Published, content: Content) -> dict[str
 
 
 def _is_known(asked: Mapping[str, str], headers: Mapping[str, str]) -> bool:
-    """Whether the client has it already: If-None-Match, and If-Modified-Since only without that."""
+    """Return whether the client has it already: If-None-Match, and If-Modified-Since only without that."""
     if tags := asked.get("if-none-match"):
         known = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
         return headers["ETag"] in known or "*" in known

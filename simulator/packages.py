@@ -46,7 +46,7 @@ class Content:
         return b"".join(bytes(chunk) if isinstance(chunk, int) else chunk for chunk in self._cut(start, stop))
 
     def part(self, start: int, stop: int) -> "Content":
-        """That part as a file of its own."""
+        """Return that part as a file of its own."""
         return Content(self._cut(start, stop))
 
     @functools.cached_property

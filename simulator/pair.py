@@ -63,7 +63,7 @@ def three_regions() -> World:
 
 
 def many(groups: int) -> World:
-    """That many pairs in one subscription: scepman-0000, scepman-0001, ... All use one vault."""
+    """Return that many pairs in one subscription: scepman-0000, scepman-0001, ... All use one vault."""
     world = World()
     for number in range(groups):
         tail = f"{number:04}"
@@ -149,7 +149,7 @@ def _connection_string(naming: Naming) -> str:
 
 
 def _own_settings(site: Site, *, first: bool) -> dict[str, str]:
-    """What every region has for itself: identity, package host, telemetry, platform."""
+    """Return what every region has for itself: identity, package host, telemetry, platform."""
     package = "Artifacts-Linux.zip" if site.os == "linux" else "Artifacts.zip"
     return {
         "AppConfig:AuthConfig:ManagedIdentityEnabledForWebsiteHostname": site.host,
@@ -164,7 +164,7 @@ def _own_settings(site: Site, *, first: bool) -> dict[str, str]:
 
 
 def _shared_settings(world: World, naming: Naming, vault: Vault) -> dict[str, str]:
-    """What all regions have alike, in Windows spelling (section 1.6 of the vendor's settings)."""
+    """Return what all regions have alike, in Windows spelling (section 1.6 of the vendor's settings)."""
     return {
         "AppConfig:KeyVaultConfig:KeyVaultURL": f"https://{vault.host}/",
         "AppConfig:KeyVaultConfig:RootCertificateConfig:CertificateName": world.ca_name,

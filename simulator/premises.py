@@ -80,7 +80,7 @@ class Premises:
         return self.tokens.principals
 
     def may(self, who: Principal, action: str, *, of_one: bool = True) -> bool:
-        """Whether a principal's roles allow an action; what was asked for is on record.
+        """Return whether a principal's roles allow an action; what was asked for is on record.
 
         What is about no single resource, such as listing all of a subscription, needs a role on the subscription.
         """
@@ -92,7 +92,7 @@ class Premises:
 
     @property
     def used_actions(self) -> set[str]:
-        """What the product's own identity needed so far."""
+        """Return what the product's own identity needed so far."""
         return self.used.get(self.managed_identity.name, set())
 
     @property
@@ -118,7 +118,7 @@ class Premises:
         }
 
     def _receivers(self) -> dict[str, str]:
-        """Whom to tell, as far as the world has anybody."""
+        """Return whom to tell, as far as the world has anybody."""
         names = {
             "teams": "COUNTERPART_TEAMS_WEBHOOK",
             "webhook": "COUNTERPART_WEBHOOK",
@@ -127,7 +127,7 @@ class Premises:
         return {names[kind]: receiver.url(self.https_port) for kind, receiver in self.world.receivers.items()}
 
     def _packages(self) -> dict[str, str]:
-        """Where the vendor's files begin: at the real names, and at a port that needs no privilege."""
+        """Return where the vendor's files begin: at the real names, and at a port that needs no privilege."""
         begins = {GITHUB_HOST: ("github", "/scepman/install/"), VENDOR_HOST: ("vendor", "/")}
         hosts = self.world.artifact_hosts
         known = [f"{name}={hosts[dns].url(path)}" for dns, (name, path) in begins.items() if dns in hosts]

@@ -53,7 +53,7 @@ class Receiver:
     got: deque[Received] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def url(self, port: int) -> str:
-        """Where it is posted to; with the secret, where that stands in the address."""
+        """Return where it is posted to; with the secret, where that stands in the address."""
         return f"https://{self.host}:{port}{self.path}"
 
 
@@ -87,7 +87,7 @@ class Refusal:
 
 
 def throttled(taken_at: Iterable[float], now: float, speed: float) -> Refusal | None:
-    """Whether a Teams webhook has had enough by now; the seconds of its limits pass `speed` times faster."""
+    """Return whether a Teams webhook has had enough by now; the seconds of its limits pass `speed` times faster."""
     times = sorted(taken_at)
     for most, seconds in RATES:
         since = now - seconds / speed
@@ -99,7 +99,7 @@ def throttled(taken_at: Iterable[float], now: float, speed: float) -> Refusal | 
 
 
 def card_problem(body: bytes) -> Refusal | None:
-    """What a Teams workflow does not take: too much, or no message with an Adaptive Card in it."""
+    """Return what a Teams workflow does not take: too much, or no message with an Adaptive Card in it."""
     if len(body) > LARGEST_CARD:
         return Refusal(413, f"the message has {len(body)} bytes, and {LARGEST_CARD} are the most")
     try:

@@ -33,7 +33,7 @@ def role(*names: str) -> Role:
 
 
 def allows(granted: AbstractSet[str], action: str) -> bool:
-    """Whether one of the granted actions, which may hold `*`, covers an action; casing does not matter."""
+    """Return whether one of the granted actions, which may hold `*`, covers an action; casing does not matter."""
     return any(_covers(one, action) for one in granted)
 
 

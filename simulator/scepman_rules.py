@@ -73,7 +73,7 @@ def read_settings(site: Site) -> dict[str, str]:
 
 
 def seen(world: World, site: Site) -> Seen:
-    """What the rules look at for one site."""
+    """Return what the rules look at for one site."""
     vaults = frozenset(vault.host for vault in world.vaults.values())
     refusing = frozenset(vault.host for vault in world.vaults.values() if site.name in vault.refused_sites)
     shared = {

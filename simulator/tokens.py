@@ -85,7 +85,7 @@ class Tokens:
         self._key_id = encoded(hashlib.sha256(str(numbers.n).encode()).digest()[:20])
 
     def known(self, audience: str) -> bool:
-        """Whether the directory has such a resource."""
+        """Return whether the directory has such a resource."""
         return audience.rstrip("/").lower() in self.audiences
 
     def issue(
@@ -113,7 +113,7 @@ class Tokens:
         return f"{signed}.{encoded(signature)}", now + lifetime
 
     def verify(self, token: str, audiences: tuple[str, ...]) -> Principal:
-        """Whose token this is; TokenRefused when it is forged, expired, or meant for somebody else."""
+        """Return whose token this is; TokenRefused when it is forged, expired, or meant for somebody else."""
         claims = self._claims(token)
         if claims["exp"] <= self._now():
             raise TokenRefused("ExpiredAuthenticationToken", "The access token expiry UTC time has passed.")

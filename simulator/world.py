@@ -94,7 +94,7 @@ class SiteFaults:
     reference_status: ReferenceState | None = None  # how its references fare, from its next start or refresh
 
     def lost(self, now: float) -> bool:
-        """Whether connections are refused at this time of the world's clock."""
+        """Return whether connections are refused at this time of the world's clock."""
         return self.down or (self.flapping > 0 and now % (2 * self.flapping) < self.flapping)
 
 
@@ -410,7 +410,7 @@ class World:
         self.journal.append(Happening(self.now(), what, where, who, detail))
 
     def count(self, what: str, where: str, *, since: int = 0) -> int:
-        """How many happenings of a kind a place has seen since a journal position."""
+        """Return how many happenings of a kind a place has seen since a journal position."""
         return sum(
             1 for happening in self.journal[since:] if happening.what == what and happening.where == where
         )
@@ -432,7 +432,7 @@ class World:
         site.package = self._package(site)
 
     def _package(self, site: Site) -> Start:
-        """What the site runs from now on: what lies at its package URL, or the files that were deployed to it.
+        """Return what the site runs from now on: what lies at its package URL, or the files that were deployed to it.
 
         To a site that has run from a URL no files were ever deployed.
         """
@@ -508,7 +508,7 @@ class World:
         self.put_app_settings(site, values, who)
 
     def resolved(self, value: str) -> str:
-        """What the app gets for a setting: the secret behind a Key Vault reference, or the literal text."""
+        """Return what the app gets for a setting: the secret behind a Key Vault reference, or the literal text."""
         found = self.look_up(value)
         return found.found.value if found and found.found else value
 
@@ -522,7 +522,7 @@ class World:
         )
 
     def look_up(self, value: str, site: Site | None = None) -> Reference | None:
-        """What App Service makes of a setting that looks like a Key Vault reference; None for any other."""
+        """Return what App Service makes of a setting that looks like a Key Vault reference; None for any other."""
         if not value.startswith("@Microsoft.KeyVault("):
             return None
         named = _vault_and_secret(value)
@@ -573,7 +573,7 @@ class World:
         return "Unmonitored" if endpoint.always_serve else endpoint.observed
 
     def _nested_status(self, endpoint: EndpointState) -> str:
-        """What the other profile's endpoints make of it; a profile elsewhere is not known yet."""
+        """Return what the other profile's endpoints make of it; a profile elsewhere is not known yet."""
         child = self.child_of(endpoint)
         if child is None:
             return "CheckingEndpoint"
@@ -685,7 +685,7 @@ class World:
 
 
 def _are_enough(available: list[EndpointState], wanted: EndpointState) -> bool:
-    """Whether a nested endpoint has as many available endpoints as it wants, of each kind of address."""
+    """Return whether a nested endpoint has as many available endpoints as it wants, of each kind of address."""
     versions = [ip_version(endpoint.target) for endpoint in available]
     return (
         len(available) >= wanted.least_children

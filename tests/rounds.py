@@ -380,7 +380,7 @@ class World:
         self.profiles.set_endpoint(region, status=MonitorStatus.ONLINE)
 
     def answers(self, region: str) -> bool:
-        """Whether the region's probe would succeed now."""
+        """Return whether the region's probe would succeed now."""
         said = self.probes.results[host(region)]
         return (said() if callable(said) else said) == 200
 
@@ -415,7 +415,7 @@ class World:
         )
 
     def _led(self, name: str) -> tuple[str, ...]:
-        """What a name leads to: a region's own to itself, the profile's to an endpoint that is answered.
+        """Return what a name leads to: a region's own to itself, the profile's to an endpoint that is answered.
 
         When none is, to one that is degraded.
         """
@@ -430,7 +430,7 @@ class World:
         return tuple(endpoint.target for endpoint in found[:1])
 
     def _served(self) -> tuple[str, str]:
-        """What a device gets that asks through the profile's name: an address, and a problem."""
+        """Return what a device gets that asks through the profile's name: an address, and a problem."""
         led = self._led("")
         if not led:
             return "", "the name does not resolve"
@@ -509,7 +509,7 @@ class World:
         return msgspec.json.decode(stored.row.body, type=Held) if stored else None
 
     async def health(self) -> Mapping[str, Health]:
-        """What a round now sees of health."""
+        """Return what a round now sees of health."""
         return (await self.tick(seconds=0)).health
 
     async def ask(
@@ -562,7 +562,7 @@ class World:
 
 
 def leaks(worlds: Collection[World], records: Collection[logging.LogRecord]) -> Iterator[str]:
-    """Where a value can be read that should be nowhere."""
+    """Yield where a value can be read that should be nowhere."""
     for world in worlds:
         for values in world.app.sites.values():
             assert all(SECRET in value for value in values.values()), "a value that would not be found"
@@ -586,7 +586,7 @@ def _of_each_kind(shown: Collection[object]) -> Iterator[object]:
 
 
 def _chain(shown: object) -> Iterator[object]:
-    """What is shown; of an error also what it came from, as a traceback would show it."""
+    """Yield what is shown; of an error also what it came from, as a traceback would show it."""
     yield shown
     if isinstance(shown, BaseException):
         for origin in (shown.__cause__, shown.__context__):

@@ -337,7 +337,7 @@ def the_last_write(keys: Sequence[str], *, reason: str = "") -> Iterator[rollout
 
 @functools.cache
 def told_apart() -> rollouts.Rollout:
-    """What was written took the place of another value in each region, and people said much of each key."""
+    """Drive a row in which each write replaced another value in each region, and operators decided on each key."""
     put = lots(
         rollouts.Written(region, key, "1" * 32, f"{number:032}")
         for number, region in enumerate(ENDPOINTS[1:])
@@ -572,7 +572,7 @@ def a_permit_that_two_hundred_regions_allow() -> Iterator[disruption.Held]:
 
 @case(Letter)
 def a_message_of_any_length() -> Iterator[Letter]:
-    """What people are told stays; of too many facts for programs it is said that they are left out."""
+    """Drive a message: the card stays, and facts that are too many are left out with a word."""
     yield from _letters(
         Message(
             id="inc-1.opened", kind="incident.opened", subject="inc-1", at=START,

@@ -64,7 +64,7 @@ async def _play(directory: Path) -> Played:
 
 
 async def _answers(on: Theatre) -> AsyncIterator[str]:
-    """What the app says over HTTP, to good and bad requests."""
+    """Yield the app's answers over HTTP to good and bad requests."""
     word = {"group": "scepman", "decision": "approve", "fingerprint": "0"}
     for status, method, path, body in (
         (200, "GET", "/api/health", None),
@@ -78,7 +78,7 @@ async def _answers(on: Theatre) -> AsyncIterator[str]:
 
 
 async def _pages(on: Theatre) -> dict[str, Seen]:
-    """What a person sees who follows every card's links; nothing where there is no browser."""
+    """Return what a person sees who follows every card's links; nothing where there is no browser."""
     program = installed()
     if program is None:
         return {}

@@ -35,7 +35,7 @@ _NAMED_FILE = re.compile(r"`((?:shared|handlers|cli|simulator|tests|docs|infra)/
 
 
 def named(path: Path) -> str:
-    """How a test is called that is about one document."""
+    """Return how a test is called that is about one document."""
     return str(path.relative_to(ROOT))
 
 

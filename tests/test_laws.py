@@ -110,7 +110,7 @@ STORIES: Mapping[str, Story] = {
 
 
 def state_of(world: World) -> object:
-    """Where the world is in the end, without times and texts."""
+    """Return where the world is in the end, without times and texts."""
     row = world.row
     return (world.app.sites, world.app.connections, row.state, row.baseline, row.undone, row.written)
 

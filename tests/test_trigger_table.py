@@ -126,7 +126,7 @@ def test_the_timer_sweeps_every_minute(rows: dict[str, Any]) -> None:
 
 
 def levels(rows: dict[str, Any]) -> dict[str, str]:
-    """Who may call each HTTP row."""
+    """Return who may call each HTTP row."""
     return {name: str(trigger["authLevel"]).upper() for name, trigger in http_rows(rows).items()}
 
 

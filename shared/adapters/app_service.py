@@ -178,7 +178,7 @@ _API = {"api-version": "2025-05-01"}  # as azure-mgmt-web 11.0.1 asks for
 
 
 def _section(at: SiteId, name: str) -> str:
-    """Where a config section of a site lies."""
+    """Return where a config section of a site lies."""
     subscription, group, site = (quote(part, safe="") for part in at)
     return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Web/sites/{site}/config/{name}"
 

@@ -1,4 +1,4 @@
-"""Who we are towards Azure: the managed identity in the cloud, the operator's own sign-in elsewhere.
+"""Credentials for Azure: the managed identity in the cloud, the operator's own sign-in elsewhere.
 
 Imports azure-identity; import it lazily.
 """
@@ -55,7 +55,7 @@ def open_credential(
 
 
 class SignedIn:
-    """Who the credential's tokens are for, as Entra says it in the token that Resource Manager is asked with."""
+    """The identity that a credential's tokens are for, as Entra names it in the token for Resource Manager."""
 
     def __init__(self, credential: AsyncTokenCredential, *, audience: str) -> None:
         self._credential = credential

@@ -264,7 +264,7 @@ def _lost(error: BaseException, what: str, _needs: str) -> AppError:
 
 
 def _wrapped(error: azure.AzureError, what: str, needs: str) -> AppError:
-    """What azure-core found when it sent a request: the rule of the error inside, aiohttp's mostly."""
+    """Return what azure-core found when it sent a request: the rule of the error inside, aiohttp's mostly."""
     inner = error.inner_exception
     if isinstance(inner, (aiohttp.ClientError, OSError)):
         return translate(inner, what, needs=needs)
@@ -288,7 +288,7 @@ def _misread(error: BaseException, what: str, _needs: str) -> AppError:
 
 
 def _misused(error: BaseException, what: str, _needs: str) -> AppError:
-    """What was asked cannot be sent, or a library was used wrongly: asking again gives the same."""
+    """Return the error for a request that cannot be sent, or a library used wrongly: asking again gives the same."""
     return PermanentError(f"{what}: {_name(error)}")
 
 

@@ -147,7 +147,7 @@ def _split(content: Value) -> list[str]:
 
 
 def _count(first: str) -> int:
-    """How many secrets the copy has, from the first one."""
+    """Return how many secrets the copy has, from the first one."""
     found = re.match(rf"{HEADING} ([0-9]{{1,2}}) secrets\n", first)
     return int(found[1]) if found else 1
 

@@ -80,7 +80,7 @@ class _Bucket:
             raise
 
     def heard(self, status: int, headers: Mapping[str, str], kind: str) -> None:
-        """What Azure says of the bucket: how many are left, or to ask nothing for a while."""
+        """Take in Azure's word on the bucket: how many requests are left, or to ask nothing for a while."""
         now = self._filled()
         if _is_throttled(status, headers):
             if now >= self._shut_until:  # not for each of those that were under way
@@ -122,7 +122,7 @@ class PacePolicy(AsyncHTTPPolicy[Any, Any]):
 
 
 def _is_throttled(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether a quota is used up. A 429 that asks for no wait is about a lock that another operation holds."""
+    """Return whether a quota is used up. A 429 that asks for no wait is about a lock that another operation holds."""
     return status == _THROTTLED and asked_wait(headers) is not None
 
 

@@ -59,7 +59,7 @@ _WIRE_SERVER: Final = ipaddress.ip_address(
 
 
 class _Refused(Exception):
-    """Why there is no package to be had, in plain words that never say the URL."""
+    """No package can be had: the message says why, and never names the URL."""
 
     def __init__(self, problem: str, status: int | None = None) -> None:
         self.status = status
@@ -163,7 +163,7 @@ class HttpPackages:
             yield session
 
     def _words(self, error: BaseException) -> str:
-        """What went wrong, without the addresses and reprs that the libraries put into their messages."""
+        """Return what went wrong, without the addresses and reprs that the libraries put into their messages."""
         match error:
             case aiohttp.ClientConnectorCertificateError():
                 fault = error.certificate_error
@@ -217,7 +217,7 @@ class _Look:
             return size
 
     async def read(self, session: aiohttp.ClientSession, url: URL, at: int, length: int, size: int) -> bytes:
-        """That many bytes from a place on."""
+        """Return that many bytes from a place on."""
         if not length:
             return b""
         async with self._get(session, url, at, length, {}) as answer:

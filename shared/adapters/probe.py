@@ -35,7 +35,7 @@ _NO_PACKAGE = (b"cannot download zip", b"failed to initialize run from package")
 
 
 class _NoAnswer(Exception):
-    """Why there is no answer to judge, in plain words; with the status, when there was one."""
+    """There is no answer to judge: the message says why, with the status when there was one."""
 
     def __init__(self, problem: str, status: int | None = None, *, fault: Fault = Fault.OTHER) -> None:
         self.status = status
@@ -123,7 +123,7 @@ class HttpProbes:
     async def ask_at(
         self, address: str, host: str, *, port: int, path: str, scep: bool, expected: StatusRanges = ONLY_200
     ) -> str:
-        """What a device meets that was given this address for the host, by a connection of its own.
+        """Return what a device meets that was given this address for the host, by a connection of its own.
 
         GetCACaps and GetCACert, or one GET of a path that is to answer as expected. Returns why it would not be
         served; empty: it would.
@@ -227,7 +227,7 @@ class HttpProbes:
             raise _NoAnswer(self._words(why), fault=_fault(why)) from why
 
     def _words(self, error: Exception) -> str:
-        """What went wrong, without the addresses and reprs that the libraries put into their messages."""
+        """Return what went wrong, without the addresses and reprs that the libraries put into their messages."""
         match error:
             case aiohttp.ClientConnectorCertificateError():
                 words = f"its certificate is not valid: {_certificate_fault(error.certificate_error)}"
@@ -257,7 +257,7 @@ def _certificate_fault(error: Exception) -> str:
 
 
 def _other_answer(ca: CaAnswer, body: bytes) -> tuple[str, ...]:
-    """What is odd about GetCACert's answer to a client that sends `message`. UnreadableAnswer: another CA."""
+    """Return what is odd about GetCACert's answer to a client that sends `message`. UnreadableAnswer: another CA."""
     try:
         other = parse_ca_certificates(body)
     except UnreadableAnswer as why:

@@ -1,4 +1,4 @@
-"""What the adapters over Azure Resource Manager share: client options, deadlines, and resource ids."""
+"""Client options, deadlines and resource ids that the adapters over Azure Resource Manager share."""
 
 import re
 from collections.abc import AsyncIterator, Callable

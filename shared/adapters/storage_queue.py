@@ -51,7 +51,7 @@ class StorageQueueErrands:
             await self._send(content, lives)
 
     async def failed(self) -> tuple[Failed, ...]:
-        """What the host set aside; none when it never did."""
+        """Return what the host set aside; none when it never did."""
         what = f"look into queue {POISON}"
         try:
             async with within(DEADLINE, what):

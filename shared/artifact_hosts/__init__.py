@@ -1,1 +1,1 @@
-"""Where the regions' packages come from: watched, compared, chosen, and rotated before a restart needs it."""
+"""The hosts that regions take their packages from: watched, compared, chosen, rotated before a restart needs it."""

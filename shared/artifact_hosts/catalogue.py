@@ -124,7 +124,7 @@ class Catalogue:
         )
 
     def twins(self, location: Location, os: Os) -> tuple[Location, ...]:
-        """Where else the same channel's file for this operating system lies; never another channel or system."""
+        """Return the other locations of the same channel's file for this system; never another channel's."""
         return tuple(item for item in self._alike.get((location.channel, os), ()) if item.id != location.id)
 
     def _listed(self, twins: Twins) -> Iterable[_Entry]:
@@ -188,7 +188,7 @@ def package_setting(settings: AppSettings) -> tuple[str, Value] | None:
 
 
 def use_of(settings: AppSettings, catalogue: Catalogue) -> Location | NotWatched:
-    """Where a site with these settings takes its package from."""
+    """Return where a site with these settings takes its package from."""
     found = package_setting(settings)
     text = found[1].reveal().strip() if found else ""
     if not text or text == "0":
@@ -230,7 +230,7 @@ def signature_until(settings: AppSettings) -> datetime | None:
 
 
 def unfit(url: Value) -> str:
-    """Why App Service would not take a package from this URL, or nothing. Never says the URL."""
+    """Return why App Service would not take a package from this URL, or nothing. Never says the URL."""
     parts = _URL.fullmatch(url.reveal().strip())
     if parts is None or not parts["host"]:
         return "this is no URL"

@@ -1,4 +1,4 @@
-"""Where each region should take its package from: keep, rotate, exhausted or held, each with its reason. Pure.
+"""The choice of a package host for each region: keep, rotate, exhausted or held, each with its reason. Pure.
 
 A region is moved when its host is down, when regions share a host while another one is well, and back to a
 preferred host that has been well for long. Never to an older or a different package, another channel or another
@@ -69,7 +69,7 @@ type Choice = Keep | Rotate | Exhausted | Held
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known when a choice is made."""
+    """The facts from which a choice is made."""
 
     uses: Sequence[Use]
     systems: Mapping[str, Os]  # by region
@@ -85,7 +85,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         return state_of(self.watches.get(location.id), self.now, rules)
 
     def problem(self, location: Location) -> str:
-        """What is wrong with a location."""
+        """Return what is wrong with a location."""
         if location.origin is Origin.RETIRED:
             return "the vendor shut this host down in December 2024"
         if location.origin is Origin.BROKEN:
@@ -131,7 +131,7 @@ def _must(use: Use, scene: Scene, catalogue: Catalogue, rules: Rules) -> Choice:
 
 
 def _elsewhere(use: Use, location: Location, scene: Scene, catalogue: Catalogue, rules: Rules) -> Choice:
-    """What to do about a region whose host is down."""
+    """Return what to do about a region whose host is down."""
     region, down = use.region, f"{location} is down: {scene.problem(location) or SHAKY}"
     twins = places(use, scene, catalogue)
     if location.origin is Origin.BROKEN:
@@ -149,7 +149,7 @@ def _elsewhere(use: Use, location: Location, scene: Scene, catalogue: Catalogue,
 
 
 def places(use: Use, scene: Scene, catalogue: Catalogue) -> tuple[Location, ...]:
-    """Where the region could take its package from instead.
+    """Return where the region could take its package from instead.
 
     Its own channel's other hosts; where its setting says of none, or it is down and has no other host, those of the
     package that the other regions run.
@@ -204,7 +204,7 @@ def _rotate(use: Use, to: Location, scene: Scene, reason: str) -> Rotate:
 
 
 def _seen_from(use: Use, to: Location, scene: Scene) -> Comparison:
-    """What the package at `to` is to the region's own: what it runs, or what its host had when last read."""
+    """Return what the package at `to` is to the region's own: what it runs, or what its host had when last read."""
     here = scene.watches.get(use.location.id) if use.location else None
     there = scene.watches.get(to.id)
     own = use.running.package or (here.package if here else None)
@@ -238,12 +238,12 @@ def _failed_before(use: Use, to: Location, scene: Scene) -> bool:
 
 
 def _may_serve(location: Location, scene: Scene, rules: Rules) -> bool:
-    """Whether it is not known that nobody would get a package there now."""
+    """Return whether it is not known that nobody would get a package there now."""
     return scene.state(location, rules) is not HostState.DOWN or not scene.problem(location)
 
 
 def _not_up(location: Location, scene: Scene, rules: Rules) -> str:
-    """How a location is that is not relied on: what was seen there and when, and what is waited for."""
+    """Return how a location is that is not relied on: what was seen there and when, and what is waited for."""
     watch = scene.watches.get(location.id)
     if watch is not None and watch.glances and is_old(watch.glances[-1].at, scene.now, rules):
         return f"{location} was last checked {moment(watch.glances[-1].at)}: {watch.problem or 'good'}"
@@ -348,7 +348,7 @@ def ordered(order: Order, scene: Scene, catalogue: Catalogue, rules: Rules) -> R
 
 
 def _objection(use: Use, to: Location, scene: Scene, rules: Rules) -> str:
-    """What speaks against a rotation that was asked for."""
+    """Return what speaks against a rotation that was asked for."""
     if scene.state(to, rules) is not HostState.UP:
         return f"it is {scene.state(to, rules)}, last check: {scene.problem(to) or 'good'}"
     seen = _seen_from(use, to, scene)

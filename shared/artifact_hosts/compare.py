@@ -26,7 +26,7 @@ _MOST_UNPACKED: Final = 8 << 30  # bytes
 
 
 class _Member(Protocol):
-    """What is asked of a member of a zip's directory."""
+    """The fields of a zip member that comparisons use."""
 
     @property
     def name(self) -> str: ...
@@ -45,7 +45,7 @@ class _Member(Protocol):
 
 
 class Relation(StrEnum):
-    """What one package is to another."""
+    """The relation of one package to another."""
 
     EQUAL = "equal"
     OLDER = "older"
@@ -77,7 +77,7 @@ def package_of(members: Sequence[_Member], size: int) -> Package:
 
 
 def unsound(members: Sequence[_Member], size: int) -> str:
-    """Why App Service should not be given this zip of `size` bytes, or nothing: no package, or a bomb's directory."""
+    """Return why App Service must not get this zip of `size` bytes (no package, or a zip bomb), or nothing."""
     return next(_faults(members, size), "")
 
 
@@ -105,7 +105,7 @@ def compare(
     before_one: Iterable[Package] = (),
     before_other: Iterable[Package] = (),
 ) -> Comparison:
-    """What `one` is to `other`.
+    """Return what `one` is to `other`.
 
     `before_one` and `before_other` are the packages that were seen at the same place earlier: whoever serves today
     what the other place served before has the older one.

@@ -43,7 +43,7 @@ class MoreTail(Exception):
 
 
 class End(msgspec.Struct, frozen=True):
-    """Where the central directory lies in the file, in bytes, and how many members it has."""
+    """The place of the central directory in the file, in bytes, and its number of members."""
 
     offset: int
     length: int
@@ -95,7 +95,7 @@ def find_end(tail: bytes, size: int, *, most: int) -> End:
 
 
 def _end_record(tail: bytes, size: int) -> int:
-    """Where in the tail the end record begins."""
+    """Return where in the tail the end record begins."""
     plain = len(tail) - _END.size  # without a comment, the usual case
     if plain >= 0 and tail.startswith(_END_SIGNATURE, plain) and tail.endswith(b"\0\0"):
         return plain

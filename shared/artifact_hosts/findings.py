@@ -1,4 +1,4 @@
-"""What a person should know of a group's packages although nothing is to be done about it by itself. Pure."""
+"""Findings about a group's packages that Counterpart leaves to an operator. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ SIGNATURE_ENDS = timedelta(days=14)  # before which it is told
 
 
 def skew(uses: Sequence[Use], systems: Mapping[str, Os]) -> str | None:
-    """How regions differ in what they run; empty when they do not, None when it is not known.
+    """Return how regions differ in what they run; empty when they do not, None when it is not known.
 
     Versions are compared wherever home pages tell them. Packages are compared between regions of one operating
     system only, as the files for two systems need not be the same.
@@ -143,7 +143,7 @@ def _said(row: Packages) -> str:
 
 
 def runs(use: Use) -> str:
-    """What a region runs, in words."""
+    """Return what a region runs, in words."""
     if use.running.version:
         return f"version {use.running.version}"
     if use.running.package and use.running.package_at:

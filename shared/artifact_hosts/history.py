@@ -85,7 +85,7 @@ def state_of(watch: Watch | None, now: datetime, rules: Rules) -> HostState:
 
 
 def is_old(checked: datetime, now: datetime, rules: Rules) -> bool:
-    """Whether a check was so long ago that it says nothing about now."""
+    """Return whether a check was so long ago that it says nothing about now."""
     return age(checked, now) > timedelta(seconds=_MISSED * (rules.check_every + _TURN))
 
 

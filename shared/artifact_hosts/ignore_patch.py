@@ -1,4 +1,4 @@
-"""What tells Terraform to leave the package URL alone, and why. Pure.
+"""The Terraform snippet that leaves the package URL alone, with the reason. Pure.
 
 Source: the vendor's module names what it ignores, and `WEBSITE_RUN_FROM_PACKAGE` is not among it (facts: settings).
 """

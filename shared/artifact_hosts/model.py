@@ -19,7 +19,7 @@ SETTING = "WEBSITE_RUN_FROM_PACKAGE"  # App Service reads it in any capitals
 
 
 class Origin(StrEnum):
-    """How a location is known."""
+    """The way in which Counterpart knows a location."""
 
     CATALOGUE = "catalogue"  # a host of the vendor's, with the vendor's file names
     LISTED = "listed"  # an operator's own, named in the configuration
@@ -42,7 +42,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
-    """What a zip's central directory says of a package: enough to know it again, and to compare two."""
+    """A package as its zip's central directory shows it: enough to recognise it, and to compare two."""
 
     digest: str  # of all member names, sizes and CRC-32s
     members: int
@@ -57,7 +57,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look at a location found. Never raised: a failure is an answer too."""
+    """The result of one check of a location. Never raised: a failure is a result too."""
 
     at: datetime
     problem: str = ""  # why a start would not get this package; empty: all is well
@@ -71,7 +71,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether a start would get a package there."""
+        """Return whether a start would get a package there."""
         return not self.problem
 
 
@@ -119,17 +119,17 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def package(self) -> Package | None:
-        """What lay there when it was last read."""
+        """Return what lay there when it was last read."""
         return self.served[-1].package if self.served else None
 
     @property
     def problem(self) -> str:
-        """What the last check found wrong."""
+        """Return what the last check found wrong."""
         return self.glances[-1].problem if self.glances else "not checked yet"
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """What a region is known to run."""
+    """The package that a region is known to run."""
 
     version: str = ""  # as its home page tells it
     version_at: datetime | None = None
@@ -138,7 +138,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one region takes its package from."""
+    """The location from which one region takes its package."""
 
     region: str
     location: Location | None  # None: from no URL that can be watched, and `why` says so
@@ -149,14 +149,14 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Work(StrEnum):
-    """What is done to a region here."""
+    """The work that is done to a region here."""
 
     ROTATE = "rotate"
     RESTART = "restart"
 
 
 class Phase(StrEnum):
-    """How far it has come."""
+    """The phase that the work is in."""
 
     CLAIMED = "claimed"  # decided, by one worker; whether it happened shows only at the region
     DONE = "done"  # written or restarted; being verified
@@ -192,7 +192,7 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person asked for, until it is done or cannot be."""
+    """An operator's order, until it is done or cannot be."""
 
     work: Work
     regions: tuple[str, ...]  # those still to be done, in order
@@ -204,7 +204,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of the last order."""
+    """The outcome of the last order."""
 
     at: datetime
     well: bool  # all of it was done
@@ -220,7 +220,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class State(StrEnum):
-    """Where a group's packages are. The sentences stand in `transitions.SENTENCES`."""
+    """The state of a group's packages. `transitions.SENTENCES` explains each."""
 
     WATCHING = "watching"
     ROTATING = "rotating"
@@ -289,7 +289,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How often, how long, and what is allowed. Durations in seconds."""
+    """Intervals, durations and permissions. Durations are in seconds."""
 
     check_every: float = 300.0
     soak: float = 180.0

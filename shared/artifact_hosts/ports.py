@@ -1,4 +1,4 @@
-"""What artifact_hosts needs from outside, apart from what can hurt a region (shared.disruption.ports).
+"""Ports of artifact_hosts, apart from those that can hurt a region (shared.disruption.ports).
 
 Reads of a site raise NotFound when it is gone, and Unavailable, Throttled or Denied; the vault's raise the same.
 """
@@ -22,7 +22,7 @@ class PackageReads(Protocol):
 
 
 class HomePages(Protocol):
-    """What an app says of itself on its own host name. Never raises."""
+    """The home page of an app on its own host name. Never raises."""
 
     async def get_version(self, host: str, *, port: int) -> str:
         """The version that the home page shows, empty when it shows none."""

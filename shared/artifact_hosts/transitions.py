@@ -53,7 +53,7 @@ SENTENCES: dict[State, str] = {
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What is seen at one moment."""
+    """The observation of one moment."""
 
     systems: Mapping[str, Os]  # the group's regions
     sites: Mapping[str, str]  # and the ids of their sites, in lower case
@@ -183,7 +183,7 @@ def running(row: Packages, region: str, now_runs: Running) -> Packages:
 
 
 def scene(row: Packages, view: View) -> Scene:
-    """What a choice is made from."""
+    """Return what a choice is made from."""
     return Scene(
         down=frozenset(name for name, health in view.health.items() if health.state is HealthState.DOWN),
         uses=tuple(use for use in row.uses if use.region in view.systems),
@@ -392,7 +392,7 @@ def _claimed(row: Packages, flight: Flight, view: View, rules: Rules) -> Turn:
 
 
 def _at(row: Packages, flight: Flight, location: Location | None) -> bool:
-    """Whether the region takes its package from that location now."""
+    """Return whether the region takes its package from that location now."""
     use = row.use(flight.region)
     return (
         use is not None
@@ -414,7 +414,7 @@ def _verifying(row: Packages, flight: Flight, view: View, rules: Rules) -> Turn:
 
 
 def _judged(row: Packages, flight: Flight, at: datetime, view: View, rules: Rules) -> Turn:
-    """Whether the region came back after what was done to it at that time."""
+    """Return whether the region came back after what was done to it at that time."""
     health = view.health.get(flight.region)
     if came_back(health, flight.start, at, rules.soak):
         came = f"{flight.region} is well after: {flight.reason}"

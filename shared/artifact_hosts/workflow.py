@@ -92,7 +92,7 @@ _HTTPS = 443
 
 
 class Eyes(Protocol):
-    """How this slice looks at the group's health: bound to the group by reconcile."""
+    """Reads the group's health for this slice; reconcile binds it to the group."""
 
     def __call__(self, *, prove: bool = False) -> Awaitable[Mapping[str, Health]]:
         """Every region's health now; `prove` includes a fresh SCEP proof."""
@@ -100,7 +100,7 @@ class Eyes(Protocol):
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """What is used of the outside world and the configuration."""
+    """The ports and settings that this slice uses."""
 
     store: Store
     clock: Clock
@@ -115,7 +115,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tended(msgspec.Struct, frozen=True, kw_only=True):
-    """What a round found of a group's packages."""
+    """The result of a round over a group's packages."""
 
     row: Packages
     choices: tuple[Choice, ...]
@@ -123,7 +123,7 @@ class Tended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notes(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rest of the round already knows, so that it is not asked twice."""
+    """Facts that the rest of the round has read already, so that they are not read twice."""
 
     settings: Mapping[str, RegionSettings] = {}  # by region, as read in this very round
     restarted: frozenset[str] = frozenset()  # regions that are said to have restarted now
@@ -133,7 +133,7 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def watch_key(location: Location) -> Key:
-    """Where a location's checks lie."""
+    """Return where a location's checks lie."""
     return key(HOSTS, location.id)
 
 
@@ -258,7 +258,7 @@ def _wanted(group: Group, row: Packages, catalogue: Catalogue) -> tuple[tuple[Lo
 
 
 def packages_key(group_id: str) -> Key:
-    """Where a group's packages lie."""
+    """Return where a group's packages lie."""
     return key("packages", row_name(group_id))
 
 
@@ -286,7 +286,7 @@ async def tend(group: Group, eyes: Eyes, tools: Tools, *, worker: str, notes: No
 async def look_only(
     group: Group, health: Mapping[str, Health], tools: Tools
 ) -> tuple[Tended, Mapping[str, Watch]]:
-    """What is known and what would be done, from the rows alone: nothing is read from Azure, nothing written.
+    """Return what is known and what would be done, from the rows alone: nothing is read from Azure, nothing written.
 
     `health` is the regions' as last seen.
     """
@@ -493,7 +493,7 @@ class _Round:
                 return await self._undo(await self._save(turned.row), flight)
 
     async def sum_up(self, choices: tuple[Choice, ...]) -> Tended:
-        """What this round found; new findings are logged and remembered, so that each is told once."""
+        """Return what this round found; new findings are logged and remembered, so that each is told once."""
         row = self.row or first(self.group.name, self.tools.clock.now())
         tended = _summed_up(self.group, row, self._watches, self._health, self.tools, choices)
         kinds = tuple(sorted({f"{finding.kind} {finding.region}".strip() for finding in tended.findings}))
@@ -568,7 +568,7 @@ class _Round:
         return True  # the next wake-up verifies; nothing can be seen of it yet
 
     async def _gone_bad(self, claimed: Packages, flight: Flight, url: Value) -> str:
-        """Why the new host will not do after all, by a look of this moment; or nothing."""
+        """Return why the new host will not do after all, by a look of this moment; or nothing."""
         assert flight.new is not None  # noqa: S101 -- a rotation has a target
         row = (await watches_of((flight.new,), self.tools.store)).get(flight.new.id)
         now = self.tools.clock.now()
@@ -596,7 +596,7 @@ class _Round:
         return claimed, flight
 
     def _moved(self, flight: Flight, settings: AppSettings) -> str:
-        """Why the region is not where the flight was decided for, or nothing."""
+        """Return why the region is not where the flight was decided for, or nothing."""
         now_at = use_of(settings, self.tools.catalogue)
         if isinstance(now_at, NotWatched) and now_at.missing:
             now_at = broken("missing")
@@ -605,7 +605,7 @@ class _Round:
         return f"the package URL of {flight.region} was changed by somebody else meanwhile"
 
     def _late(self, flight: Flight) -> str:
-        """Whether the claim would run out under the PUT, so that another worker might begin."""
+        """Return whether the claim would run out under the PUT, so that another worker might begin."""
         left = flight.worker_until - self.tools.clock.now()
         if left >= timedelta(seconds=self.tools.rules.claim * _CLAIM_LEFT):
             return ""
@@ -652,7 +652,7 @@ class _Round:
         return True
 
     async def _no_package(self, claimed: Packages, flight: Flight) -> str:
-        """Why a restart would take the region down: its package cannot be had now. Or nothing."""
+        """Return why a restart would take the region down: its package cannot be had now. Or nothing."""
         use = claimed.use(flight.region)
         if use is None or use.location is None:
             return ""
@@ -746,7 +746,7 @@ def signed(row: Packages, settings: Mapping[str, AppSettings]) -> Packages:
 
 
 def _is_anothers(flight: Flight | None, worker: str, now: datetime) -> bool:
-    """Whether another worker is at it right now."""
+    """Return whether another worker is at it right now."""
     return (
         flight is not None
         and flight.phase is not Phase.DONE
@@ -762,7 +762,7 @@ def _with_package(settings: AppSettings, url: Value) -> AppSettings:
 
 
 def _same(before: Packages, after: Packages, rules: Rules) -> bool:
-    """Whether only the time of looking differs, and the next sweep does not depend on it yet."""
+    """Return whether only the time of looking differs, and the next sweep does not depend on it yet."""
     if before.looked_at is None or after.looked_at is None:
         return before == after
     recent = age(before.looked_at, after.looked_at) < timedelta(seconds=rules.sweep / 2)

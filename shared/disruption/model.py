@@ -9,7 +9,7 @@ from shared.groups.model import Profile
 
 
 class Kind(StrEnum):
-    """What disturbs a region."""
+    """The kinds of disruption."""
 
     SETTINGS_WRITE = "settings-write"
     HOST_ROTATION = "host-rotation"
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
     @property
     def takes_out(self) -> bool:
-        """Whether it takes an endpoint out of DNS."""
+        """Return whether it takes an endpoint out of DNS."""
         return self in {Kind.DRILL, Kind.FAILBACK_HOLD}
 
 

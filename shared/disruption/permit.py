@@ -83,7 +83,7 @@ def permit(
 
 
 def _unanswered(asked: Disruption) -> str:
-    """Why the devices of an endpoint that is to be taken out would be answered by nobody; empty: others are."""
+    """Return why nobody would answer the devices of an endpoint that is taken out; empty: others would."""
     if asked.profile is None:
         return f"whether others are answered to the devices of {asked.region} is not known"
     found = instead(asked.profile, asked.region)
@@ -91,7 +91,7 @@ def _unanswered(asked: Disruption) -> str:
 
 
 def stands(held: Permit, seen: Mapping[str, Health], now: datetime) -> bool:
-    """Whether its region is being disturbed: somebody works on it, or it was not seen well since.
+    """Return whether its region is being disturbed: somebody works on it, or it was not seen well since.
 
     One that was given back with its region well is in no row.
     """

@@ -25,7 +25,7 @@ class SettingsWrites(Protocol):
 
 
 class AppControl(Protocol):
-    """What stops an app for a moment. Nothing here runs without a Permit."""
+    """Restarts an app. Nothing here runs without a Permit."""
 
     async def restart(self, site_id: str, *, permit: Permit) -> None:
         """Restart the app; it fetches its package again."""

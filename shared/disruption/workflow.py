@@ -18,7 +18,7 @@ class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def permit_key(group_key: str) -> Key:
-    """Where a group's permit lies."""
+    """Return where a group's permit lies."""
     return key("permit", group_key)
 
 

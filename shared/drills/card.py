@@ -1,4 +1,4 @@
-"""How people are told of a drill: one card when it begins, one when it ends, one if it cannot be undone. Pure."""
+"""Notifications of a drill: one when it begins, one when it ends, one if it cannot be undone. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final

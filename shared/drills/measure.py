@@ -18,7 +18,7 @@ TOLERATED = 1  # failed SCEP looks in a row; with the next one the region is giv
 
 
 def measure(drill: Drill) -> Measured:
-    """What the samples of a drill say."""
+    """Return what the samples of a drill say."""
     after = [sample for sample in drill.samples if sample.at >= 0]
     gone = ALPHABET[drill.regions.index(drill.region)]
     watched = _until_restored(drill, after)
@@ -86,7 +86,7 @@ def _longest_gap(samples: Sequence[Sample]) -> float:
 
 
 def failed_in_a_row(samples: Sequence[Sample]) -> int:
-    """How many of the last SCEP looks failed, one after the other."""
+    """Return how many of the last SCEP looks failed, one after the other."""
     count = 0
     for sample in reversed(samples):
         if not sample.problem:
@@ -96,7 +96,7 @@ def failed_in_a_row(samples: Sequence[Sample]) -> int:
 
 
 def judged(drill: Drill) -> Ending:
-    """How a drill ends whose observation is over."""
+    """Return how a drill ends whose observation is over."""
     found, target = measure(drill), drill.target_rto_seconds
     late = [name for name, seconds in (*found.dns, ("devices (SCEP)", found.scep)) if seconds is None]
     if late:
@@ -115,7 +115,7 @@ def judged(drill: Drill) -> Ending:
 
 
 def compared(recovery: float | None, earlier: Sequence[float]) -> str:
-    """How a recovery stands beside those of earlier drills of the region, in words; empty: nothing to say."""
+    """Return how a recovery stands beside those of earlier drills of the region, in words; empty: nothing to say."""
     known = list(earlier)[:EARLIER]
     if recovery is None or not known:
         return ""

@@ -19,7 +19,7 @@ FEWEST_LINES = 8  # of a timeline that a row has no room for
 
 
 class State(StrEnum):
-    """How far a drill has come. What each means stands in `transitions.STATES`."""
+    """The state of a drill. `transitions.STATES` explains each."""
 
     ACCEPTED = "accepted"
     DRAINING = "draining"
@@ -36,7 +36,7 @@ ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.ABORTED, State.INTERRUPT
 
 
 class Verdict(StrEnum):
-    """What a preflight rule says."""
+    """The answer of a preflight rule."""
 
     PASSED = "passed"
     WARNED = "warned"  # said, and no hindrance
@@ -52,7 +52,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Predicted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long devices should be led to a lost region. Seconds; for resolvers that honour the time to live."""
+    """The predicted seconds for which DNS leads devices to a lost region; resolvers honour the time to live."""
 
     orderly: float  # the endpoint is disabled: a drill, or a person's deed
     sudden: float  # the region dies and Traffic Manager has to notice
@@ -61,7 +61,7 @@ class Predicted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is asked for."""
+    """A request for a drill."""
 
     group: str  # the group's ARM id
     region: str
@@ -93,14 +93,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a drill ends, decided before its region is given back."""
+    """The end of a drill, decided before its region is given back."""
 
     state: State
     reason: str
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a drill found. Seconds since the drain; None: it did not happen while it was watched."""
+    """The measurements of a drill, in seconds since the drain; None: it did not happen while it was watched."""
 
     dns: tuple[tuple[str, float | None], ...] = ()  # per resolver: when it last stopped answering the region
     scep: float | None = (
@@ -174,12 +174,12 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen."""
+        """Return whether nothing more will happen."""
         return self.state in ENDED
 
     @property
     def why_perhaps_out(self) -> str:
-        """Why it is not known whether a region that cannot be given back is out of DNS; empty: it is."""
+        """Return why it is not known whether a region that cannot be given back is out of DNS; empty: it is."""
         if self.state is not State.RESTORING:
             return ""
         if self.was_back:
@@ -238,7 +238,7 @@ class Open(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look at the group says: the profile read anew, health, and what other parts of the product know."""
+    """An observation of the group: the profile read afresh, health, and facts of the other slices."""
 
     group: Group
     health: Mapping[str, Health]
@@ -248,7 +248,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device got that asked through the service name. Never raised: a failure is an answer too."""
+    """The answer that a device got through the service name. Never raised: a failure is an answer too."""
 
     at: datetime
     address: str = ""  # whom it asked; empty: the name led nowhere
@@ -256,12 +256,12 @@ class ServiceAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether it was served."""
+        """Return whether it was served."""
         return not self.problem
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How drills run. Durations in seconds."""
+    """Rules of drills. Durations are in seconds."""
 
     sample_every: float = 2.0
     wake: float = 45.0  # of one wake-up; the timer comes every minute and never overlaps

@@ -1,4 +1,4 @@
-"""What drills need from outside, beside what they share with others (`EndpointControl`, `Names`)."""
+"""Ports of drills, beside those that they share with others (`EndpointControl`, `Names`)."""
 
 from collections.abc import Collection
 from typing import Protocol

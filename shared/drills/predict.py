@@ -1,4 +1,4 @@
-"""How long a lost region should hurt, from the profile's own figures. Pure.
+"""The predicted length of an outage, from the profile's own figures. Pure.
 
 Traffic Manager is Degraded after one failure more than it tolerates: the phase of its probes, the tolerated ones, and
 the timeout of the last (facts: section 1.2). Resolvers keep what they were told for the time to live. What no figure
@@ -17,7 +17,7 @@ def predict(profile: Profile) -> Predicted:
 
 
 def explained(profile: Profile) -> tuple[str, str]:
-    """Where the two figures come from: of an orderly drain, and of a sudden loss."""
+    """Return where the two figures come from: of an orderly drain, and of a sudden loss."""
     monitor, found = profile.monitor, predict(profile)
     orderly = f"a time to live of {profile.ttl} s, for a drained endpoint is not answered any more"
     sudden = (

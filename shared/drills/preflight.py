@@ -23,7 +23,7 @@ PER_ACU: Final = 20.0  # SCEP requests a minute that one compute unit serves (fa
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
-    """What people say of load and capacity: nothing here can be measured from outside."""
+    """Load and capacity as operators declare them: neither can be measured from outside."""
 
     load: tuple[tuple[str, float], ...] = ()  # group: SCEP requests a minute, at its busiest
     capacity: tuple[tuple[str, float], ...] = ()  # region, or group/region: compute units (ACU)
@@ -85,7 +85,7 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def practice(self) -> bool:
-        """Whether the schedule asks, and nobody watches."""
+        """Return whether the schedule asks, and nobody watches."""
         return self.asked.by == PRACTICE
 
 
@@ -101,7 +101,7 @@ class Preflight(msgspec.Struct, frozen=True):
 
     @property
     def allowed(self) -> bool:
-        """Whether no rule forbids it."""
+        """Return whether no rule forbids it."""
         return not self.refusals
 
 
@@ -124,7 +124,7 @@ def spared(answers: Iterable[Answer]) -> str:
 
 
 def at_most(observe_seconds: float, rules: Rules) -> timedelta:
-    """How long a drill may keep its permit."""
+    """Return how long a drill may keep its permit."""
     parts = (rules.start_within, observe_seconds, rules.restore_within, rules.verify_within)
     return timedelta(seconds=sum(parts))
 

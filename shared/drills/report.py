@@ -76,7 +76,7 @@ def drill_facts(drill: Drill, earlier: Sequence[float] = (), *, samples: bool = 
 
 
 def checked_facts(preflight: Preflight, predicted: Predicted, profile: Profile) -> dict[str, Any]:
-    """What a dry run says."""
+    """Return what a dry run says."""
     orderly, sudden = explained(profile)
     return {
         "allowed": preflight.allowed,
@@ -107,7 +107,7 @@ def skipped_facts(slots: Iterable[Slot]) -> list[dict[str, Any]]:
 def schedule_facts(
     calendar: Calendar, group: str, slot: Slot | None, now: datetime, observe_seconds: int
 ) -> dict[str, Any]:
-    """What a group's schedule means: the next runs, and what of the calendar would hinder each."""
+    """Return what a group's schedule means: the next runs, and what of the calendar would hinder each."""
     lines = calendar.lines(group)
     times = sorted({at for line in lines for at in _next(line, now)})[:UPCOMING]
     last = slot.practised if slot else None
@@ -165,7 +165,7 @@ def _summary(drill: Drill) -> list[tuple[str, str]]:
 
 
 def figures(drill: Drill, found: Measured, earlier: Sequence[float]) -> list[tuple[str, str, str]]:
-    """What was predicted or wanted, beside what was measured."""
+    """Return what was predicted or wanted, beside what was measured."""
     rows = [
         ("recovery, orderly drain", _seconds(drill.predicted.orderly), _seconds(found.recovery)),
         *(
@@ -243,7 +243,7 @@ def markdown(drill: Drill, earlier: Sequence[float] = ()) -> str:
 
 
 def _how(drill: Drill) -> str:
-    """How it was measured."""
+    """Return how it was measured."""
     return (
         f"Every {_interval(drill)} each resolver was asked for `{drill.service}`, and GetCACaps and GetCACert "
         "through that name by an address that is kept for its time to live, as devices keep it. A figure is exact "

@@ -31,7 +31,7 @@ class Cron(msgspec.Struct, frozen=True, kw_only=True):
     either_day: bool  # both day fields are restricted
 
     def fits(self, at: datetime) -> bool:
-        """Whether it is due in the minute of `at`."""
+        """Return whether it is due in the minute of `at`."""
         return at.minute in self.minutes and at.hour in self.hours and self._fits_day(at.date())
 
     def _fits_day(self, day: date) -> bool:
@@ -219,7 +219,7 @@ def schedules(text: str) -> tuple[tuple[str, Cron], ...]:
 
 
 def why_not(calendar: Calendar, begin: datetime, end: datetime) -> tuple[str, str]:
-    """Why the span may not be drilled in: by what is blocked, and by what is allowed. Empty: it may."""
+    """Return why the span may not be drilled in: by what is blocked, and by what is allowed. Empty: it may."""
     return _blocked(calendar, begin, end), _outside(calendar.allowed, begin, end)
 
 
@@ -271,7 +271,7 @@ def due(
 
 
 def too_soon(calendar: Calendar, practised: datetime | None, at: datetime) -> str:
-    """Why a practice run would come too soon after the one before; empty: it would not."""
+    """Return why a practice run would come too soon after the one before; empty: it would not."""
     if practised is None or at - practised >= timedelta(seconds=calendar.every):
         return ""
     since = f"the last practice run was due {practised:%Y-%m-%d %H:%M} UTC"

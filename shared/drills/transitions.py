@@ -62,7 +62,7 @@ OURSELVES = "Counterpart"
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known at one moment."""
+    """The observation of one moment."""
 
     now: datetime
     worker: str
@@ -176,7 +176,7 @@ def turn(drill: Drill, view: View, rules: Rules) -> Turn:
 
 
 def is_urgent(drill: Drill, now: datetime, rules: Rules) -> bool:
-    """Whether any wake-up is to act on it, even one that has no time: the region is to be back by now."""
+    """Return whether any wake-up is to act on it, even one that has no time: the region is to be back by now."""
     match drill.state:
         case State.DRAINING:
             return not is_claimed(drill, "", now)
@@ -241,7 +241,7 @@ def _observing(drill: Drill, view: View, rules: Rules) -> Turn:
 
 
 def _lost(drill: Drill, view: View) -> Ending | None:
-    """Whether nobody saw to it, so that whoever comes now gives the region back."""
+    """Return whether nobody saw to it, so that whoever comes now gives the region back."""
     if view.now >= drill.deadline:
         reason = "its time was over before anybody brought it to its end"
     elif is_ahead(drill.since, view.now):
@@ -254,7 +254,7 @@ def _lost(drill: Drill, view: View) -> Ending | None:
 
 
 def _is_time(drill: Drill, now: datetime, rules: Rules) -> Ending | None:
-    """How it ends when its observation is over. A recovery that nobody was there to see did not fail."""
+    """Return how it ends when its observation is over. A recovery that nobody was there to see did not fail."""
     seconds = seconds_since_drain(drill, now)
     if seconds < drill.observe_seconds:
         return None
@@ -266,7 +266,7 @@ def _is_time(drill: Drill, now: datetime, rules: Rules) -> Ending | None:
 
 
 def _must_stop(drill: Drill, view: View, rules: Rules) -> Ending | None:
-    """Why the region must be given back before its time."""
+    """Return why the region must be given back before its time."""
     if failed_in_a_row(drill.samples) > TOLERATED:
         why = drill.problems[drill.samples[-1].problem - 1]
         return Ending(state=State.FAILED, reason=f"the service was not available: {why}")
@@ -282,12 +282,12 @@ def _must_stop(drill: Drill, view: View, rules: Rules) -> Ending | None:
 
 
 def _is_settled(drill: Drill, now: datetime) -> bool:
-    """Whether a look that finds the endpoint enabled is no look from before the drain."""
+    """Return whether a look that finds the endpoint enabled is no look from before the drain."""
     return drill.was_out or seconds_since_drain(drill, now) > SETTLING
 
 
 def trouble(seen: Seen, region: str) -> str:
-    """What of the other regions, or of the group, forbids that the region stays out; empty: nothing.
+    """Return what of the other regions, or of the group, forbids that the region stays out; empty: nothing.
 
     An incident of the region itself does not: an alert may take our own doing for a failure.
     """
@@ -356,7 +356,7 @@ def _verifying(drill: Drill, view: View, rules: Rules) -> Turn:
 
 
 def _overruled(ending: Ending, region: str) -> Ending:
-    """Who disabled the region in the moment after it was given back is told that this was undone."""
+    """Return the ending with what whoever disabled the region just after it was given back has to know."""
     why = (
         f"{region} was seen disabled after it had been given back, and was enabled once more: whoever disabled it on "
         f"purpose has to do so again"
@@ -381,7 +381,7 @@ def _back(drill: Drill, endpoint: Endpoint, now: datetime) -> Drill:
 
 
 def _is_back_in_dns(drill: Drill, now: datetime) -> bool:
-    """Whether DNS answers it again, or it is time not to wait any longer: from here it may never be answered."""
+    """Return whether DNS answers the region again, or enough was waited: from here DNS may never answer it."""
     assert drill.online_at is not None  # noqa: S101 -- asked before
     gone = ALPHABET[drill.regions.index(drill.region)]
     was_answered = any(gone in sample.dns for sample in drill.samples if sample.at < 0)
@@ -418,7 +418,7 @@ def not_drained(drill: Drill, worker: str, reason: str, now: datetime) -> Drill 
 
 
 def perhaps_drained(drill: Drill, reason: str, now: datetime) -> Drill | None:
-    """Whether the endpoint was touched is not known."""
+    """Return whether the endpoint was touched is not known."""
     if drill.state is not State.DRAINING:
         return None
     out = msgspec.structs.replace(drill, drained_at=now, doubtful=True)
@@ -452,7 +452,7 @@ def not_enabled(drill: Drill, reason: str, effect: Effect, now: datetime, *, gon
 
 
 def _unstuck(drill: Drill) -> tuple[str, ...]:
-    """What is owed, without a card that would come when it is not so any more."""
+    """Return what is owed, without a card that would come when it is not so any more."""
     return tuple(name for name in drill.owed if name != "stuck")
 
 
@@ -560,13 +560,13 @@ def endpoint_of(group: Group, name: str) -> Endpoint | None:
 
 
 def is_claimed(drill: Drill, worker: str, now: datetime) -> bool:
-    """Whether somebody else is at it, by a sign of life that still counts."""
+    """Return whether somebody else is at it, by a sign of life that still counts."""
     other = drill.worker not in {"", worker}
     return other and drill.worker_until is not None and now < drill.worker_until
 
 
 def _is_abandoned(drill: Drill, worker: str, now: datetime) -> bool:
-    """Whether somebody was at it who neither left nor shows any life."""
+    """Return whether somebody was at it who neither left nor shows any life."""
     return drill.worker not in {"", worker} and not is_claimed(drill, worker, now)
 
 

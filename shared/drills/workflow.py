@@ -101,7 +101,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,150}-drill-\d{1,9}")
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """What drills use of the outside world and the configuration."""
+    """The ports and settings that drills use."""
 
     store: Store
     clock: Clock
@@ -124,12 +124,12 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def slot_key(group_id: str) -> Key:
-    """Where a group's running drill lies."""
+    """Return where a group's running drill lies."""
     return key(SLOTS, row_name(group_id))
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dry run returns."""
+    """The result of a dry run."""
 
     preflight: Preflight
     predicted: Predicted
@@ -451,7 +451,7 @@ class _Wake:
                 return after
 
     async def is_alive(self, drill: Drill) -> bool:
-        """Whether whoever is at it shows a sign of life before its claim is over: if not, this wake-up takes over.
+        """Return whether the worker shows a sign of life before its lease expires; if not, this wake-up takes over.
 
         So a killed process costs no further wake-up: its region is given back by the next one.
         """
@@ -564,7 +564,7 @@ class _Wake:
         return await request(tools.store, name, asked, seen.health, now, audit_only=tools.audit_only)
 
     def _why_not(self, drill: Drill, before: Sequence[_Taken], fresh: Seen) -> str:
-        """What speaks against disabling the endpoint at this very moment; empty: nothing."""
+        """Return what speaks against disabling the endpoint at this very moment; empty: nothing."""
         if drill.worker_until is not None and self._tools.clock.now() >= drill.worker_until:
             return "it took too long to be sure of what was seen"
         if not any(
@@ -640,7 +640,7 @@ class _Wake:
 
 
 def _why(error: AppError | TimeoutError) -> str:
-    """Why a look is none. That its time was over has no words of its own."""
+    """Return why a look is none. That its time was over has no words of its own."""
     return str(error) or f"a look at the group took longer than {LOOK_WITHIN:g} s"
 
 
@@ -662,13 +662,13 @@ def _coded(
 
 
 async def _resolve(name: str, tools: Tools) -> dict[str, NameAnswer]:
-    """Where the name leads, at every resolver."""
+    """Return where the name leads, at every resolver."""
     answers = await asyncio.gather(*(resolver.resolve(name) for resolver in tools.resolvers.values()))
     return dict(zip(tools.resolvers, answers, strict=True))
 
 
 async def _ask(host: str, group: Group, tools: Tools) -> ServiceAnswer:
-    """What a device gets."""
+    """Return what a device gets."""
     monitor = group.profile.monitor
     port = monitor.port if monitor.protocol == "HTTPS" else _HTTPS
     path = tools.scep_path or monitor.path or "/"

@@ -19,7 +19,7 @@ _SITE = re.compile(
 
 
 class Kind(StrEnum):
-    """What happened to the site, as far as we care."""
+    """The kinds of event that Counterpart reacts to."""
 
     SETTINGS = "settings-changed"
     RESTARTED = "restarted"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """What the outside world told us: which site, what kind, when."""
+    """One event: its site, its kind, its time."""
 
     id: str
     site_id: str

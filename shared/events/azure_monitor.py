@@ -27,14 +27,14 @@ _PROFILE = re.compile(
 
 
 class Condition(StrEnum):
-    """What the rule says of its metric."""
+    """The condition of an alert rule."""
 
     FIRED = "Fired"
     RESOLVED = "Resolved"
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """What an alert says. `at` is when the rule fired, or when it resolved."""
+    """One alert. `at` is when the rule fired, or when it resolved."""
 
     id: str  # the same for an alert's firing and its resolution
     rule: str

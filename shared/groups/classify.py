@@ -100,7 +100,7 @@ def _out_of_dns(endpoint: Endpoint, probe: ProbeResult | None) -> tuple[State, s
 
 
 def one_authority(health: Mapping[str, Health]) -> dict[str, Health]:
-    """Where the regions prove different certificate authorities, none of them is a refuge for the other.
+    """Return the health; regions that prove different certificate authorities are no healthy peers of each other.
 
     Compares the SHA-256 of the CA certificates that GetCACert gave (facts: Windows and Apple pin the CA, so that
     on a mismatch enrolment fails although the probe is well).
@@ -214,7 +214,7 @@ _SHORT = 12  # characters of a fingerprint that people compare
 
 
 def standing(health: Health, *, enabled: bool, patience: float) -> Standing:
-    """How the region stands, from the evidence alone: not what `judge` made of it, which asks for a refuge.
+    """Return how the region stands, from the evidence alone: not what `judge` made of it, which asks for a refuge.
 
     `patience` is how many seconds Traffic Manager waits for an answer.
     """
@@ -233,12 +233,12 @@ def standing(health: Health, *, enabled: bool, patience: float) -> Standing:
 
 
 def _late(health: Health, patience: float) -> bool:
-    """Whether our probe was answered, and later than Traffic Manager waits."""
+    """Return whether our probe was answered, and later than Traffic Manager waits."""
     return health.probe is not None and health.probe.ok and health.probe.millis > patience * 1000
 
 
 def standings(group: Group, health: Mapping[str, Health]) -> dict[str, Standing]:
-    """How each region stands that was looked at."""
+    """Return how each region stands that was looked at."""
     enabled = {endpoint.name: endpoint.enabled for endpoint in group.profile.endpoints}
     patience = group.profile.monitor.timeout
     return {
@@ -255,7 +255,7 @@ def classify(
     packages: Mapping[str, str] | None = None,
     changed: Mapping[str, str] | None = None,
 ) -> dict[str, Finding]:
-    """What the failure of each region in trouble is; regions that are well, or out of service, have no entry.
+    """Return what the failure of each region in trouble is; regions that are well, or out of service, have no entry.
 
     Args:
         group: the group, for which endpoints are enabled.
@@ -380,7 +380,7 @@ def _only_the_path(its: Health) -> bool:
 
 
 def _signature(its: Health, patience: float) -> str:
-    """What failing alike means: the same sort of answer, or of silence."""
+    """Return what failing alike means: the same sort of answer, or of silence."""
     if its.probe is None:
         return "not probed"
     if not its.probe.ok:
@@ -430,7 +430,7 @@ def _scep_told(scep: ScepProof | None) -> list[str]:
 
 
 def authorities(health: Mapping[str, Health]) -> Finding | None:
-    """Whether the regions prove one CA: a finding when they do not, one without a cause's name is never made.
+    """Return whether the regions prove one CA: a finding when they do not, one without a cause's name is never made.
 
     None also when fewer than two regions prove any; whether that is agreement is the caller's question.
     """
@@ -458,7 +458,7 @@ def _authority_told(name: str, proof: ScepProof) -> str:
 
 
 def _compared(proofs: Mapping[str, ScepProof]) -> list[str]:
-    """What the difference is, as far as certificates tell it."""
+    """Return what the difference is, as far as certificates tell it."""
     said: list[str] = []
     if len({proof.spki_sha256 for proof in proofs.values()}) == 1:
         said.append("the public key is the same: one CA whose certificate was renewed in one region only")
@@ -475,6 +475,6 @@ def _compared(proofs: Mapping[str, ScepProof]) -> list[str]:
 
 
 def proved_one(health: Mapping[str, Health]) -> bool:
-    """Whether at least two regions prove a CA, and all that do prove the same."""
+    """Return whether at least two regions prove a CA, and all that do prove the same."""
     proved = [item.scep.ca_sha256 for item in health.values() if item.scep is not None and item.scep.ok]
     return len(proved) > 1 and len(set(proved)) == 1

@@ -16,7 +16,7 @@ _SITE = "/providers/microsoft.web/sites/"
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What to watch: these profiles, or every tagged one in these subscriptions."""
+    """The watched profiles: these, or every tagged one in these subscriptions."""
 
     profiles: tuple[str, ...] = ()  # ARM ids
     subscriptions: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ def members(profile: Profile, known: Sequence[Member], now: datetime) -> tuple[M
 
 
 def are_same(some: Iterable[Member], others: Iterable[Member]) -> bool:
-    """Whether both are the same regions, be some of them missing for the moment or not."""
+    """Return whether both are the same regions, be some of them missing for the moment or not."""
     return {(member.name, member.site_id) for member in some} == {
         (other.name, other.site_id) for other in others
     }

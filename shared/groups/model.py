@@ -13,7 +13,7 @@ from shared.ages import age, is_ahead
 
 
 class Os(StrEnum):
-    """What the site's workers run; it decides how nested setting names are spelled."""
+    """The operating system of a site's workers, which decides how nested setting names are spelled."""
 
     WINDOWS = "windows"
     LINUX = "linux"
@@ -68,7 +68,7 @@ ONLY_200: Final[StatusRanges] = ((200, 200),)
 
 
 class Monitor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How Traffic Manager probes: seconds, counts, where, and what it takes for good."""
+    """Traffic Manager's probe configuration: seconds, counts, target, and expected answers."""
 
     protocol: str  # HTTP, HTTPS or TCP
     port: int
@@ -142,7 +142,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(StrEnum):
-    """What kind of failure a probe met, where it is more than a status: evidence for the classification."""
+    """The kind of a probe's failure, where it is more than a status: evidence for the classification."""
 
     NONE = ""
     NAME = "name"  # the host name does not resolve
@@ -154,7 +154,7 @@ class Fault(StrEnum):
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one probe, mostly a GET of the probe path, said. Never raised: a failure is an answer too."""
+    """The result of one probe, mostly a GET of the probe path. Never raised: a failure is a result too."""
 
     at: datetime
     status: int | None = None  # HTTP status; None when there was no answer
@@ -166,7 +166,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @property
     def ok(self) -> bool:
-        """Whether the app works by the profile's own criteria (SCEPman: 200 is up, 5xx is not)."""
+        """Return whether the app works by the profile's own criteria (SCEPman: 200 is up, 5xx is not)."""
         return self.connected or (self.status is not None and is_expected(self.status, self.expected))
 
 
@@ -176,7 +176,7 @@ def is_expected(status: int, ranges: StatusRanges) -> bool:
 
 
 class ScepProof(msgspec.Struct, frozen=True, kw_only=True):
-    """What GetCACaps and GetCACert on a region's own host name said."""
+    """The answers of GetCACaps and GetCACert on a region's own host name."""
 
     at: datetime
     ca_sha256: str = ""  # of the CA certificate's DER, lower-case hexadecimal
@@ -190,12 +190,12 @@ class ScepProof(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether the region answered with a CA certificate."""
+        """Return whether the region answered with a CA certificate."""
         return bool(self.ca_sha256) and not self.problem
 
 
 class NameAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the profile's DNS name led to, at one server, at one moment."""
+    """The answer of one DNS server for the profile's name, at one moment."""
 
     at: datetime
     names: tuple[str, ...] = ()  # the aliases that were followed, the last one first asked for an address
@@ -203,7 +203,7 @@ class NameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""  # why there is no answer
 
     def leads_to(self, host: str) -> bool:
-        """Whether the answer goes by way of this host name."""
+        """Return whether the answer goes by way of this host name."""
         return host.lower() in {name.lower().rstrip(".") for name in self.names}
 
 
@@ -236,18 +236,18 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.at, self.monitored_at or self.at)
 
     def age(self, now: datetime) -> timedelta:
-        """How old the oldest is of what the state rests on; older than anything when any of it is from the future."""
+        """Return the age of the oldest evidence of the state; older than anything when some is from the future."""
         return timedelta.max if self.is_ahead(now) else age(self.as_of, now)
 
     def is_ahead(self, now: datetime) -> bool:
-        """Whether any of it is dated later than now: then it is no evidence."""
+        """Return whether any of it is dated later than now: then it is no evidence."""
         looks = [probe_result.at for probe_result in (self.probe, self.scep) if probe_result is not None]
         times = (self.at, self.since, self.monitored_at or self.at, *looks)
         return any(is_ahead(time, now) for time in times)
 
 
 class Standing(StrEnum):
-    """How a region stands towards devices, as incidents see it: wider than what makes a refuge."""
+    """The state of a region towards devices, as incidents see it: wider than being a healthy peer."""
 
     SERVING = "serving"  # Traffic Manager answers with it, and it works
     FAILING = "failing"  # one witness says that it does not work: our own look, or Traffic Manager
@@ -257,7 +257,7 @@ class Standing(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a region, or the service, is in trouble. `classify.TABLE` says what each of them rests on and means."""
+    """The cause of a region's or the service's failure. `classify.TABLE` gives the evidence and meaning of each."""
 
     ONE_REGION = "one-region"
     SHARED = "shared-dependency"
@@ -271,7 +271,7 @@ class Cause(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a failure is, and the evidence that says so: a sentence for each region's probe and proof."""
+    """The cause of a failure with its evidence: a sentence for each region's probe and proof."""
 
     cause: Cause
     evidence: tuple[str, ...] = ()
@@ -299,7 +299,7 @@ _BROKEN = re.compile("[\ud800-\udfff]")
 
 
 def is_broken(text: str) -> bool:
-    """Whether half of a character (a lone surrogate) is in the text: JSON can say it, UTF-8 cannot."""
+    """Return whether half of a character (a lone surrogate) is in the text: JSON can say it, UTF-8 cannot."""
     return _BROKEN.search(text) is not None
 
 
@@ -375,7 +375,7 @@ class AppSettings(Mapping[str, Value]):
 
 
 class RegionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What Counterpart keeps in step on one site: app settings and connection strings of production."""
+    """The settings of one site that Counterpart keeps in step: app settings and connection strings of production."""
 
     app: AppSettings
     connections: Mapping[str, ConnectionString]
@@ -399,19 +399,19 @@ _REFERENCE_STATUS: Final[Mapping[str, tuple[bool | None, str]]] = {
 
 
 class ReferenceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How App Service fared with one Key Vault reference."""
+    """The status of one Key Vault reference, as App Service reports it."""
 
     name: str
     status: str  # Resolved, Initialized, SecretNotFound, ... (facts: section 9)
 
     @property
     def resolved(self) -> bool | None:
-        """Whether the app got the secret rather than the literal reference. None: not known, or not known yet."""
+        """Return whether the app got the secret rather than the literal reference. None: not known, or not yet."""
         return self._read[0]
 
     @property
     def words(self) -> str:
-        """What is so, for people."""
+        """Return what is so, for people."""
         return self._read[1]
 
     @property

@@ -1,4 +1,4 @@
-"""What groups need from outside: reads only. Every method may raise Unavailable, Throttled or Denied."""
+"""Ports of groups: reads only. Every method may raise Unavailable, Throttled or Denied."""
 
 from typing import Protocol
 

@@ -33,7 +33,7 @@ class Instead(msgspec.Struct, frozen=True):
 
 
 class Stays(msgspec.Struct, frozen=True):
-    """Why Traffic Manager goes on answering an endpoint that does not work, and what a person can do."""
+    """The reason why Traffic Manager goes on answering a failed endpoint, and the remedy."""
 
     reason: str
     remedy: str

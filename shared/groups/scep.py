@@ -45,7 +45,7 @@ class UnreadableAnswer(PermanentError):
 
 
 class CaAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What GetCACert told: the issuing CA, and the registration authorities that speak for it."""
+    """The answer of GetCACert: the issuing CA, and the registration authorities that speak for it."""
 
     ca_sha256: str  # of the DER certificate, lower-case hexadecimal
     spki_sha256: str  # of its DER SubjectPublicKeyInfo

@@ -12,7 +12,7 @@ _TAKEN_OUT = {
 
 
 class Start(StrEnum):
-    """How a region was before it was disturbed; afterwards it must be no worse."""
+    """The state of a region before a disruption; afterwards it must be no worse."""
 
     HEALTHY = "healthy"
     ANSWERING = "answering"  # its probe answered, but it was no refuge (out of DNS, say)
@@ -20,7 +20,7 @@ class Start(StrEnum):
 
 
 def start_of(health: Health | None) -> Start:
-    """How the region is now."""
+    """Return how the region is now."""
     if health is not None and health.state is State.HEALTHY:
         return Start.HEALTHY
     answered = health is not None and health.probe is not None and health.probe.ok
@@ -28,7 +28,7 @@ def start_of(health: Health | None) -> Start:
 
 
 def came_back(health: Health | None, start: Start, since: datetime, soak: float) -> bool:
-    """Whether the region is as well as at its `start`, by evidence that reaches `soak` seconds past `since`.
+    """Return whether the region is as well as at its `start`, by evidence that reaches `soak` seconds past `since`.
 
     A probe or a SCEP proof from before the disturbance says nothing about what came of it.
     """

@@ -38,7 +38,7 @@ KEPT = timedelta(seconds=15)  # a quarter of what a permit takes for fresh
 
 
 class Looking(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a region is asked. Seconds. The vendor asks monitors for one /probe a minute at most."""
+    """Intervals of observation, in seconds. The vendor asks monitors for one /probe a minute at most."""
 
     probe_every: float = 60.0
     prove_every: float = 300.0
@@ -78,7 +78,7 @@ def _bare(health: Health) -> Health:
 
 
 def watched_key(profile_id: str) -> Key:
-    """Where a group's observations lie."""
+    """Return where a group's observations lie."""
     return key("watched", row_name(profile_id))
 
 
@@ -113,7 +113,7 @@ class Directory:
         return None if profile is None else (profile, listing.read_at)
 
     async def knows(self, profile_ids: Iterable[str], scope: Scope) -> bool:
-        """Whether one of these profiles is ours: a flood of questions about others costs a read in `KEPT`.
+        """Return whether one of these profiles is ours: a flood of questions about others costs a read in `KEPT`.
 
         Raises Unavailable, Throttled, Denied: Traffic Manager does not say.
         """
@@ -145,7 +145,7 @@ class Directory:
 
 
 class _Listing(msgspec.Struct, frozen=True):
-    """What one reading found: profiles by their sites' ids in lower case."""
+    """The result of one listing: profiles by their sites' ids in lower case."""
 
     read_at: datetime
     by_site: Mapping[str, Profile]
@@ -190,7 +190,7 @@ async def assemble(
 async def _meet(
     profile: Profile, row: Watched | None, store: Store, read_at: datetime | None, now: datetime
 ) -> tuple[tuple[str, ...], bool]:
-    """Who is missing from this answer, and whether it is older than one with other members."""
+    """Return who is missing from this answer, and whether it is older than one with other members."""
     before = row.members if row else ()
     if row is not None and row.members_at is not None and read_at is not None and read_at < row.members_at:
         return (), not are_same(before, members(profile, (), now))

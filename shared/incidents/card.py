@@ -1,4 +1,4 @@
-"""How people are told of an incident: one card per state, facts and plain words first. Pure."""
+"""Notifications of an incident: one card per state, facts and plain words first. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -61,7 +61,7 @@ def incident_card(
 
 
 def subject(incident: Incident) -> str:
-    """Whom it is about: `scepman, West Europe's endpoint`."""
+    """Return whom it is about: `scepman, West Europe's endpoint`."""
     return f"{incident.group} / {incident.region}" if incident.region else incident.group
 
 
@@ -118,7 +118,7 @@ def _facts(incident: Incident) -> Iterable[tuple[str, str]]:
 
 
 def came_back(incident: Incident) -> str:
-    """How often, in words."""
+    """Return how often, in words."""
     return f"{incident.flaps} times" if incident.flaps > 1 else "once"
 
 

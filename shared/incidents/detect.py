@@ -1,4 +1,4 @@
-"""What was seen, heard or done, as facts for the ledger. Pure.
+"""Observations, alerts and actions as facts for the incident log. Pure.
 
 A region that is well makes a fact only while it has an open incident: what is well and was well is not written down
 every minute.
@@ -41,7 +41,7 @@ _CLAIMS = {
 
 
 def open_subjects(incidents: Iterable[Incident]) -> frozenset[Subject]:
-    """What has an open incident."""
+    """Return what has an open incident."""
     return frozenset((incident.topic, incident.region) for incident in incidents if incident.open)
 
 
@@ -91,7 +91,7 @@ def looks(
     rehearsed: Collection[str] = (),
     now: datetime,
 ) -> tuple[Fact, ...]:
-    """What a look at the regions says.
+    """Return what a look at the regions says.
 
     Args:
         group: the group, for its endpoints.
@@ -123,7 +123,7 @@ def looks(
 
 
 def _is_silent(health: Health) -> bool:
-    """Whether the app itself fails, by our own probe."""
+    """Return whether the app itself fails, by our own probe."""
     return health.probe is not None and not health.probe.ok
 
 
@@ -237,7 +237,7 @@ def matter(
 def moved(
     group: Group, region: Region, health: Mapping[str, Health], answer: NameAnswer, now: datetime
 ) -> Fact | None:
-    """That DNS no longer answers a region, if both Traffic Manager and the name itself say so.
+    """Return that DNS no longer answers a region, if both Traffic Manager and the name itself say so.
 
     One answer without the region proves little while Traffic Manager still answers with it: it answers with one
     region at a time.
@@ -258,7 +258,7 @@ def moved(
 
 
 def alerted(alert: Alert, endpoints: Iterable[str], heard: datetime) -> tuple[Fact, ...]:
-    """What an alert says of these endpoints of its profile. Others that it names are left out."""
+    """Return what an alert says of these endpoints of its profile. Others that it names are left out."""
     named = {endpoint.lower(): endpoint for endpoint in endpoints}
     kind = Kind.FIRED if alert.condition is Condition.FIRED else Kind.RESOLVED
     return tuple(

@@ -1,4 +1,4 @@
-"""What each cause means, what Counterpart does about it, and what is left to a person. Pure."""
+"""The meaning of each cause, what Counterpart does about it, and what is left to the operator. Pure."""
 
 from typing import Final
 
@@ -61,7 +61,7 @@ def cause_name(cause: str) -> str:
 
 
 def explained(cause: str) -> tuple[str, str, str]:
-    """What a cause means, what Counterpart does, what is left to a person."""
+    """Return what a cause means, what Counterpart does, what is left to a person."""
     return OTHERS.get(cause) or _CAUSES.get(cause) or _CAUSES[Cause.UNKNOWN]
 
 

@@ -29,7 +29,7 @@ GONE = timedelta(days=1)  # without its endpoint, until a hold is given up
 
 
 class HoldRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether and how long. Durations in seconds."""
+    """Rules of the failback hold. Durations are in seconds."""
 
     on: bool = False
     soak: float = 900.0  # the region's own probe and SCEP proof must be good for so long
@@ -42,7 +42,7 @@ class HoldRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Phase(StrEnum):
-    """How far a hold has come."""
+    """The phase of a hold."""
 
     DISABLING = "disabling"  # decided; whether it happened shows at the endpoint
     HELD = "held"  # out of DNS by our doing
@@ -83,7 +83,7 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What is seen at one moment."""
+    """The observation of one moment."""
 
     group: Group
     health: Mapping[str, Health]
@@ -216,7 +216,7 @@ def _watched(hold: Hold, view: View, rules: HoldRules) -> Hold:
 
 
 def sound(health: Health, view: View) -> bool:
-    """Whether the region answers its probe, and SCEP with the CA that the others prove."""
+    """Return whether the region answers its probe, and SCEP with the CA that the others prove."""
     if health.probe is None or not health.probe.ok:
         return False
     if health.scep is None:
@@ -237,7 +237,7 @@ def _sound_for(hold: Hold, seconds: float) -> bool:
 
 
 def _why_return(hold: Hold, view: View, rules: HoldRules) -> str:
-    """Why it goes back now, or nothing."""
+    """Return why it goes back now, or nothing."""
     if hold.released_by:
         return f"{hold.released_by} said so"
     if _sound_for(hold, rules.soak):
@@ -269,7 +269,7 @@ def _returning(row: HoldRow, hold: Hold, endpoint: Endpoint, view: View, rules: 
 
 
 def _strange_weight(hold: Hold, endpoint: Endpoint) -> bool:
-    """Whether the endpoint has a weight that is none of the hold's steps."""
+    """Return whether the endpoint has a weight that is none of the hold's steps."""
     if hold.weight is None or not endpoint.enabled:
         return False
     steps = {msgspec.structs.replace(hold, share=number).target_weight() for number in range(len(SHARES))}

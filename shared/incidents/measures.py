@@ -1,4 +1,4 @@
-"""How long things took: MTTD, MTTA, time to mitigation, MTTR, of one incident and over many. Pure. Seconds."""
+"""MTTD, MTTA, time to mitigation and MTTR, in seconds, of one incident and over many. Pure."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

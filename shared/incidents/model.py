@@ -14,7 +14,7 @@ import msgspec
 
 
 class Topic(StrEnum):
-    """What an incident is about. Each has its own incident beside the others'."""
+    """The topic of an incident. Each topic has an incident of its own."""
 
     SERVICE = "service"  # a region does not serve devices as it should
     SETTINGS = "settings"  # a settings change waits for a person
@@ -23,7 +23,7 @@ class Topic(StrEnum):
 
 
 class Severity(IntEnum):
-    """How bad: 1 is the worst. What each means stands in `transitions.SEVERITIES`."""
+    """The severity: 1 is the worst. `transitions.SEVERITIES` explains each."""
 
     CRITICAL = 1
     MAJOR = 2
@@ -31,7 +31,7 @@ class Severity(IntEnum):
 
 
 class Kind(StrEnum):
-    """What sort of fact."""
+    """The kind of a fact."""
 
     LOOK = "look"  # we looked
     FIRED = "fired"  # an alert
@@ -43,7 +43,7 @@ class Kind(StrEnum):
 
 
 class Claim(StrEnum):
-    """What a look says of its subject."""
+    """The claim that an observation makes of its subject."""
 
     WELL = "well"
     SUSPECT = "suspect"  # one witness says that it is not
@@ -77,7 +77,7 @@ class Fact(
 
     @functools.cached_property
     def mark(self) -> str:
-        """What makes two facts the same one: 16 hexadecimal digits."""
+        """Return what makes two facts the same one: 16 hexadecimal digits."""
         text = self.text if self.kind is Kind.NOTE else ""
         return _mark(self.topic, self.region, self.kind, self.at, self.claim or "", self.cause, self.id, text)
 
@@ -97,7 +97,7 @@ UNTRUSTED = "hosts-untrusted"
 
 
 class Stage(StrEnum):
-    """How far an incident has come. Acknowledging is beside this: it may happen at any stage before the last."""
+    """The stage of an incident. It may be acknowledged at any stage before the last."""
 
     DETECTED = "detected"
     CONFIRMED = "confirmed"
@@ -147,7 +147,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def stage(self) -> Stage:
-        """How far it has come."""
+        """Return how far it has come."""
         if self.resolved is not None:
             return Stage.RESOLVED
         if self.mitigated is not None:
@@ -156,12 +156,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def open(self) -> bool:
-        """Whether it is not resolved."""
+        """Return whether it is not resolved."""
         return self.resolved is None
 
 
 class Telling(StrEnum):
-    """What people are told of an incident: one card each, at most."""
+    """The kinds of notification of an incident: one card each, at most."""
 
     OPENED = "opened"
     HELD = "held"  # a person is asked to decide: the opening of an incident about settings

@@ -65,7 +65,7 @@ type Subject = tuple[Topic, str]
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How long things take. Durations in seconds."""
+    """Rules of timing. Durations are in seconds."""
 
     flap: float = 600.0  # what comes back within this time is the same incident
     confirm: float = 90.0  # a single witness that has said so for this long is believed
@@ -213,7 +213,7 @@ def derive(facts: Iterable[Fact], group: str, rules: Rules) -> tuple[Incident, .
 
 
 class _Kept[T]:
-    """What follows from tuples that are the very same: a round asks several times, and the next one mostly so too.
+    """A cache of results by the identity of their tuples: a round asks several times, and the next one mostly too.
 
     A row that did not change is the same object (`shared.store.decoded`), and to compare what it says costs as much
     as to derive it.
@@ -224,7 +224,7 @@ class _Kept[T]:
         self._found: dict[tuple[int, ...], tuple[tuple[object, ...], object, T]] = {}
 
     def get(self, of: tuple[tuple[object, ...], ...], also: object, derive: Callable[[], T]) -> T:
-        """What was found of these very tuples, `also` being equal; derived when that is not known."""
+        """Return what was found of these very tuples, `also` being equal; derived when that is not known."""
         at = tuple(id(pair) for pair in of)
         found = self._found.get(at)
         if found is not None and found[1] == also:
@@ -318,7 +318,7 @@ def _incident(group: str, subject: Subject, span: _Span, notes: Sequence[Fact], 
 
 
 def _is_trouble(fact: Fact) -> bool:
-    """Whether an incident may follow from it."""
+    """Return whether an incident may follow from it."""
     return fact.claim in _TROUBLE or fact.kind is Kind.FIRED
 
 
@@ -359,7 +359,7 @@ def _evidence(facts: Sequence[Fact]) -> tuple[str, ...]:
 
 
 def _timeline(span: _Span, notes: Sequence[Fact], rules: Rules) -> tuple[Entry, ...]:
-    """What happened, in order; a long one loses its middle."""
+    """Return what happened, in order; a long one loses its middle."""
     begin = span.started - timedelta(seconds=rules.lead)
     end = span.resolved and span.resolved + rules.flap_window
     near = [note for note in notes if begin <= note.at and (end is None or note.at <= end)]
@@ -412,12 +412,12 @@ def _number_again(ledger: Ledger, now: datetime, rules: Rules) -> Ledger:
 
 
 def _is_over(named: Named, topic: Topic) -> bool:
-    """Whether operators were told of its end, or of nothing."""
+    """Return whether operators were told of its end, or of nothing."""
     return opening(topic) not in named.told or Telling.RESOLVED in named.told
 
 
 def _knowing(named: Named, also: Iterable[Named], topic: Topic) -> Named:
-    """What was told of an incident under its other numbers was told of it; an end, only if none of its own waits."""
+    """Return the number with what was sent under its other numbers; an end, only if none of its own waits."""
     waits = {Telling.RESOLVED} if opening(topic) in named.told else set[Telling]()
     for item in also:
         news = [its for its in item.told if its not in waits]
@@ -589,7 +589,7 @@ def _due(named: Named, incident: Incident, now: datetime, rules: Rules) -> Itera
 
 
 def _is_past(incident: Incident, now: datetime, rules: Rules) -> bool:
-    """Whether it is over for so long that what comes now is another incident."""
+    """Return whether it is over for so long that what comes now is another incident."""
     return incident.resolved is not None and now - incident.resolved >= rules.flap_window
 
 

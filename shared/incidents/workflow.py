@@ -65,7 +65,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,150}-\d{1,9}")
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """What incidents use of the outside world and the configuration."""
+    """The ports and settings that incidents use."""
 
     store: Store
     clock: Clock
@@ -84,12 +84,12 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ledger_key(group_id: str) -> Key:
-    """Where a group's ledger lies."""
+    """Return where a group's ledger lies."""
     return key(LEDGERS, row_name(group_id))
 
 
 def hold_key(group_id: str) -> Key:
-    """Where a group's failback hold lies."""
+    """Return where a group's failback hold lies."""
     return key(HOLDS, row_name(group_id))
 
 
@@ -186,7 +186,7 @@ def _decision(ledger: Ledger, incident: Incident) -> str:
 
 
 async def _archive(ledger: Ledger, tools: Tools) -> Ledger:
-    """What is over goes into a row of its own, then out of the ledger; and what was kept for long enough goes."""
+    """Move a finished incident into a row of its own, then out of the log; delete incidents past their retention."""
     now = tools.clock.now()
     over = settled(ledger, now, tools.rules)
     for incident in over:
@@ -380,7 +380,7 @@ async def _keep_out(
 
 
 def _was_cut_off(before: Hold, after: Hold | None) -> bool:
-    """Whether whoever was to take the region out died, or heard no answer: this look found out what became of it."""
+    """Return whether the worker died or heard no answer while it took the region out; this observation settles it."""
     return before.phase is Phase.DISABLING and (after is None or after.phase is Phase.HELD)
 
 

@@ -64,7 +64,7 @@ async def _sweep_one(row: Kept, managed: Collection[str], ports: Ports) -> None:
 
 
 async def _why(row: Kept, managed: Collection[str], ports: Ports) -> str:
-    """Why nobody needs the copy; empty: a write does. A write is in its row before its copy is laid in."""
+    """Return why nobody needs the copy; empty: a write does. A write is in its row before its copy is laid in."""
     now = ports.clock.now()
     rollout = await read_rollout(ports.store, row.group_id)
     packages = await read_packages(ports.store, row.group_id)

@@ -1,4 +1,4 @@
-"""What one round does for drills: what the other slices know is handed to them as values, and the timeline kept.
+"""A round's work for drills: facts of the other slices are handed over as values, and the timeline is kept.
 
 The slices are strangers to each other. A drill is told of open incidents and of settings that do not agree; the
 incidents' timelines are told what the drill did.
@@ -37,7 +37,7 @@ _ASLEEP = "nobody was awake at that time, or the schedule was another one then"
 
 
 def tools(ports: Ports, settings: Settings) -> workflow.Tools:
-    """What drills use of the outside world and the configuration."""
+    """Return what drills use of the outside world and the configuration."""
     return workflow.Tools(
         store=ports.store,
         clock=ports.clock,
@@ -60,7 +60,7 @@ def tools(ports: Ports, settings: Settings) -> workflow.Tools:
 
 
 def _look(group_id: str, ports: Ports, settings: Settings) -> Look:
-    """How a drill looks at its group: everything read anew, and the incidents see it too."""
+    """Return how a drill looks at its group: everything read anew, and the incidents see it too."""
 
     async def look(*, prove: bool) -> Seen:
         group = await _group(group_id, ports, settings, ports.store)
@@ -164,7 +164,7 @@ async def _held(group: Group, store: Store) -> tuple[Open, ...]:
 
 
 async def _unsettled(group: Group, store: Store) -> str:
-    """Why the regions' settings are not known to agree; empty: they are."""
+    """Return why the regions' settings are not known to agree; empty: they are."""
     rollout = await settings_workflow.read_rollout(store, group.id)
     if rollout is None:
         return "the settings were not compared yet"
@@ -265,7 +265,7 @@ def _line(at: datetime, text: str) -> Entry:
 
 
 async def _noted(before: Drill | None, after: Drill | None, ports: Ports, settings: Settings) -> None:
-    """What the drill did meanwhile, into the timelines of the incidents around it."""
+    """Record the drill's steps in the timelines of the incidents around it."""
     if after is None:
         return
     known = before.timeline if before is not None and before.id == after.id else ()

@@ -1,4 +1,4 @@
-"""What keeps a settings write away from a region which could not start again.
+"""The precondition of a settings write: the region must be able to start again.
 
 Every settings write restarts the app, and an app whose package host is down does not come back. settings_sync
 knows no hosts and artifact_hosts no rollouts, so what the one must know of the other is looked up here.
@@ -18,7 +18,7 @@ from shared.settings import Settings
 async def no_package(
     region: str, health: Mapping[str, Health], *, group: Group, ports: Ports, settings: Settings
 ) -> str:
-    """Why a restart would take the region down, or nothing. Two reads of the store.
+    """Return why a restart would take the region down, or nothing. Two reads of the store.
 
     A region that is down may always be written: the restart makes nothing worse, and it must not wait for itself.
     """

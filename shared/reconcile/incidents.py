@@ -1,4 +1,4 @@
-"""What one round tells the incidents: how regions stand, what is held, what happened around it; and the telling.
+"""A round's facts for incidents: the state of the regions, held changes, events around them; and notifications.
 
 The slices are strangers to each other; here what one knows is handed to the other as values.
 """
@@ -53,7 +53,7 @@ NIGHTLY = (3, 0)  # hour and minute, UTC, when what is older than the retention 
 
 
 def tools(ports: Ports, settings: Settings) -> workflow.Tools:
-    """What incidents use of the outside world and the configuration."""
+    """Return what incidents use of the outside world and the configuration."""
     return workflow.Tools(
         store=ports.store,
         clock=ports.clock,
@@ -106,7 +106,7 @@ async def look(
 
 
 async def _rotating(group: Group, ports: Ports, settings: Settings) -> dict[str, str]:
-    """What is wrong with the artifact host of the region that is being moved to another one, if something is.
+    """Return what is wrong with the artifact host of the region that is being moved to another one, if something is.
 
     A region also moves so that two do not share a host: then both hosts are well, and neither is its trouble.
     """
@@ -121,7 +121,7 @@ async def _rotating(group: Group, ports: Ports, settings: Settings) -> dict[str,
 
 
 async def _changed(group: Group, ports: Ports) -> tuple[Change, ...]:
-    """What is being written to a region, and the settings changes that only their own region has."""
+    """Return what is being written to a region, and the settings changes that only their own region has."""
     try:
         rollout = await read_rollout(ports.store, group.id)
     except Unreadable:  # the settings' part of the round says so
@@ -239,7 +239,7 @@ def _broken_by(rollout: Rollout, recent: Iterable[Incident]) -> list[Incident]:
 
 
 def _ways(group: Group, rollout: Rollout, health: Mapping[str, Health]) -> Iterable[str]:
-    """What can be done, the best first, without the plan's fingerprint: the evidence of a state stays the same."""
+    """Yield the options, the best first, without the plan's fingerprint: evidence of a state stays alike."""
     names = [region.name for region in group.regions]
     for option in advise(group.name, names, rollout, health).options[:_WAYS]:
         verb = " ".join(option.command.split()[:2])
@@ -321,7 +321,7 @@ async def happened(signal: Signal, profile: Profile, ports: Ports, settings: Set
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What became of an alert: the groups that it was about, and their open incidents."""
+    """The result of an alert: the groups that it was about, and their open incidents."""
 
     groups: tuple[str, ...] = ()  # names; none: it is about no group of ours
     profiles: tuple[Profile, ...] = ()  # those that can be looked at now
@@ -423,7 +423,7 @@ async def _note_given_up(letter: outbox.Letter, ports: Ports, settings: Settings
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person says of an incident."""
+    """An operator's request about an incident."""
 
     incident: str
     by: str

@@ -26,7 +26,7 @@ class Lease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: datetime
 
     def is_for(self, instance: str, now: datetime) -> bool:
-        """Whether this deployment may have it now: it has it already, or nobody has."""
+        """Return whether this deployment may have it now: it has it already, or nobody has."""
         return self.holder == instance or not waits(self.until, now, LASTS)
 
 

@@ -1,4 +1,4 @@
-"""Where a group is, on two axes that are never merged: in step? healthy? Reads rows only.
+"""The status of a group on two axes that are never merged: in step? healthy? Reads rows only.
 
 Nothing here asks Azure, so that it answers in an outage too. What needs a person is named, each with its reason.
 """
@@ -100,7 +100,7 @@ async def summarize(group_id: str, ports: Ports, settings: Settings) -> Summary:
 
 
 async def advice_for(group: Group, rollout: Rollout | None, ports: Ports) -> Advice:
-    """What can be done about the group's settings now, by its regions' health as last seen."""
+    """Return what can be done about the group's settings now, by its regions' health as last seen."""
     watched, _ = await read(ports.store, watched_key(group.id), Watched)
     names = [region.name for region in group.regions]
     return advise(group.name, names, rollout, watched.health if watched is not None else {})
@@ -120,7 +120,7 @@ _STUCK: Final = frozenset({packages.State.HELD, packages.State.EXHAUSTED})
 
 
 def _silent(health: Mapping[str, Health], now: datetime) -> str:
-    """Why what the rows say is not known to be so any more; empty: it is."""
+    """Return why what the rows say is not known to be so any more; empty: it is."""
     if not health:
         return "never looked at: is the function app running?"
     if min(item.age(now) for item in health.values()) < SILENT:

@@ -59,7 +59,7 @@ async def _turn(ports: Ports, settings: Settings) -> None:
 
 
 async def _is_on_duty(ports: Ports, settings: Settings) -> bool:
-    """Whether this deployment holds the lease; the other one works while it does not."""
+    """Return whether this deployment holds the lease; the other one works while it does not."""
     try:
         held = await lease.take(ports.store, settings.instance, ports.clock.now())
     except Conflict:

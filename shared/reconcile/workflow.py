@@ -67,7 +67,7 @@ _SHOWN = 120  # characters of what a caller wrote
 
 
 class Round(msgspec.Struct, frozen=True):
-    """What one round found: the group, its regions' health, and where its settings are."""
+    """The result of one round: the group, its regions' health, and the state of its settings."""
 
     group: Group
     health: Mapping[str, Health]
@@ -124,7 +124,7 @@ def _recalling(profile: Profile, ports: Ports) -> Ports:
 
 
 def _eyes(group: Group, ports: Ports, settings: Settings) -> Eyes:
-    """How this round looks at the group's health."""
+    """Return how this round looks at the group's health."""
     return partial(
         observe, group, store=ports.store, probes=ports.probes, clock=ports.clock, looking=settings.looking
     )
@@ -179,7 +179,7 @@ async def run(
 
 
 async def _caught[T](part: Awaitable[T]) -> T | AppError:
-    """What a part of a round found, or its error."""
+    """Return what a part of a round found, or its error."""
     try:
         return await part
     except AppError as error:
@@ -309,7 +309,7 @@ async def run_all(ports: Ports, settings: Settings) -> tuple[Round | Failure | H
 
 
 async def _hand_out(profile: Profile, read_at: datetime, errands: Errands) -> bool:
-    """Whether the group's round was handed out. What cannot be is looked at here, as far as the time goes."""
+    """Return whether the group's round was handed out. What cannot be is looked at here, as far as the time goes."""
     text = written(Errand(profile=profile, read_at=read_at))
     if text is None:
         return False
@@ -456,7 +456,7 @@ async def rung(
 
 
 async def looked_since(profile: Profile, at: datetime, ports: Ports) -> bool:
-    """Whether a group's settings were read well after that time; our clock and Azure's may differ by `SKEW`."""
+    """Return whether a group's settings were read well after that time; two clocks may differ by `SKEW`."""
     rollout = await workflow.read_rollout(ports.store, profile.id)
     if rollout is None or rollout.looked_at is None or is_ahead(rollout.looked_at, ports.clock.now()):
         return False
@@ -500,7 +500,7 @@ async def _tools_of(group: Group, ports: Ports, settings: Settings) -> workflow.
 
 
 async def is_foreign(group_id: str, ports: Ports, settings: Settings) -> bool:
-    """Whether the group, or the store where the group has no row yet, belongs to another fingerprint key."""
+    """Return whether the group, or the store where the group has no row yet, belongs to another fingerprint key."""
     rollout = await workflow.read_rollout(ports.store, group_id)
     try:
         await workflow.check_key(rollout, settings_tools(ports, settings))
@@ -567,7 +567,7 @@ async def order(profile: Profile, asked: Order, ports: Ports, settings: Settings
 async def show_packages(
     profile: Profile, ports: Ports, settings: Settings
 ) -> tuple[Group, Tended, Mapping[str, Watch]]:
-    """What is known of a group's packages and of all hosts. Writes nothing about them."""
+    """Return what is known of a group's packages and of all hosts. Writes nothing about them."""
     group = await _assemble(profile, ports, settings)
     rollout = await workflow.read_rollout(ports.store, group.id)
     watched, _ = await read(ports.store, watched_key(group.id), Watched)
@@ -623,7 +623,7 @@ def _listed(group_id: str, ports: Ports) -> Listed:
 
 
 def settings_tools(ports: Ports, settings: Settings) -> workflow.Tools:
-    """What settings_sync uses of the outside world and the configuration."""
+    """Return what settings_sync uses of the outside world and the configuration."""
     return workflow.Tools(
         store=ports.store,
         clock=ports.clock,
@@ -638,7 +638,7 @@ def settings_tools(ports: Ports, settings: Settings) -> workflow.Tools:
 
 
 async def _rotates(group_id: str, rollout: Rollout | None, ports: Ports, settings: Settings) -> bool:
-    """Whether the group may go over to a new fingerprint key: not in the middle of a package's rotation."""
+    """Return whether the group may go over to a new fingerprint key: not in the middle of a package's rotation."""
     if rollout is None or rollout.key_id == settings.secret.id:
         return True
     row = await artifact_hosts.read_packages(ports.store, group_id)
@@ -659,7 +659,7 @@ async def _packages_of(rollout: Rollout | None, ports: Ports, settings: Settings
 
 
 def package_tools(ports: Ports, settings: Settings) -> artifact_hosts.Tools:
-    """What artifact_hosts uses of the outside world and the configuration."""
+    """Return what artifact_hosts uses of the outside world and the configuration."""
     return artifact_hosts.Tools(
         store=ports.store,
         clock=ports.clock,

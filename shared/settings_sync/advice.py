@@ -1,4 +1,4 @@
-"""What an operator can do about a group's settings now, in the order of advice. Pure.
+"""The operator's options for a group's settings now, in the order of advice. Pure.
 
 The one answer to "what now?": `counterpart plan`, `counterpart status`, cards, pages and the API all show it. It
 depends on the rollout, on its plan, and on the health of the regions: a change whose own region is down is not to be
@@ -29,7 +29,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens by itself, and what an operator can do, the best first."""
+    """The automatic next step, and the operator's options, the best first."""
 
     outlook: str
     options: tuple[Option, ...] = ()
@@ -59,7 +59,7 @@ def advise(
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """What the options are made of."""
+    """The facts from which options are made."""
 
     group: str
     regions: tuple[str, ...]
@@ -82,7 +82,7 @@ class _Asked(msgspec.Struct, frozen=True):
         return seen is not None and seen.state is HealthState.HEALTHY
 
     def advice(self) -> Advice:
-        """What is possible while nothing is being written."""
+        """Return what is possible while nothing is being written."""
         plan = self.plan
         if self.rollout.state is State.CONTAINED:
             outlook = (
@@ -120,7 +120,7 @@ class _Asked(msgspec.Struct, frozen=True):
         return tuple(found)
 
     def outside(self) -> Iterable[Option]:
-        """What no word lifts is settled in the regions themselves: one option for all keys with the same way out."""
+        """Yield one option for all keys that only a change in the regions themselves settles, by their way out."""
         keys: dict[str, list[str]] = {}
         for refusal in self.plan.refusals:
             if refusal.rule not in LIFTED | _SIDES:
@@ -129,7 +129,7 @@ class _Asked(msgspec.Struct, frozen=True):
             yield Option(what=f"{_keys(held)}: {way_out}", effect="nothing is written by Counterpart")
 
     def soaking(self) -> str:
-        """What happens by itself to a plan that nothing holds, or only single keys."""
+        """Return what happens by itself to a plan that nothing holds, or only single keys."""
         keys = _keys([decision.key for decision in self.plan.changes])
         held = [key for refusal in self.plan.refusals for key in refusal.keys]
         rest = f". Held by name, and left alone: {_keys(held)}" if held else ""
@@ -227,7 +227,7 @@ def effect_of(
 
 
 def _writes(found: Sequence[Decision], where: str) -> str:
-    """What is written where, and that each write restarts the region's app."""
+    """Return what is written where, and that each write restarts the region's app."""
     at: dict[str, list[str]] = {}
     for decision in found:
         for region in getattr(decision, where):

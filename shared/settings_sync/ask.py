@@ -1,4 +1,4 @@
-"""What a person may ask of a rollout, and the verdicts that it becomes. Pure."""
+"""The operator's requests to a rollout, and the decisions that they become. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -121,7 +121,7 @@ def _chosen(request: Request, rollout: Rollout, plan: Plan) -> tuple[Decision, .
 
 
 def _meant(request: Request, rollout: Rollout, plan: Plan) -> Iterable[str]:
-    """What is asked about where no key is named: all of the plan, but to put back or force only what is under way.
+    """Return the keys of a request that names none: all of the plan, or what is under way to put back or force.
 
     Another region's sound change waits behind it, and is neither put back with it nor spared its own soak. Whether
     what is under way is contained just now or soaks again makes no difference: its region may come and go between a
@@ -132,7 +132,7 @@ def _meant(request: Request, rollout: Rollout, plan: Plan) -> Iterable[str]:
 
 
 def askable(ask: Ask, rollout: Rollout) -> tuple[Decision, ...]:
-    """What a question of this kind can be about now. A write that is under way is first seen through."""
+    """Return what a question of this kind can be about now. A write that is under way is first seen through."""
     plan = rollout.plan
     if rollout.flight is not None or plan is None:
         return ()

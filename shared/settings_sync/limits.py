@@ -11,7 +11,7 @@ ENVIRONMENT = 65_535  # bytes of a process's environment block: NAME=value and a
 
 
 def obstacle(name: str, value: Value) -> str:
-    """Why a setting of this name with this value cannot be written to a site, or nothing."""
+    """Return why a setting of this name with this value cannot be written to a site, or nothing."""
     if not name.strip():
         return "its name is empty or blank"
     for text, what in ((name, "name"), (value.raw, "value")):
@@ -39,7 +39,7 @@ def total(settings: RegionSettings) -> int:
 
 
 def too_long(region: str, bytes_: int) -> str:
-    """Why a region cannot have so many bytes of settings, or nothing."""
+    """Return why a region cannot have so many bytes of settings, or nothing."""
     if bytes_ <= ENVIRONMENT:
         return ""
     return f"{region}'s settings would take {bytes_:,} bytes of the {ENVIRONMENT:,} of an environment block"

@@ -150,7 +150,7 @@ def _take(
 
 
 def _by_verdict(verdict: Verdict, prints: Mapping[str, Print], otherwise: Decision) -> Decision:
-    """What a person said, when it says something about the direction; else what the merge says."""
+    """Return what a person said, when it says something about the direction; else what the merge says."""
     said = f"{verdict.by}: {verdict.reason}" if verdict.reason else verdict.by
     match verdict.kind:
         case VerdictKind.TAKE if verdict.side in prints:

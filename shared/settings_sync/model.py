@@ -56,7 +56,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Action(StrEnum):
-    """What is to become of one key."""
+    """The action for one key."""
 
     AGREE = "agree"
     TAKE = "take"
@@ -81,7 +81,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Why something will not be done without a person: the rule, the keys, the numbers and the way out."""
+    """A refusal of the plan: the rule, the keys, the numbers and the way out."""
 
     rule: str  # conflict, first-contact, identity, brake, cannot-travel, ambiguous, undone
     keys: tuple[str, ...]
@@ -91,7 +91,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a merge found to do, under one fingerprint; equal views of the world give equal fingerprints."""
+    """The decisions of a merge under one fingerprint; equal observations give equal fingerprints."""
 
     fingerprint: str
     decisions: tuple[Decision, ...]  # those with something to do or to say: no AGREE, no KEEP_LOCAL
@@ -125,12 +125,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_held(self) -> bool:
-        """Whether a rule holds the plan as a whole, not single keys."""
+        """Return whether a rule holds the plan as a whole, not single keys."""
         return any(not refusal.alone for refusal in self.refusals)
 
 
 class VerdictKind(StrEnum):
-    """What a person said of a key."""
+    """The kinds of operator decision on a key."""
 
     APPROVE = "approve"  # let it travel although a rule held it
     TAKE = "take"  # this region's value is the right one
@@ -151,7 +151,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(StrEnum):
-    """Where a group's rollout is. The sentences stand in `transitions.SENTENCES`."""
+    """The state of a group's rollout. `transitions.SENTENCES` explains each."""
 
     CONVERGED = "converged"
     SOAKING = "soaking"
@@ -162,7 +162,7 @@ class State(StrEnum):
 
 
 class Phase(StrEnum):
-    """How far a write to one region has come."""
+    """The phase of a write to one region."""
 
     CLAIMED = "claimed"  # decided, by one worker; whether the write happened shows only at the region
     WRITTEN = "written"  # the region was seen with every planned value
@@ -220,7 +220,7 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Lot(msgspec.Struct, frozen=True):
-    """What is the same of several regions' `Written`, as the row holds it: a change goes to many of them alike."""
+    """The common part of several regions' `Written`, as the row holds it: a change goes to many regions alike."""
 
     regions: tuple[str, ...]
     values: tuple[tuple[str, Print, Print, bool], ...]  # the other fields

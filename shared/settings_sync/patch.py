@@ -18,7 +18,7 @@ from shared.settings_sync.spelling import Untranslatable, is_connection
 
 
 class Patch(msgspec.Struct, frozen=True):
-    """What is to change in one site, by the names the site uses; None deletes."""
+    """The changes for one site, by the names the site uses; None deletes."""
 
     app: Mapping[str, Value | None]
     connections: Mapping[str, ConnectionString | None]
@@ -51,7 +51,7 @@ def forward(
 
 
 def _target_name(planned: Planned, source: Side, target: Side) -> str:
-    """What the target calls the key, or is to call it."""
+    """Return what the target calls the key, or is to call it."""
     own = target.entries.get(planned.key)
     if own is not None:
         return own.name
@@ -108,7 +108,7 @@ type _Kept = str | tuple[str] | None  # a text, the JSON of anything else, or no
 
 
 class _Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What lies in Key Vault: old values by canonical key and by the site's own name."""
+    """The copy in Key Vault: old values by canonical key and by the site's own name."""
 
     app: tuple[tuple[str, str, _Kept], ...]  # key, name, old value
     connections: tuple[tuple[str, str, _Kept, str], ...]  # key, name, old value, type

@@ -192,7 +192,7 @@ def _too_long(changes: Sequence[Decision], by_region: Mapping[str, Side]) -> Map
 
 
 def _growth(change: Decision, by_region: Mapping[str, Side], target: str) -> int:
-    """How many bytes longer the target gets by it."""
+    """Return how many bytes longer the target gets by it."""
     old, new = by_region[target].entries.get(change.key), by_region[change.sources[0]].entries.get(change.key)
     return (new.size if new else 0) - (old.size if old else 0)
 

@@ -30,7 +30,7 @@ _PLACEHOLDERS: Final = ("{host}", "{site}", "{location}", "{endpoint}")
 
 
 class KeyClass(StrEnum):
-    """What becomes of a setting when it changes in one region."""
+    """The class of a setting, which decides about its changes."""
 
     REPLICATE = "replicate"
     LOCAL = "local"
@@ -105,7 +105,7 @@ def _expression(pattern: str) -> str:
 
 
 def _covers(wide: str, narrow: str) -> bool:
-    """Whether every key of one pattern is a key of the other; a `*` can be matched by a `*` only."""
+    """Return whether every key of one pattern is a key of the other; a `*` can be matched by a `*` only."""
     return _compiled(wide).fullmatch(narrow) is not None
 
 
@@ -212,7 +212,7 @@ def _template_problems(template: object, *, translated: bool) -> Iterator[str]:
 
 
 def abstract(value: str, template: str, region: Region) -> tuple[str, ...] | None:
-    """What is left of a value without the region's own names: the text under `*`, if the template has one.
+    """Return what is left of a value without the region's own names: the text under `*`, if the template has one.
 
     None when the value does not fit the template in this region: it cannot be translated.
     """

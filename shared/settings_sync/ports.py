@@ -1,4 +1,4 @@
-"""What settings_sync needs from outside, apart from the writes (shared.disruption.ports).
+"""Ports of settings_sync, apart from the writes (shared.disruption.ports).
 
 Every method may raise Unavailable, Throttled, Denied; reads of a site raise NotFound when it is gone.
 """

@@ -35,7 +35,7 @@ def rollout_facts(group: Group, rollout: Rollout | None) -> dict[str, Any]:
 
 
 def advice_facts(advice: Advice) -> dict[str, Any]:
-    """What happens by itself, and what an operator can do, as plain facts."""
+    """Return what happens by itself, and what an operator can do, as plain facts."""
     options = [
         {"what": option.what, "effect": option.effect, "command": option.command or None}
         for option in advice.options
@@ -56,7 +56,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
 
 
 def plan_notes(plan: Plan) -> tuple[str, ...]:
-    """What a plan that writes something does not do."""
+    """Return what a plan that writes something does not do."""
     return (SLOTS,) if plan.changes else ()
 
 

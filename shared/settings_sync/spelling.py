@@ -1,4 +1,4 @@
-"""How one setting is named on Windows and on Linux sites. Pure: names in, names out.
+"""The names of one setting on Windows and on Linux sites. Pure: names in, names out.
 
 A Windows site spells a nested name `A:B`, a Linux site `A__B`; .NET reads both as the key `A:B`, in any case
 of letters. `diff` asks for the keys of a site, `plan` and the writer for a key's name on another site.
@@ -46,7 +46,7 @@ def connection_key(name: str) -> str:
 
 
 def is_connection(key: str) -> bool:
-    """Whether the key is a connection string's."""
+    """Return whether the key is a connection string's."""
     return key.startswith(CONNECTION)
 
 

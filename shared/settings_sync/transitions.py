@@ -74,7 +74,7 @@ MOVES: dict[State, frozenset[State]] = {
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How long things take. Durations in seconds."""
+    """Rules of timing. Durations are in seconds."""
 
     soak: float = 180.0
     soak_deadline: float = 900.0
@@ -91,7 +91,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What is seen at one moment."""
+    """The observation of one moment."""
 
     sides: Sequence[Side]
     decisions: Sequence[Decision]
@@ -279,13 +279,13 @@ def dropped(rollout: Rollout) -> tuple[str, ...]:
 
 
 def has_regions(rollout: Rollout, regions: Iterable[Region]) -> bool:
-    """Whether these are the regions of the last look."""
+    """Return whether these are the regions of the last look."""
     known = {(item.region, item.site) for item in rollout.footprints}
     return known == {(region.name, digest(region.site_id.lower())) for region in regions}
 
 
 def _is_apart(verdict: Verdict, decisions: Sequence[Decision]) -> bool:
-    """Whether the key was left different on purpose, and differs still: then no later change of it is news."""
+    """Return whether the key was left different on purpose, and differs still: then no later change of it is news."""
     apart = verdict.kind is VerdictKind.REJECT
     return apart and any(
         decision.key == verdict.key and decision.action is not Action.AGREE for decision in decisions
@@ -438,7 +438,7 @@ def _at_rest(rollout: Rollout, view: View, rules: Rules) -> Turn:
 
 
 def alone(regions: Sequence[Region]) -> str:
-    """What a row says of a group with fewer regions than two."""
+    """Return what a row says of a group with fewer regions than two."""
     left = ", ".join(region.name for region in regions) or "no region"
     return f"only {left} is left: nothing to keep in step"
 
@@ -488,7 +488,7 @@ def in_question(
 
 
 def unasked(rollout: Rollout, region: str, now: datetime) -> Rollout:
-    """How the references in question fare could not be read: for the moment nothing is decided, and nobody told."""
+    """Record that the references could not be read: for the moment nothing is decided, and nobody is notified."""
     state = State.CONTAINED if rollout.state is State.CONTAINED else State.SOAKING
     why = f"whether the Key Vault references of {region} resolve could not be read; it is asked again"
     return enter(rollout, state, why, now)
@@ -539,12 +539,12 @@ def _mended(rollout: Rollout, plan_: Plan, view: View) -> tuple[Verdict, ...]:
 
 
 def _answers(health: Health | None) -> bool:
-    """Whether the app itself answers, by our own look, be it offered in DNS or not."""
+    """Return whether the app itself answers, by our own look, be it offered in DNS or not."""
     return health is not None and health.probe is not None and not _fails(health)
 
 
 def _fails(health: Health | None) -> bool:
-    """Whether the app itself fails, by our own look: one that is merely out of DNS may be sound, or mended."""
+    """Return whether the app itself fails, by our own look: one that is merely out of DNS may be sound, or mended."""
     if health is None or health.probe is None:
         return False
     return not health.probe.ok or (health.scep is not None and not health.scep.ok)
@@ -674,7 +674,7 @@ def lost(rollout: Rollout, reason: str, now: datetime) -> Rollout:
 
 
 def stale(flight: Flight, sides: Sequence[Side], *, resumed: bool = False) -> str:
-    """Why the claimed plan no longer fits what the two regions have, or nothing.
+    """Return why the claimed plan no longer fits what the two regions have, or nothing.
 
     `resumed`: a first part may have been written already. What the target has of it is not written again, so that a
     later change of its source is a change of its own. Otherwise a value like ours in the target is somebody else's,
@@ -696,7 +696,7 @@ def stale(flight: Flight, sides: Sequence[Side], *, resumed: bool = False) -> st
 
 
 class _Fate(msgspec.Struct, frozen=True):
-    """What became of a flight's keys in its target."""
+    """The state of a write's keys in its target."""
 
     new: tuple[Planned, ...]  # with the planned value
     old: tuple[Planned, ...]  # still, or again, with the old one
@@ -781,7 +781,7 @@ def _verifying(rollout: Rollout, flight: Flight, fate: _Fate, view: View, rules:
 
 
 def _given(flight: Flight, written_at: datetime, view: View, rules: Rules) -> str:
-    """Why the written region is given more time; empty: its time is over."""
+    """Return why the written region is given more time; empty: its time is over."""
     deadline = written_at + timedelta(seconds=rules.verify_deadline)
     if view.now < deadline:
         return f"given until {deadline:%H:%M:%S} UTC"
@@ -819,7 +819,7 @@ def _is_sound(rollout: Rollout, flight: Flight, view: View, rules: Rules) -> boo
 
 
 def _withdrawn(planned: Planned, rollout: Rollout, flight: Flight, view: View) -> bool:
-    """Whether only the policy wanted this key put back, and the region answers again without it: as `_mended`."""
+    """Return whether only the policy wanted this key put back, and the region answers again without it."""
     words = [verdict for verdict in rollout.verdicts if verdict.key == planned.key]
     return any(word.by == POLICY for word in words[-1:]) and _answers(view.health.get(flight.target))
 

@@ -80,7 +80,7 @@ _TRIES = 3  # to say what became of a claim, while others save their looks
 
 
 class Eyes(Protocol):
-    """How this slice looks at the group's health: bound to the group by reconcile."""
+    """Reads the group's health for this slice; reconcile binds it to the group."""
 
     def __call__(self, *, prove: bool = False) -> Awaitable[Mapping[str, Health]]:
         """Every region's health now; `prove` includes a fresh SCEP proof."""
@@ -88,7 +88,7 @@ class Eyes(Protocol):
 
 
 class Hindrance(Protocol):
-    """Why a region had better not be restarted now, by what this slice knows nothing of; empty: nothing."""
+    """Returns why a region should not be restarted now, by facts of other slices; empty: it may be."""
 
     def __call__(self, region: str, health: Mapping[str, Health], /) -> Awaitable[str]:
         """Look, just before a write."""
@@ -96,7 +96,7 @@ class Hindrance(Protocol):
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """What a round over one group's settings uses."""
+    """The ports and settings that a round over one group's settings uses."""
 
     store: Store
     clock: Clock
@@ -122,7 +122,7 @@ class _Seen(msgspec.Struct, frozen=True):
 
 
 def rollout_key(group_id: str) -> Key:
-    """Where a group's rollout lies."""
+    """Return where a group's rollout lies."""
     return key("settings-sync", row_name(group_id))
 
 
@@ -133,7 +133,7 @@ async def read_rollout(store: Store, group_id: str) -> Rollout | None:
 
 
 def needs_look(rollout: Rollout | None, rules: Rules, now: datetime) -> bool:
-    """Whether the timer should read this group's settings now (law 7: converged means quiet)."""
+    """Return whether the timer should read this group's settings now (law 7: converged means quiet)."""
     if rollout is None or rollout.looked_at is None or rollout.flight is not None:
         return True
     if rollout.unread is not None:
@@ -490,7 +490,7 @@ class _Round:
         return False
 
     async def _ready(self, claimed: Rollout, flight: Flight, step: Write) -> tuple[_Seen, Permit] | None:
-        """What the regions have, read last, and the permit: a PUT is made of these. None: not now, says the row."""
+        """Return the regions' settings, read last, and the permit. None: not now, and the row says why."""
         hindrance = self.tools.hindrance
         why_not = await hindrance(flight.target, await self.eyes()) if hindrance and not step.resumed else ""
         if why_not:
@@ -541,7 +541,7 @@ class _Round:
         return _Writes(self.tools, target.region, permit, begin_by)
 
     def _unsound(self, claimed: Rollout, flight: Flight, health: Mapping[str, Health]) -> str:
-        """Why the source no longer stands by its change, or nothing (law 2, by the freshest evidence)."""
+        """Return why the source no longer stands by its change, or nothing (law 2, by the freshest evidence)."""
         stood = next(footprint.at for footprint in claimed.footprints if footprint.region == flight.source)
         if soaked(flight.source, stood, health, self.tools.clock.now(), self.tools.rules):
             return ""
@@ -734,7 +734,7 @@ def _is_reference(value: Value | None) -> bool:
 
 
 def _same(before: Rollout, after: Rollout, rules: Rules) -> bool:
-    """Whether only the time of looking differs, and the next sweep does not depend on it yet."""
+    """Return whether only the time of looking differs, and the next sweep does not depend on it yet."""
     if before.looked_at is None or after.looked_at is None:
         return before == after
     recent = age(before.looked_at, after.looked_at) < timedelta(seconds=rules.sweep / 2)

@@ -211,7 +211,7 @@ class Theatre:
         return found[0]
 
     def told(self, kind: str, since: float) -> list[Any]:
-        """What a receiver got after a moment of the world's clock: the bodies, oldest first."""
+        """Return what a receiver got after a moment of the world's clock: the bodies, oldest first."""
         return [received.body for received in self.world.receivers[kind].got if received.at >= since]
 
     def cards(self, since: float) -> list[dict[str, Any]]:
@@ -219,7 +219,7 @@ class Theatre:
         return [item["attachments"][0]["content"] for item in self.told("teams", since)]
 
     async def page(self, url: str) -> str:
-        """What a person's browser shows at an address; SceneFailed when it is no page."""
+        """Return what a person's browser shows at an address; SceneFailed when it is no page."""
         async with (
             aiohttp.ClientSession() as browser,
             browser.get(url, headers={"Accept": "text/html,*/*;q=0.8"}) as answer,
@@ -229,7 +229,7 @@ class Theatre:
             return await answer.text()
 
     async def shell(self, *arguments: str, show: int | None = None) -> Ran:
-        """What a person types, shown with its output, or with the first lines of it."""
+        """Return what a person types, shown with its output, or with the first lines of it."""
         quoted = " ".join(f"'{argument}'" if " " in argument else argument for argument in arguments)
         self.teller.command(f"counterpart {quoted}")
         ran = await self._run(*arguments)

@@ -292,7 +292,7 @@ def _state(cloud: Premises) -> dict[str, Any]:
 
 
 def _hosts(cloud: Premises) -> dict[str, Any]:
-    """What every artifact host has at which address, and what is wrong with it."""
+    """Return what every artifact host has at which address, and what is wrong with it."""
     return {
         host.name: {
             "files": {host.url(path): _published(host, path, cloud.world.now()) for path in host.files},

@@ -91,7 +91,7 @@ class Zones:
 
 
 def _led_to(found: tuple[str, ...], ttl: int) -> Record:
-    """What a profile's name leads to: another name, or addresses, all of the first one's kind."""
+    """Return what a profile's name leads to: another name, or addresses, all of the first one's kind."""
     first, *others = found or ("",)
     version = ip_version(first)
     if version is None:
@@ -140,7 +140,7 @@ def _start_of_authority(name: dns.name.Name) -> dns.rrset.RRset:
 
 
 def _client(query: dns.message.Message) -> str:
-    """Where the client is, as its EDNS client subnet says; empty when it does not say."""
+    """Return where the client is, as its EDNS client subnet says; empty when it does not say."""
     subnets = (option for option in query.options if isinstance(option, dns.edns.ECSOption))
     return next((f"{option.address}/{option.srclen}" for option in subnets), "")
 

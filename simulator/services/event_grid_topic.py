@@ -73,7 +73,7 @@ def _publish(cloud: Premises, topic: Receiver, request: web.Request, body: bytes
 
 
 def _stranger(cloud: Premises, topic: Receiver, request: web.Request) -> Refusal | None:
-    """Why the caller may not send; None when it may."""
+    """Return why the caller may not send; None when it may."""
     if key := request.headers.get("aeg-sas-key"):
         right = hmac.compare_digest(key, topic.secret)
         return (

@@ -69,7 +69,7 @@ async def serve(cloud: Premises) -> AsyncIterator[None]:
 
 
 def resource(cloud: Premises) -> str:
-    """What a token for a vault of this cloud is asked for."""
+    """Return what a token for a vault of this cloud is asked for."""
     return f"https://vault.azure.test:{cloud.https_port}"
 
 
@@ -398,7 +398,7 @@ def _check_properties(body: dict[str, Any], attributes: Any) -> None:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is a string of whole characters: half a surrogate pair is none."""
+    """Return whether it is a string of whole characters: half a surrogate pair is none."""
     return isinstance(value, str) and value == value.encode(errors="ignore").decode()
 
 

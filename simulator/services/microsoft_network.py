@@ -746,7 +746,7 @@ def _delete_profile(call: Call) -> Answer:
 
 
 def _name_available(call: Call) -> Answer:
-    """Whether a relative name is free."""
+    """Return whether a relative name is free."""
     body = _object(
         call.body, "CheckTrafficManagerRelativeDnsNameAvailabilityParameters", frozenset({"name", "type"})
     )

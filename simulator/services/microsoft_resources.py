@@ -95,7 +95,7 @@ def _one_group(call: Call) -> Answer:
 
 
 def metadata(cloud: Premises, version: str) -> Json | list[Json]:
-    """What `/metadata/endpoints` says of this cloud, in the shape of the api-version asked for."""
+    """Return what `/metadata/endpoints` says of this cloud, in the shape of the api-version asked for."""
     audiences = ["https://management.core.windows.net/", "https://management.azure.com/"]
     if version < "2018-05-01":
         return {

@@ -241,7 +241,7 @@ def _unlike(sent: Json) -> Json:
 
 
 def _is_too_long(value: object) -> bool:
-    """Whether a value is longer than the service takes; docs/settings-limits.md names the source."""
+    """Return whether a value is longer than the service takes; docs/settings-limits.md names the source."""
     return isinstance(value, str) and len(value.encode("utf-16-le", "surrogatepass")) // 2 > LONGEST_VALUE
 
 

@@ -89,7 +89,7 @@ def _bind[**P, T](call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Ca
 
 
 def _context(cloud: Premises, site: Site) -> ssl.SSLContext | None:
-    """What new connections are shown; an expiry is told by the real clock, since clients look at that one."""
+    """Return what new connections are shown; an expiry is told by the real clock, since clients look at that one."""
     names = (site.host, *site.host_names)
     match site.faults.tls:
         case "broken":
@@ -139,7 +139,7 @@ async def _front_end(
     request: web.Request,
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
 ) -> web.StreamResponse:
-    """What happens before the app sees a request: unknown names, a stopped app, a slow start, faults."""
+    """Return what happens before the app sees a request: unknown names, a stopped app, a slow start, faults."""
     host = request.host.rsplit(":", 1)[0].lower()
     if host not in {site.host, *(name.lower() for name in site.host_names)}:
         return _page(404, UNKNOWN)

@@ -42,7 +42,7 @@ def merged(*headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def concluded(observed: str, failures: int, tolerated: int, *, ok: bool) -> tuple[str, int]:
-    """What one probe's outcome makes of (status, consecutive failures).
+    """Return what one probe's outcome makes of (status, consecutive failures).
 
     One success is enough for Online; Degraded comes with one failure more than are tolerated.
     """
@@ -66,14 +66,14 @@ def eligible(profile: ProfileState, world: World) -> list[EndpointState]:
 
 
 def answers(profile: ProfileState, world: World) -> list[str]:
-    """Where these endpoints lead."""
+    """Return where these endpoints lead."""
     return [it for endpoint in eligible(profile, world) if (it := world.target_of(endpoint))]
 
 
 def resolve(
     profile: ProfileState, world: World, *, turn: int, client: str = "", version: int = 4
 ) -> tuple[str, ...] | None:
-    """What is answered to this question: names or addresses; none for NODATA, None for NXDOMAIN.
+    """Return what is answered to this question: names or addresses; none for NODATA, None for NXDOMAIN.
 
     `turn` counts the questions for this profile; `client` says where the client is, when its question says so
     (EDNS client subnet); `version` which addresses it asks for. Performance answers a known client always the
@@ -149,7 +149,7 @@ def _by_origin(profile: ProfileState, world: World, client: str) -> EndpointStat
 
 
 def places_of(client: str, world: World) -> tuple[str, ...]:
-    """Where a client is, the narrowest first: `World.places` says it of networks; the world of all others."""
+    """Return where a client is, the narrowest first: `World.places` says it of networks; the world of all others."""
     found: tuple[str, ...] = ()
     if client:
         address = ipaddress.ip_address(client.partition("/")[0])
@@ -277,7 +277,7 @@ class Prober:
             return any(least <= answer.status <= most for least, most in profile.expected)
 
     async def _connects(self, site: Site) -> bool:
-        """Whether a connection comes about, and lasts for a moment: a lost machine resets it at once."""
+        """Return whether a connection comes about, and lasts for a moment: a lost machine resets it at once."""
         reader, writer = await asyncio.open_connection(site.address, self.https_port)
         try:
             async with asyncio.timeout(STAYS):

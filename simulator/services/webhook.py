@@ -51,12 +51,12 @@ def _faces(cloud: Premises, known: AbstractSet[str]) -> Iterator[Face]:
 
 
 def is_up(receiver: Receiver) -> bool:
-    """Whether it takes connections."""
+    """Return whether it takes connections."""
     return not receiver.faults.down
 
 
 async def unless_faulty(receiver: Receiver, request: web.Request) -> web.Response | None:
-    """What a receiver's faults make of a request; None when it is to be answered as usual."""
+    """Return what a receiver's faults make of a request; None when it is to be answered as usual."""
     faults = receiver.faults
     if faults.slow:
         await asyncio.sleep(faults.slow)

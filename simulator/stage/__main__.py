@@ -97,7 +97,7 @@ def _stop_signal(grace: float) -> asyncio.Event:
 
 
 def _is_held() -> bool:
-    """Whether stdin is a pipe or socket, so that its end means something."""
+    """Return whether stdin is a pipe or socket, so that its end means something."""
     try:
         mode = os.fstat(0).st_mode
     except OSError:  # there is no stdin

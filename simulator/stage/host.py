@@ -120,7 +120,7 @@ class Host:
         return await self._http(request, function, found[1])
 
     def _admitted(self, request: web.Request) -> bool:
-        """Whether the request carries the key, in the header or in the query."""
+        """Return whether the request carries the key, in the header or in the query."""
         given = request.headers.get("x-functions-key") or request.query.get("code") or ""
         return hmac.compare_digest(given.encode(), self._key.encode())
 
@@ -243,7 +243,7 @@ class Host:
 
 
 def _http_response(outcome: Outcome) -> web.Response:
-    """What a function returned. A failure is an empty 500; its reason is in the log only, as in Azure."""
+    """Return what a function returned. A failure is an empty 500; its reason is in the log only, as in Azure."""
     if not outcome.ok:
         return web.Response(status=500)
     answer = worker.http_answer(outcome.value)

@@ -192,7 +192,7 @@ class Stage:
         self._session = ClientSession(timeout=ClientTimeout(total=300))
 
     async def _died(self) -> dict[str, str]:
-        """What there is to say of a process that ended without a word."""
+        """Return what there is to say of a process that ended without a word."""
         if self._reader is not None:
             await self._reader
         return {
@@ -243,7 +243,7 @@ class Stage:
 def _arguments(
     app_dir: Path, *, timer_every: float | None, timers: bool, key: str | None, quiet: bool, port: int
 ) -> list[str]:
-    """What a stage is started with."""
+    """Return what a stage is started with."""
     command = ["--app", str(app_dir.resolve()), "--no-local-settings"]
     command += ["--port", str(port)]
     command += [] if timer_every is None else ["--timer-every", str(timer_every)]

@@ -78,7 +78,7 @@ def _kind(part: re.Match[str]) -> str:
 
 
 def _rank(segment: str) -> int:
-    """How specific a segment is; smaller wins."""
+    """Return how specific a segment is; smaller wins."""
     whole = _PART.search(segment)
     if whole is None:
         return 0

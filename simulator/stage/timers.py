@@ -62,7 +62,7 @@ class Timer:
             return await self._invocations.run(self.function, worker.as_json(payload))
 
     def _payload(self, now: datetime, *, past_due: bool) -> dict[str, object]:
-        """What the host sends; a timer that never ran has the zero date of .NET as its last run."""
+        """Return what the host sends; a timer that never ran has the zero date of .NET as its last run."""
         last = self._last.isoformat() if self._last else "0001-01-01T00:00:00+00:00"
         return {
             "Schedule": {"AdjustForDST": True},

@@ -150,7 +150,7 @@ def _require(answer: Any) -> None:
 
 
 def _function(metadata: Any) -> Function:
-    """What the library says about one function; it gives each binding as a JSON text."""
+    """Return what the library says about one function; it gives each binding as a JSON text."""
     return Function(metadata.name, metadata.function_id, tuple(map(json.loads, metadata.raw_bindings)))
 
 

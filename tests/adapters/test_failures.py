@@ -73,7 +73,7 @@ def an_instance(kind: type[Exception]) -> Exception:
 
 
 def blank_fields(kind: type[Exception]) -> list[tuple[str, Any]]:
-    """What a constructor would have set, for the classes whose fields the mapping reads."""
+    """Return what a constructor would have set, for the classes whose fields the mapping reads."""
     if issubclass(kind, HttpResponseError):
         return [("status_code", None), ("response", None), ("error", None), ("message", VALUE)]
     if issubclass(kind, azure.core.exceptions.AzureError):

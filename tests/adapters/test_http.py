@@ -62,7 +62,7 @@ class Zone(asyncio.DatagramProtocol):
         self.transport.sendto(answer.to_wire(), address)
 
     def records(self, name: str, kind: str) -> Iterator[list[str]]:
-        """What is known of a name: records of the kind, or its alias and what that leads to."""
+        """Yield what is known of a name: records of the kind, or its alias and what that leads to."""
         for line in self.lines:
             if line[0] == name and line[2] == kind:
                 yield line
@@ -85,7 +85,7 @@ async def serving(zone: Zone) -> AsyncIterator[str]:
 
 
 async def addresses(zone: Zone, *names: str, family: socket.AddressFamily = INET) -> list[list[str]]:
-    """What one resolver finds for some names, asked one after another."""
+    """Return what one resolver finds for some names, asked one after another."""
     async with serving(zone) as server:
         found = resolver((server,))
         try:
@@ -273,7 +273,7 @@ async def test_the_systems_authorities_stay_trusted(bundle: str) -> None:
 
 
 def authorities(session: aiohttp.ClientSession) -> int:
-    """How many authorities a session trusts."""
+    """Return how many authorities a session trusts."""
     assert isinstance(session.connector, aiohttp.TCPConnector)
     context = session.connector._ssl
     assert isinstance(context, ssl.SSLContext)

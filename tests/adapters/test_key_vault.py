@@ -108,7 +108,7 @@ async def copies(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 @pytest.fixture
 def vault(cloud: Premises) -> Vault:
-    """What the simulated vault holds."""
+    """Return what the simulated vault holds."""
     return cloud.world.vaults["kv-a"]
 
 

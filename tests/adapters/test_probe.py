@@ -50,7 +50,7 @@ def authority() -> trustme.CA:
 
 
 def ca_der() -> bytes:
-    """That CA's certificate."""
+    """Return that CA's certificate."""
     return x509.load_pem_x509_certificate(authority().cert_pem.bytes()).public_bytes(Encoding.DER)
 
 
@@ -111,13 +111,13 @@ def scep(caps: Handler, certificate: Handler) -> Handler:
 async def probed(
     handler: Handler, *, trusted: bool = True, name: str = HOST, seconds: float = 10
 ) -> ProbeResult:
-    """What a probe of that handler says."""
+    """Return what a probe of that handler says."""
     async with serving(handler, name=name) as port, probes(trusted=trusted, seconds=seconds) as asking:
         return await asking.get_probe(HOST, ProbeRequest(port=port, path="/probe"))
 
 
 async def proved(caps: Handler, certificate: Handler) -> ScepProof:
-    """What the SCEP proof of these two handlers says."""
+    """Return what the SCEP proof of these two handlers says."""
     async with serving(scep(caps, certificate)) as port, probes() as asking:
         return await asking.get_scep_proof(HOST, port=port, path="/certsrv/mscep/mscep.dll")
 
@@ -380,7 +380,7 @@ async def test_kinds_of_failure() -> None:
 
 
 async def asked_for(request: ProbeRequest, handler: Handler) -> ProbeResult:
-    """What a probe of that sort says of the handler."""
+    """Return what a probe of that sort says of the handler."""
     async with serving(handler) as port, probes() as asking:
         return await asking.get_probe(HOST, msgspec.structs.replace(request, port=port))
 

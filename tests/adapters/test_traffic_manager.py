@@ -18,7 +18,7 @@ PATH = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/trafficmanage
 
 
 async def profiles(handler: Handler) -> tuple[Profile, ...]:
-    """What the adapter makes of that server's answers."""
+    """Return what the adapter makes of that server's answers."""
     async with serving(Azure(handler)) as (session, url):
         adapter = TrafficManagerProfiles(FakeCredential(), session, base_url=url)
         try:

@@ -229,7 +229,7 @@ def a_member(
 
 
 def listed(*entries: bytes, members: int | None = None, prefix: int = 0) -> tuple[Member, ...]:
-    """What is read of these entries, in a file whose members end at 100."""
+    """Return what is read of these entries, in a file whose members end at 100."""
     directory = b"".join(entries)
     end = End(100, len(directory), len(entries) if members is None else members, prefix)
     return read_members(directory, end, 100 + len(directory) + 22)

@@ -32,7 +32,7 @@ class Bench:
     world: World
 
     def told(self) -> list[str]:
-        """What the other end answered, each time."""
+        """Return what the other end answered, each time."""
         return [happening.detail for happening in self.world.journal if happening.what == "told"]
 
     def title(self, body: Any) -> Any:

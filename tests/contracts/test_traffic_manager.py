@@ -57,7 +57,7 @@ def _change(world: World, name: str, *, observed: str | None = None, enabled: bo
 
 
 def _expected(world: World) -> Profile:
-    """What both sides begin with."""
+    """Return what both sides begin with."""
     (profile,) = world.profiles.values()
     return Profile(
         id=profile.id,

@@ -19,7 +19,7 @@ HEALTHS = st.dictionaries(st.sampled_from(REGIONS), st.tuples(st.sampled_from(li
 
 
 def seen_at(now: datetime, world: dict[str, tuple[State, float]]) -> dict[str, Health]:
-    """What is seen of the regions: their state, and how old the evidence is."""
+    """Return what is seen of the regions: their state, and how old the evidence is."""
     return {name: a_health(state, at=now - timedelta(seconds=age)) for name, (state, age) in world.items()}
 
 

@@ -103,12 +103,12 @@ class Drilled(Watched):
         return (await list_drills(self.store))[0]
 
     def is_enabled(self, region: str) -> bool:
-        """Whether the endpoint is."""
+        """Return whether the endpoint is."""
         (found,) = [endpoint for endpoint in self.profiles.profiles[0].endpoints if endpoint.name == region]
         return found.enabled
 
     def all_enabled(self) -> bool:
-        """Whether every endpoint is."""
+        """Return whether every endpoint is."""
         return all(endpoint.enabled for endpoint in self.profiles.profiles[0].endpoints)
 
 

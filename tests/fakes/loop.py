@@ -11,7 +11,7 @@ class _Leaping(selectors.DefaultSelector):
     leapt = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready now."""
+        """Return what is ready now."""
         ready = super().select(0)
         if not ready:
             self.leapt += timeout or 0.0

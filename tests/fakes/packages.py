@@ -47,6 +47,6 @@ class FakeHomePages:
         self.asked: list[str] = []
 
     async def get_version(self, host: str, *, port: int) -> str:
-        """What `versions` says."""
+        """Return what `versions` says."""
         self.asked.append(host)
         return self.versions.get(host, "")

@@ -35,13 +35,13 @@ class FakeProbes:
         self._clock = clock
 
     async def get_probe(self, host: str, asked: ProbeRequest) -> ProbeResult:
-        """What `results` says of the host; an unknown host has no address."""
+        """Return what `results` says of the host; an unknown host has no address."""
         self.asked.append((host, "probe"))
         self.requests.append(asked)
         return msgspec.structs.replace(self._probe(host), expected=asked.expected)
 
     async def get_scep_proof(self, host: str, *, port: int, path: str) -> ScepProof:
-        """What `scep` says of the host, or a proof of `CA` if the host is well."""
+        """Return what `scep` says of the host, or a proof of `CA` if the host is well."""
         self.asked.append((host, "scep"))
         now = self._clock.now()
         said = self.scep.get(host, CA)

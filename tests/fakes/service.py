@@ -23,7 +23,7 @@ class FakeService:
     async def ask(
         self, host: str, *, port: int, path: str, scep: bool, expected: StatusRanges = ONLY_200
     ) -> ServiceAnswer:
-        """What `answers` says."""
+        """Return what `answers` says."""
         self.asked += 1
         address, problem = self.answers()
         return ServiceAnswer(at=self._clock.now(), address=address, problem=problem)

@@ -102,7 +102,7 @@ class Target:
 
     @property
     def seldom(self) -> bool:
-        """Whether an input takes so long that few are tried."""
+        """Return whether an input takes so long that few are tried."""
         return self.handled or self.slow
 
     def attempt(self, data: bytes) -> None:

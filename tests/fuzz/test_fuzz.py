@@ -31,7 +31,7 @@ each_target = pytest.mark.parametrize("target", TARGETS, ids=[target.name for ta
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """What a handler logs of bad input is not looked at here."""
+    """Ignore the log lines of a handler about bad input."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

@@ -64,7 +64,7 @@ class Watch:
         )
 
     def asked(self, what: str) -> int:
-        """How often west was asked."""
+        """Return how often west was asked."""
         return self.probes.asked.count((host("west"), what))
 
 

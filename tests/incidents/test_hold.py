@@ -39,7 +39,7 @@ class Held(Watched):
         self.profiles.profiles = [a_profile(*endpoints, routing=routing)]
 
     def enabled(self, region: str) -> bool:
-        """Whether the endpoint is enabled."""
+        """Return whether the endpoint is enabled."""
         return next(
             endpoint.enabled for endpoint in self.profiles.profiles[0].endpoints if endpoint.name == region
         )

@@ -40,7 +40,7 @@ BAD = ProbeResult(at=START, status=503)
 
 
 def fallen() -> Health:
-    """What is surely down, by both witnesses."""
+    """Return what is surely down, by both witnesses."""
     return msgspec.structs.replace(a_health(State.DOWN), probe=BAD, monitor=DEGRADED)
 
 

@@ -53,7 +53,7 @@ def one(*facts: Fact) -> Incident:
 
 
 def told(*facts: Fact, until: float) -> list[Telling]:
-    """What people were told, minute by minute, as each fact was heard."""
+    """Return what people were told, minute by minute, as each fact was heard."""
     ledger = a_ledger()
     for minute in range(int(until) + 1):
         heard = [fact for fact in facts if at(minute - 1) < fact.heard <= at(minute)]
@@ -326,7 +326,7 @@ def some_facts(draw: st.DrawFn) -> Fact:
 
 
 def deliver(batches: Iterable[Sequence[Fact]]) -> Ledger:
-    """What the ledger holds when the batches came in this order."""
+    """Return what the ledger holds when the batches came in this order."""
     ledger = a_ledger()
     for batch in batches:
         ledger = advance(ledger, batch, at(60), RULES)
@@ -732,7 +732,7 @@ def test_an_acknowledgement_is_of_its_own_subject_and_not_before_it_was_known() 
 
 
 def archived_at(minutes: float, *, keep: float, flap: float) -> bool:
-    """Whether an incident that was over at minute 2 may go into the archive then; its cards are sent."""
+    """Return whether an incident that was over at minute 2 may go into the archive then; its cards are sent."""
     rules = msgspec.structs.replace(RULES, keep=keep, flap=flap)
     ledger = advance(a_ledger(), [bad(1), well(2)], at(2), rules)
     named = tuple(msgspec.structs.replace(named, owed=()) for named in ledger.named)

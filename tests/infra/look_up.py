@@ -43,7 +43,7 @@ def paths(value: Any, at: str) -> Iterator[str]:
 
 
 def _branches(computed: Expression) -> Iterator[Any]:
-    """What a choice or a loop may give; arguments of functions are not what they give."""
+    """Yield what a choice or a loop may give; arguments of functions are not what they give."""
     if re.match(r"\[\s*for |[^({]*\?", computed.text):
         yield from (hold for hold in computed.holds if isinstance(hold, dict | list))
 
@@ -65,7 +65,7 @@ class Types:
         self._root = checkout / "generated"
 
     def problems(self, it: Resource) -> Iterator[str]:
-        """What is wrong with a resource."""
+        """Yield what is wrong with a resource."""
         name = f"{it.type}@{it.version}"
         found = self._find(name)
         if found is None:

@@ -58,7 +58,7 @@ def app(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the platform brings."""
+    """Return what the platform brings."""
     return platform(tmp_path_factory.mktemp("platform"))
 
 
@@ -117,7 +117,7 @@ def test_it_imports_alone(app: Path, beside: Path, tmp_path: Path) -> None:
 
 
 def python_itself() -> tuple[str, ...]:
-    """Where the standard library lies, without any site-packages."""
+    """Return where the standard library lies, without any site-packages."""
     return tuple(str(Path(item).resolve()) for item in {json.__file__.rsplit("/", 2)[0], sys.base_prefix})
 
 

@@ -243,7 +243,7 @@ class Judge:
         return {site for site, since, until in self._illnesses() if since < known and until > at}
 
     def _taken_out(self) -> list[str]:
-        """What we take out of DNS: never the last that may serve, nor beside a write of ours."""
+        """Return what we take out of DNS: never the last that may serve, nor beside a write of ours."""
         targets = {
             f"{profile.name}/{endpoint.name}": endpoint.target_site
             for profile in self.world.profiles.values()

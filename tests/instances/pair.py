@@ -112,7 +112,7 @@ class Pair:
             self.note(f"{site.name} is not ill any more")
 
     def at_rest(self) -> bool:
-        """Whether every key that people edited is the same everywhere, and all is as it should be."""
+        """Return whether every key that people edited is the same everywhere, and all is as it should be."""
         names = [f"{key}:{site.name}" for key in KEYS for site in self.sites]
         alike = all(
             len({site.app_settings.get(name) for site in self.sites}) == 1
@@ -149,7 +149,7 @@ class Pair:
 
 
 def unforeseen_in(line: str) -> bool:
-    """Whether a line of the log tells an error that is not one of those that pass by themselves."""
+    """Return whether a line of the log tells an error that is not one of those that pass by themselves."""
     passing = (f"): {subclass.__name__}(" for subclass in TransientError.__subclasses__())
     failed = "ERROR" in line and "(Failed, " in line and not any(name in line for name in passing)
     return failed or "nobody foresaw" in line

@@ -201,7 +201,7 @@ async def death(pair: Pair, dice: random.Random) -> None:
 
 @contextlib.contextmanager
 def _alone(pair: Pair, what: str) -> Iterator[bool]:
-    """Whether it does not happen already; then not a second time until the block ends."""
+    """Yield whether it does not happen already; then not a second time until the block ends."""
     mine = what not in pair.busy
     pair.busy.add(what)
     try:

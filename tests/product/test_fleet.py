@@ -57,12 +57,12 @@ class Fleet:
         return {row.state if row else None for row in rows}
 
     def rounds(self) -> list[int]:
-        """How many errands each instance ran to their end."""
+        """Return how many errands each instance ran to their end."""
         done = "Executed 'reconcile_group' (Succeeded"
         return [sum(done in line for line in stage.log_lines) for stage in self.stages]
 
     def failures(self) -> list[str]:
-        """What an instance logged of a round that failed."""
+        """Return what an instance logged of a round that failed."""
         said = ("this round failed", "(Failed", "could not be handed out", "nobody foresaw")
         return [line for stage in self.stages for line in stage.log_lines if any(its in line for its in said)]
 

@@ -428,7 +428,7 @@ def kept_log() -> Iterator[Lines]:
 
 
 async def shell(here: Watch, *arguments: str) -> str:
-    """What a command prints, beside the same store."""
+    """Return what a command prints, beside the same store."""
     env = here.cloud.env() | here.cloud.operator_env()
     without = {name: item for name, item in env.items() if not name.startswith("IDENTITY_")}
     process = await asyncio.create_subprocess_exec(

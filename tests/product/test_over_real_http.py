@@ -362,7 +362,7 @@ async def test_a_reference_that_the_peer_cannot_read_is_undone() -> None:
 
 
 async def how_fared(on: Running, short: str) -> ReferenceStatus:
-    """What the product reads of the reference in a region."""
+    """Return what the product reads of the reference in a region."""
     found = await on.ports.settings_reads.list_references(on.site(short).id)
     (one,) = [reference_status for reference_status in found if reference_status.name == REFERRED]
     return one

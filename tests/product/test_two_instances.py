@@ -57,7 +57,7 @@ class Both:
                 await asyncio.sleep(0.1)
 
     def noted(self, what: str, site: Site) -> int:
-        """How often the product did something to a site."""
+        """Return how often the product did something to a site."""
         journal = self.cloud.world.journal
         return sum(
             happening.what == what and happening.where == site.name and happening.who == "counterpart"

@@ -69,7 +69,7 @@ class Watch:
 
     @property
     def kinds(self) -> list[str]:
-        """What the JSON webhook was told."""
+        """Return what the JSON webhook was told."""
         return [received.body["kind"] for received in self.world.receivers["webhook"].got]
 
     @property

@@ -60,7 +60,7 @@ class Town:
         self.wrong += [] if holds else [text(*about)]
 
     def told(self, kind: str, topic: str | None = None, **facts: Any) -> list[str]:
-        """What is wrong with a letter, which has begun just now if it does not say otherwise."""
+        """Return what is wrong with a letter, which has begun just now if it does not say otherwise."""
         its: dict[str, Any] = {"topic": topic} if topic else {}
         if kind.startswith("incident."):
             its |= {"started": self.at(), "mitigated": None, "resolved": None, "severity": 2}

@@ -15,7 +15,7 @@ from shared.store import RECALLED
 
 
 def told(report: Report) -> list[str]:
-    """What is so in the end and what was done on the way, every time included."""
+    """Return what is so in the end and what was done on the way, every time included."""
     end: dict[str, Any] = report.end
     rows = {key: json.loads(body) for key, body in end["rows"].items()}
     return [

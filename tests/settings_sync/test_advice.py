@@ -29,7 +29,7 @@ def of(rollout: Rollout | None, **states: HealthState) -> Advice:
 
 
 def verbs(advice: Advice) -> list[str]:
-    """What the commands begin with."""
+    """Return what the commands begin with."""
     return [" ".join(option.command.split()[1:2]) for option in advice.options]
 
 

@@ -29,7 +29,7 @@ def plan_of(world: World) -> Plan:
 
 
 def held(world: World) -> dict[str, str]:
-    """What is held by its name, with the rule."""
+    """Return what is held by its name, with the rule."""
     return {key: refusal.rule for refusal in plan_of(world).refusals if refusal.alone for key in refusal.keys}
 
 

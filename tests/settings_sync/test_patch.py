@@ -67,7 +67,7 @@ def shown(settings: RegionSettings) -> tuple[dict[str, str], dict[str, tuple[str
 
 
 def after(change: Patch, before: RegionSettings) -> RegionSettings:
-    """What the site has once the change is written."""
+    """Return what the site has once the change is written."""
     app, strings = applied(change, before)
     return RegionSettings(
         app=before.app if app is None else app,

@@ -47,7 +47,7 @@ def held_by(world: World) -> list[str]:
 
 
 def rows(world: World) -> dict[Key, bytes]:
-    """What is remembered of settings, packages and permits, and whose the store is."""
+    """Return what is remembered of settings, packages and permits, and whose the store is."""
     kinds = ("settings-sync", "packages", "permits", "fingerprint-key")
     return {key: stored.row.body for key, stored in world.store.rows.items() if str(key).startswith(kinds)}
 
@@ -245,7 +245,7 @@ async def test_a_reset_in_the_middle_of_a_write_leaves_nothing_behind() -> None:
 
 
 def without_key(row: Rollout) -> tuple[object, ...]:
-    """What a row says, whatever the key."""
+    """Return what a row says, whatever the key."""
     plan = row.plan
     assert plan is not None
     return (

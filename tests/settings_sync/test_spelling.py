@@ -26,7 +26,7 @@ PLAIN = st.text("ABab01_:", min_size=1, max_size=12).filter(
 def travel(
     name: str, source: Os, target: Os, target_names: dict[str, str] | None = None
 ) -> str | Untranslatable:
-    """What a name of the source becomes on the target."""
+    """Return what a name of the source becomes on the target."""
     return spell(
         canonical(name),
         source_name=name,
@@ -37,7 +37,7 @@ def travel(
 
 
 def refusal(name: str, source: Os, target: Os, target_names: dict[str, str] | None = None) -> str:
-    """Why a name of the source cannot be had on the target."""
+    """Return why a name of the source cannot be had on the target."""
     told = travel(name, source, target, target_names)
     assert isinstance(told, Untranslatable), told
     return told.reason

@@ -107,7 +107,7 @@ def changed() -> tuple[Rollout, list[Side]]:
 
 
 def claimed() -> tuple[Rollout, Flight, list[Side]]:
-    """That change, soaked and claimed by the worker w."""
+    """Return that change, soaked and claimed by the worker w."""
     row, seen = changed()
     after = stepped(row, seen, START + SOAK)
     assert isinstance(after.step, Write)
@@ -637,7 +637,7 @@ def test_a_claim_is_carried_out_only_if_it_still_fits(
 
 
 def asked_about(row: Rollout, *, after: timedelta = SOAK, sick: str = "") -> tuple[str, tuple[str, ...]]:
-    """Whose references are in question, so long after START, with every region well but one."""
+    """Return whose references are in question, so long after START, with every region well but one."""
     now = START + after
     states = {name: Health.UNKNOWN if name == sick else Health.HEALTHY for name in ("west", "east")}
     health = {name: a_health(state, at=now, since=START - SOAK) for name, state in states.items()}

@@ -336,7 +336,7 @@ def site_of(world: World) -> Site:
 
 
 def fetched(world: World) -> list[str]:
-    """What the journal says of downloads."""
+    """Return what the journal says of downloads."""
     return [happening.detail for happening in world.journal if happening.what == "package-fetch"]
 
 

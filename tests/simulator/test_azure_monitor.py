@@ -24,7 +24,7 @@ RULE = AlertRule("degraded", PROFILE)
 
 
 def said(averages: Sequence[float | None], rule: AlertRule = RULE) -> list[Condition | None]:
-    """What a rule says at each check."""
+    """Return what a rule says at each check."""
     state, found = AlertState(), list[Condition | None]()
     for number, average in enumerate(averages):
         state, told = checked(state, average, rule, now=float(number), new_id=f"alert-{number}")
@@ -102,7 +102,7 @@ class Alerting:
         ).observed = observed
 
     def journal(self) -> list[str]:
-        """What Azure Monitor did, in order."""
+        """Return what Azure Monitor did, in order."""
         return [
             f"{happening.what} {happening.detail}"
             for happening in self.world.journal

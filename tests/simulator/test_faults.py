@@ -163,7 +163,7 @@ def test_a_plan_below_standard_is_stopped(tier: Any) -> None:
 
 
 async def seen(directory: Path, change: Callable[[World, ProfileState], None]) -> tuple[str, str]:
-    """What Traffic Manager makes of west and north when something is other than usual."""
+    """Return what Traffic Manager makes of west and north when something is other than usual."""
     world = contoso(tolerated=0)
     change(world, world.profiles[PROFILE])
     west, north = world.profiles[PROFILE].endpoints

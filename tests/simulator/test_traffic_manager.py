@@ -79,7 +79,7 @@ def test_a_disabled_profile_answers_nothing() -> None:
 
 
 def questions(world: World, count: int, client: str = "") -> Counter[str | None]:
-    """Who is answered how often."""
+    """Return who is answered how often."""
     profile = world.profiles[PROFILE]
     return Counter(choose(profile, world, turn=turn, client=client) for turn in range(count))
 

@@ -26,7 +26,7 @@ OWN = ("ManagedIdentity", "WEBSITE_", "APPLICATIONINSIGHTS", "ApplicationInsight
 
 
 def shared(site: Site) -> dict[str, str]:
-    """What a site has in common with its peers, in one spelling."""
+    """Return what a site has in common with its peers, in one spelling."""
     named = {name.replace("__", ":"): value for name, value in site.app_settings.items()}
     return {name: value for name, value in named.items() if not any(own in name for own in OWN)}
 

@@ -114,7 +114,7 @@ def _list(messages: list[Message]) -> web.Response:
 
 
 def connection_string(port: int) -> str:
-    """How a client finds and signs in to the service on a loopback port."""
+    """Return how a client finds and signs in to the service on a loopback port."""
     key = base64.b64encode(b"a key that nothing checks, 32 b.").decode()
     endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
     return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};QueueEndpoint={endpoint};"

@@ -29,7 +29,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 async def seen(stage: Stage, name: str) -> list[Any]:
-    """What a function of the sample app recorded."""
+    """Return what a function of the sample app recorded."""
     return list((await stage.call("GET", "/api/seen")).json().get(name, []))
 
 
@@ -339,7 +339,7 @@ async def test_a_stage_does_not_outlive_its_parent() -> None:
 
 
 async def answers(url: str) -> bool:
-    """Whether anything listens there."""
+    """Return whether anything listens there."""
     async with ClientSession() as session:
         try:
             async with session.get(f"{url}/api/plain"):

@@ -17,7 +17,7 @@ log = logging.getLogger("sample")
 
 @app.route(route="seen", auth_level=func.AuthLevel.ANONYMOUS)
 async def show(req: func.HttpRequest) -> func.HttpResponse:
-    """What every function recorded."""
+    """Return what every function recorded."""
     return func.HttpResponse(json.dumps(seen), mimetype="application/json")
 
 
