@@ -4,7 +4,6 @@ The services `microsoft_resources`, `microsoft_web` and `microsoft_network` decl
 `resource_manager` speaks HTTP and takes a request through authentication, versions, permissions and faults.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from simulator.premises import Premises
 from simulator.tokens import Principal
+from simulator.wire import skipped
 from simulator.world import World
 
 type Json = dict[str, Any]
@@ -91,24 +91,6 @@ class Operation:
     def of_one(self) -> bool:
         """Return whether it is about one resource, so that a role on that resource is enough for it."""
         return f"/providers/{self.type}/{{" in self.path
-
-
-def parsed(sent: bytes) -> Any:
-    """Return what a request's body says. Raises ValueError for what is no JSON, no UTF-8, or nested too deep."""
-
-    def refused(name: str) -> None:
-        raise ValueError(f"{name} is no JSON")
-
-    try:
-        return json.loads(sent.decode(), parse_constant=refused)
-    except RecursionError:
-        raise ValueError("the JSON is nested too deep") from None
-
-
-def skipped(query: Mapping[str, str]) -> int | None:
-    """Return how many items a list's `$skiptoken` skips, or None for a token that this service never made."""
-    sent = query.get("$skiptoken", "0")
-    return int(sent) if re.fullmatch(r"[0-9]{1,9}", sent, re.ASCII) else None
 
 
 def page(items: list[Json], call: Call, size: int = 100) -> Answer:

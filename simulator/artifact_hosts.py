@@ -252,7 +252,7 @@ def _whole_or_part(
 
 def _part(wanted: str, size: int, *, suffix: bool, open_: bool) -> tuple[int, int] | None:
     """(start, stop) of one range; empty when it lies outside; None when the header is to be ignored."""
-    match = re.fullmatch(r"bytes=\s*(\d*)-(\d*)\s*", wanted, re.IGNORECASE)
+    match = re.fullmatch(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", wanted, re.IGNORECASE)
     if match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()

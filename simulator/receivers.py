@@ -5,11 +5,13 @@ Plain state and pure answers: what each has got, what is wrong with it, and what
 three carry the mark by which a test finds them where they must not be.
 """
 
-import json
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from simulator.wire import parsed
 
 type Kind = Literal["teams", "webhook", "event-grid"]
 
@@ -103,7 +105,7 @@ def card_problem(body: bytes) -> Refusal | None:
     if len(body) > LARGEST_CARD:
         return Refusal(413, f"the message has {len(body)} bytes, and {LARGEST_CARD} are the most")
     try:
-        said = json.loads(body)
+        said = parsed(body)
     except ValueError:
         return Refusal(400, "the request's body is no JSON")
     reason = _no_message(said)
@@ -125,12 +127,19 @@ def _no_card(attachment: Any) -> str:
     card = attachment.get("content")
     if not isinstance(card, dict) or card.get("type") != "AdaptiveCard":
         return "an attachment's content is no AdaptiveCard"
-    version = tuple(int(part) for part in str(card.get("version", "")).split(".") if part.isdecimal())
+    numbers = re.fullmatch(r"([0-9]{1,3})\.([0-9]{1,3})", str(card.get("version")))
+    version = tuple(map(int, numbers.groups())) if numbers else ()
     if not version or version > NEWEST_CARD:
         return f"the card's version {card.get('version')!r} is not supported"
     if not isinstance(card.get("body"), list) or not card["body"]:
         return "the card has no body"
-    if any(item.get("type") == "Action.Submit" for item in card.get("actions", []) if isinstance(item, dict)):
+    return _no_actions(card.get("actions", []))
+
+
+def _no_actions(actions: Any) -> str:
+    if not isinstance(actions, list):
+        return "the card's actions are no list"
+    if any(action.get("type") == "Action.Submit" for action in actions if isinstance(action, dict)):
         return "the card has an Action.Submit, which a webhook's card cannot have"
     return ""
 
@@ -144,7 +153,7 @@ def events_of(body: bytes, content_type: str) -> list[dict[str, Any]] | Refusal:
     if is_batch is None:
         return Refusal(400, f"this topic takes CloudEvents 1.0, not {content_type}")
     try:
-        said = json.loads(body)
+        said = parsed(body)
     except ValueError:
         return Refusal(400, "the request's body is no JSON")
     events = said if is_batch else [said]

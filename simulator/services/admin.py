@@ -5,7 +5,6 @@ This is no Azure service. Values of settings are never shown.
 
 import contextlib
 import dataclasses
-import json
 import re
 import shlex
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +17,7 @@ from simulator import card_page
 from simulator.artifact_hosts import ArtifactHost, FileFaults, release
 from simulator.packages import Package
 from simulator.premises import Premises, listening
+from simulator.wire import parsed, refusing
 from simulator.world import Plain, Site, Tier
 
 FAULTY = ("sites", "shared", "receivers", "vaults", "arm", "events", "hosts")
@@ -39,9 +39,13 @@ class BadRequest(ValueError):
 async def _problems(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
     try:
         answer: web.StreamResponse = await handler(request)
-    except (BadRequest, json.JSONDecodeError) as error:
+    except BadRequest as error:
         return web.json_response({"title": str(error)}, status=422)
     return answer
+
+
+def _unread(_request: web.Request, status: int, message: str) -> web.Response:
+    return web.json_response({"title": message}, status=status)
 
 
 def routes(cloud: Premises) -> web.Application:
@@ -52,7 +56,7 @@ def routes(cloud: Premises) -> web.Application:
 
     async def journal(request: web.Request) -> web.Response:
         since = request.query.get("since", "0")
-        if not since.isdigit():
+        if not re.fullmatch(r"[0-9]{1,9}", since):
             raise BadRequest("since is a position in the journal, such as ?since=12")
         entries = cloud.world.journal[int(since) :]
         return web.json_response([dataclasses.asdict(entry) for entry in entries])
@@ -62,19 +66,21 @@ def routes(cloud: Premises) -> web.Application:
 
     async def edit(request: web.Request) -> web.Response:
         sent = await _sent(request, {"site", "set", "unset", "who"})
-        site, new, gone = _site(cloud, sent.get("site")), sent.get("set", {}), sent.get("unset", [])
+        site, new, gone = _site(cloud, sent.get("site")), _map(sent, "set"), sent.get("unset", [])
+        if not isinstance(gone, list) or not all(isinstance(name, str) for name in gone):
+            raise BadRequest("unset is a list of names")
         for name, value in new.items():
             if not isinstance(value, Plain.__value__):
                 raise BadRequest(f"the value of {name} must be text, a number, true, false or null")
-        values = {name: item for name, item in site.app_settings.items() if name not in gone} | new
-        cloud.world.put_app_settings(site, values, sent.get("who", "a person"))
+        values = {name: value for name, value in site.app_settings.items() if name not in gone} | new
+        cloud.world.put_app_settings(site, values, str(sent.get("who", "a person")))
         return web.json_response({"site": site.name, "changed": sorted({*new, *gone})})
 
     async def faults(request: web.Request) -> web.Response:
         set_faults(cloud, await _sent(request, set(FAULTY)))
         return web.json_response(_state(cloud))
 
-    app = web.Application(middlewares=[_problems])
+    app = web.Application(middlewares=[refusing(_unread), _problems])
     app.router.add_get("/_world", state)
     app.router.add_get("/_world/journal", journal)
     app.router.add_get("/_world/env", env)
@@ -156,28 +162,31 @@ def set_faults(cloud: Premises, sent: dict[str, Any]) -> None:
     replaces all earlier ones; `times` is how often each answers, for ever when absent; giving a file's faults
     replaces those it had. BadRequest when it does not fit.
     """
-    for name, wrong in sent.get("sites", {}).items():
+    for name, wrong in _map(sent, "sites").items():
         _set(_site(cloud, name).faults, wrong)
-    for kind, wrong in sent.get("receivers", {}).items():
+    for kind, wrong in _map(sent, "receivers").items():
         if kind not in cloud.world.receivers:
             raise BadRequest(f"no receiver {kind!r}; there are {', '.join(cloud.world.receivers)}")
         _set(cloud.world.receivers[kind].faults, wrong)
-    for name, wrong in sent.get("vaults", {}).items():
+    for name, wrong in _map(sent, "vaults").items():
         if name not in cloud.world.vaults:
             raise BadRequest(f"no vault {name!r}; there are {', '.join(cloud.world.vaults)}")
         _set(cloud.world.vaults[name].faults, wrong)
     _set(cloud.world.shared, sent.get("shared", {}))
-    for name, wrong in sent.get("hosts", {}).items():
-        _set_host(_host(cloud, name), dict(wrong))
+    for name, wrong in _map(sent, "hosts").items():
+        _set_host(_host(cloud, name), dict(_mapped(wrong, name)))
     _set(cloud.world.events, sent.get("events", {}))
-    arm = dict(sent.get("arm", {}))
+    arm = dict(_map(sent, "arm"))
     if "answers" in arm:
-        cloud.world.arm.rules[:] = [_rule(item) for item in arm.pop("answers")]
+        answers = arm.pop("answers")
+        if not isinstance(answers, list):
+            raise BadRequest("answers is a list")
+        cloud.world.arm.rules[:] = [_rule(_mapped(item, "an answer")) for item in answers]
     _set(cloud.world.arm, arm, ARM_FAULTS)
 
 
 def _set_host(host: ArtifactHost, wrong: dict[str, Any]) -> None:
-    for path, its in wrong.pop("files", {}).items():
+    for path, its in _mapped(wrong.pop("files", {}), "files").items():
         faults = FileFaults()
         _set(faults, its)
         host.file_faults[path] = faults
@@ -194,7 +203,7 @@ def _host(cloud: Premises, name: object) -> ArtifactHost:
 def _rule(item: dict[str, Any]) -> Callable[[str, str], int | None]:
     method, path, status = item.get("method", "*"), item.get("path", ""), item.get("status")
     left = item.get("times")
-    if not isinstance(status, int):
+    if not isinstance(status, int) or not isinstance(path, str) or not isinstance(left, int | None):
         raise BadRequest('an answer needs a status, such as {"method": "PUT", "path": "", "status": 503}')
     pattern = re.compile(re.escape(path), re.IGNORECASE)
 
@@ -231,8 +240,22 @@ def _site(cloud: Premises, name: object) -> Site:
     return site
 
 
+def _mapped(sent: Any, name: str) -> dict[str, Any]:
+    if not isinstance(sent, dict):
+        raise BadRequest(f"{name} is a JSON object")
+    return sent
+
+
+def _map(sent: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object that was sent under a name; an empty one when none was."""
+    return _mapped(sent.get(name, {}), name)
+
+
 async def _sent(request: web.Request, known: set[str]) -> dict[str, Any]:
-    sent = await request.json()
+    try:
+        sent = parsed(await request.read())
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
     if not isinstance(sent, dict) or set(sent) - known:
         raise BadRequest(f"a JSON object with {', '.join(sorted(known))}")
     return sent

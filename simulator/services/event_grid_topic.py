@@ -8,7 +8,6 @@ topics.
 """
 
 import contextlib
-import hmac
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from collections.abc import Set as AbstractSet
@@ -21,11 +20,18 @@ from simulator.premises import Premises
 from simulator.receivers import LARGEST_EVENT, Received, Receiver, Refusal, events_of
 from simulator.services.webhook import is_up, unless_faulty
 from simulator.tokens import TokenRefused
+from simulator.wire import is_secret, refusing
 
 VERSIONS = frozenset({"2018-01-01"})
 AUDIENCE = "https://eventgrid.azure.net"
 SEND = "Microsoft.EventGrid/events/send/action"
-CODES = {401: "Unauthorized", 403: "Forbidden", 413: "RequestEntityTooLarge"}
+CODES = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    413: "RequestEntityTooLarge",
+}
 
 
 @contextlib.asynccontextmanager
@@ -54,7 +60,10 @@ def _application(cloud: Premises, topic: Receiver) -> web.Application:
         cloud.world.note("told", topic.host, "client", str(answer.status))
         return answer
 
-    app = web.Application(client_max_size=2 * LARGEST_EVENT)
+    def unread(_request: web.Request, status: int, message: str) -> web.Response:
+        return _refused(Refusal(status, message))
+
+    app = web.Application(middlewares=[refusing(unread)], client_max_size=2 * LARGEST_EVENT)
     app.router.add_post(topic.path, publish)
     return app
 
@@ -75,7 +84,7 @@ def _publish(cloud: Premises, topic: Receiver, request: web.Request, body: bytes
 def _stranger(cloud: Premises, topic: Receiver, request: web.Request) -> Refusal | None:
     """Return why the caller may not send; None when it may."""
     if key := request.headers.get("aeg-sas-key"):
-        right = hmac.compare_digest(key, topic.secret)
+        right = is_secret(key, topic.secret)
         return (
             None if right else Refusal(401, "the request authorization key is not authorized for the topic")
         )

@@ -23,10 +23,10 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.arm import parsed, skipped
 from simulator.listeners import Face, listen_all
 from simulator.premises import Premises
 from simulator.tokens import Principal, TokenRefused
+from simulator.wire import parsed, refusing, skipped
 from simulator.world import Move, Secret, Vault, new_version
 
 VERSIONS = frozenset(
@@ -99,7 +99,7 @@ class _Vaults:
         self._cloud = cloud
 
     def application(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(middlewares=[refusing(self._unread)])
         routes: tuple[tuple[str, str, str, Handler], ...] = (
             ("GET", "/secrets", "readMetadata/action", self._list),
             ("PUT", "/secrets/{name}", "setSecret/action", self._set),
@@ -198,6 +198,9 @@ class _Vaults:
             challenge = f'Bearer authorization="{authority}", resource="{resource(self._cloud)}"'
             answer.headers["WWW-Authenticate"] = challenge
         return answer
+
+    def _unread(self, _request: web.Request, status: int, message: str) -> web.Response:
+        return self._refused(Refusal(status, "BadParameter", message))
 
     def _note(self, what: str, vault: Vault, who: Principal, name: str) -> None:
         self._cloud.world.note(what, vault.name, who.name, name)

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from simulator.arm import Answer, ArmError, Call, Json, Operation, page, parsed
+from simulator.arm import Answer, ArmError, Call, Json, Operation, page
 from simulator.premises import LOOPBACK, Premises, Request, listening
 from simulator.services import microsoft_network, microsoft_resources, microsoft_web
 from simulator.tokens import Principal, TokenRefused
+from simulator.wire import parsed, refusing
 
 AUDIENCES = ("https://management.core.windows.net/", "https://management.azure.com/")
 
@@ -56,7 +57,13 @@ def routes(cloud: Premises) -> web.Application:
             return _response(_missing_version(), cloud, request)
         return web.json_response(microsoft_resources.metadata(cloud, version))
 
-    app = web.Application(client_max_size=4 * 2**20)  # bytes; Azure's own limit for a request
+    def unread(request: web.Request, status: int, message: str) -> web.Response:
+        return _response(ArmError(status, UNREAD.get(status, "BadRequest"), message), cloud, request)
+
+    app = web.Application(
+        middlewares=[refusing(unread)],
+        client_max_size=4 * 2**20,  # bytes; Azure's own limit for a request
+    )
     app.router.add_get("/metadata/endpoints", metadata)
     app.router.add_route("*", "/{path:.*}", _Front(cloud).answer)
     return app
@@ -258,6 +265,10 @@ async def _content(request: web.Request) -> Any:
             "InvalidRequestContent",
             f"The request content was invalid and could not be deserialized: '{error}'.",
         ) from None
+
+
+# What the web server itself refuses. The code for what is too large is assumed: no page was found that names it.
+UNREAD = {404: "NotFound", 405: "MethodNotAllowed", 413: "RequestContentTooLarge"}
 
 
 # Limits

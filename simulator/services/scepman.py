@@ -10,7 +10,6 @@ Not imitated: OCSP, CRL, EST, `/ca`, client certificates, the 50 s cache of SCEP
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -272,7 +271,7 @@ def _is_message(request: web.Request, body: bytes) -> bool:
         return bool(body)
     try:
         return bool(base64.b64decode(request.query.get("message", "").replace(" ", "+"), validate=True))
-    except binascii.Error:
+    except ValueError:  # no base64, or no ASCII
         return False
 
 

@@ -8,14 +8,17 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from simulator.premises import Premises, listening
 from simulator.tokens import LIFETIME, Principal
+from simulator.wire import refusing
 
 MANAGED_IDENTITY_VERSIONS = ("2019-08-01", "2017-09-01")
 MANAGED_IDENTITY_LIFETIME = 24 * 3600  # seconds; App Service gives tokens for a day
+FORM = "application/x-www-form-urlencoded"
 ADFS = "adfs"  # the tenant segment by which clients know an authority that has no instance discovery
 
 
@@ -32,7 +35,7 @@ async def serve(cloud: Premises) -> AsyncIterator[None]:
 def login(cloud: Premises) -> web.Application:
     """Entra: discovery, keys, tokens for service principals (client credentials, v1 and v2)."""
     entra = _Entra(cloud)
-    app = web.Application()
+    app = web.Application(middlewares=[refusing(_unread)])
     app.router.add_get("/common/discovery/instance", entra.instance)
     for version in ("", "/v2.0"):
         app.router.add_get("/{tenant}" + version + "/.well-known/openid-configuration", entra.configuration)
@@ -86,8 +89,8 @@ class _Entra:
 
     async def token(self, request: web.Request) -> web.Response:
         """Client credentials: v2 asks with `scope`, v1 with `resource`."""
-        form = await request.post()
-        asked = {name: str(value) for name, value in form.items()}
+        form = await request.read() if request.content_type == FORM else b""
+        asked = dict(parse_qsl(form.decode(errors="replace")))
         try:
             answer = self._granted(request.match_info["tenant"], asked, v2="/v2.0/" in request.path)
         except _Refused as refused:
@@ -101,10 +104,16 @@ class _Entra:
                 90002, "invalid_request", f"Tenant '{tenant}' not found. Check to make sure you have the correct "
                 "tenant ID and are signing into the correct cloud.",
             )  # fmt: skip
-        if asked.get("grant_type") != "client_credentials":
+        if "grant_type" not in asked:
+            raise _Refused(
+                900144,
+                "invalid_request",
+                "The request body must contain the following parameter: 'grant_type'.",
+            )
+        if asked["grant_type"] != "client_credentials":
             raise _Refused(
                 70003, "unsupported_grant_type",
-                f"The app requested an unsupported grant type '{asked.get('grant_type', '')}'.",
+                f"The app requested an unsupported grant type '{asked['grant_type']}'.",
             )  # fmt: skip
         who = self._service_principal(asked)
         resource = self._resource(asked, who, v2=v2)
@@ -191,6 +200,11 @@ class _Refused(Exception):
         }
 
 
+def _unread(_request: web.Request, status: int, message: str) -> web.Response:
+    """A request that the web server itself refuses, as an OAuth error; Entra's numbers for these are not known."""
+    return web.json_response({"error": "invalid_request", "error_description": message}, status=status)
+
+
 def identity(cloud: Premises) -> web.Application:
     """The endpoint that App Service gives an app in IDENTITY_ENDPOINT."""
 
@@ -222,7 +236,10 @@ def identity(cloud: Premises) -> web.Application:
             }
         )
 
-    app = web.Application()
+    def unread(_request: web.Request, status: int, message: str) -> web.Response:
+        return _identity_error(status, message)
+
+    app = web.Application(middlewares=[refusing(unread)])
     app.router.add_get("/msi/token", token)
     return app
 

@@ -7,8 +7,6 @@ to faster than the retired connectors allowed (the figures of workflows are not 
 
 import asyncio
 import contextlib
-import hmac
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import partial
@@ -25,6 +23,7 @@ from simulator.receivers import (
     card_problem,
     throttled,
 )
+from simulator.wire import is_secret, parsed, refusing
 from simulator.world import World
 
 type Take = Callable[[World, Receiver, web.Request, bytes], web.Response]
@@ -75,7 +74,7 @@ def _application(world: World, receiver: Receiver, take: Take) -> web.Applicatio
         world.note("told", receiver.host, "client", str(answer.status))
         return answer
 
-    app = web.Application(client_max_size=2 * LARGEST_EVENT)
+    app = web.Application(middlewares=[refusing(_unread)], client_max_size=2 * LARGEST_EVENT)
     app.router.add_post("/{path:.*}", post)
     return app
 
@@ -87,7 +86,7 @@ def _take_card(world: World, receiver: Receiver, request: web.Request, body: byt
     refusal = throttled(taken, world.now(), world.speed) or card_problem(body)
     if refusal:
         return _refused(refusal)
-    receiver.got.append(Received(world.now(), json.loads(body)))
+    receiver.got.append(Received(world.now(), parsed(body)))
     return web.Response(status=202)
 
 
@@ -95,7 +94,7 @@ def _take_json(world: World, receiver: Receiver, request: web.Request, body: byt
     if not _may(receiver, request, "key"):
         return web.json_response({"error": "no such key"}, status=401)
     try:
-        said = json.loads(body)
+        said = parsed(body)
     except ValueError:
         return web.json_response({"error": "not JSON"}, status=400)
     receiver.got.append(Received(world.now(), said, request.headers.get("Idempotency-Key", "")))
@@ -104,13 +103,18 @@ def _take_json(world: World, receiver: Receiver, request: web.Request, body: byt
 
 def _may(receiver: Receiver, request: web.Request, name: str) -> bool:
     at = receiver.path.partition("?")[0]
-    return request.path == at and hmac.compare_digest(request.query.get(name, ""), receiver.secret)
+    return request.path == at and is_secret(request.query.get(name, ""), receiver.secret)
+
+
+def _unread(_request: web.Request, status: int, message: str) -> web.Response:
+    return _refused(Refusal(status, message))
 
 
 def _refused(refusal: Refusal) -> web.Response:
     """A refusal in the manner of Logic Apps."""
     codes = {
         401: "DirectApiAuthorizationRequired",
+        405: "MethodNotAllowed",
         413: "RequestEntityTooLarge",
         429: "WorkflowTriggerThrottled",
     }
