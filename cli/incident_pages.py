@@ -67,7 +67,7 @@ or leaves the profile. What a drill takes out, and a stumble while a write of ou
 |---|---|
 {severities}
 
-An incident is [derived from facts](decisions/0011-incidents-from-facts.md) (an alert, a look, a person's word),
+An incident is [derived from facts](decisions/0010-incidents-from-facts.md) (an alert, a look, a person's word),
 each kept once. Alerts and looks may come in any order, late, repeated or contradicting each other: the same
 facts make the same incident. Its times never go back from one stage to the next.
 

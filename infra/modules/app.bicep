@@ -137,7 +137,7 @@ resource noBasicAuthentication 'Microsoft.Web/sites/basicPublishingCredentialsPo
 }
 
 // Requests without a sign-in go on to the app, which asks for a key or for a sign-in, row by row: Event Grid and
-// action groups have a key. docs/decisions/0021-who-may-open-a-page.md says why no path is left out here instead.
+// action groups have a key. docs/decisions/0014-page-sign-in.md says why no path is left out here instead.
 resource authentication 'Microsoft.Web/sites/config@2024-04-01' = if (signIn) {
   parent: app
   name: 'authsettingsV2'
